@@ -1,0 +1,6 @@
+//! finrace reproduces, proves and explains the TCP keep-alive race behind sporadic `502 Bad Gateway`.
+//!
+//! Modules are floors and imports go downwards only; `docs/architecture.md` is the map.
+
+pub mod packet;
+pub mod report;

@@ -1,0 +1,3 @@
+//! The `finrace` program: everything happens in the library.
+
+fn main() {}

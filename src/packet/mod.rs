@@ -1,0 +1,115 @@
+//! Bytes of one captured packet to one TCP segment.
+//!
+//! Odd input is data: whatever is not a readable TCP segment comes back as a [`Skip`] to be counted, never as a panic.
+//! This module knows nothing of files or connections.
+
+use std::fmt;
+use std::net::IpAddr;
+
+/// One end of a TCP connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Endpoint {
+    /// IPv4 or IPv6 address.
+    pub ip: IpAddr,
+    /// TCP port.
+    pub port: u16,
+}
+
+impl fmt::Display for Endpoint {
+    /// `192.0.2.1:80` or `[2001:db8::1]:80`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        std::net::SocketAddr::new(self.ip, self.port).fmt(f)
+    }
+}
+
+/// The TCP control bits (RFC 9293 section 3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Flags(pub u8);
+
+impl Flags {
+    /// No more data from the sender.
+    pub const FIN: u8 = 0x01;
+    /// Synchronise sequence numbers.
+    pub const SYN: u8 = 0x02;
+    /// Reset the connection.
+    pub const RST: u8 = 0x04;
+    /// Push.
+    pub const PSH: u8 = 0x08;
+    /// The acknowledgement number is significant.
+    pub const ACK: u8 = 0x10;
+    /// The urgent pointer is significant.
+    pub const URG: u8 = 0x20;
+
+    /// Whether all bits of `mask` are set.
+    pub const fn has(self, mask: u8) -> bool {
+        self.0 & mask == mask
+    }
+    /// FIN is set.
+    pub const fn fin(self) -> bool {
+        self.has(Self::FIN)
+    }
+    /// SYN is set.
+    pub const fn syn(self) -> bool {
+        self.has(Self::SYN)
+    }
+    /// RST is set.
+    pub const fn rst(self) -> bool {
+        self.has(Self::RST)
+    }
+    /// ACK is set.
+    pub const fn ack(self) -> bool {
+        self.has(Self::ACK)
+    }
+}
+
+impl fmt::Display for Flags {
+    /// `FIN, ACK`, in the order and words of Wireshark's packet list.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAMES: [(u8, &str); 6] = [
+            (Flags::FIN, "FIN"),
+            (Flags::SYN, "SYN"),
+            (Flags::RST, "RST"),
+            (Flags::PSH, "PSH"),
+            (Flags::ACK, "ACK"),
+            (Flags::URG, "URG"),
+        ];
+        let mut first = true;
+        for (bit, name) in NAMES {
+            if self.has(bit) {
+                if !first {
+                    f.write_str(", ")?;
+                }
+                f.write_str(name)?;
+                first = false;
+            }
+        }
+        if first { f.write_str("none") } else { Ok(()) }
+    }
+}
+
+/// One TCP segment, borrowed from the record that holds it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Segment<'a> {
+    /// Sender.
+    pub src: Endpoint,
+    /// Receiver.
+    pub dst: Endpoint,
+    /// Sequence number of the first byte (or of SYN).
+    pub seq: u32,
+    /// Acknowledgement number; meaningful only with the ACK flag.
+    pub ack: u32,
+    /// Control bits.
+    pub flags: Flags,
+    /// Window as sent, unscaled.
+    pub window: u16,
+    /// Payload bytes on the wire, whatever the snap length kept.
+    pub payload_len: u32,
+    /// The payload bytes that were captured.
+    pub payload: &'a [u8],
+    /// IP time to live, or hop limit.
+    pub ttl: u8,
+    /// IPv4 identification; none in IPv6.
+    pub ip_id: Option<u16>,
+    /// TCP timestamps option: value and echo reply (RFC 7323).
+    pub timestamps: Option<(u32, u32)>,
+}

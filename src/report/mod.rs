@@ -1,0 +1,217 @@
+//! The stable, serialisable result of an analysis: what every renderer draws and what `--format json` prints.
+//!
+//! Plain data, a leaf of the module tree: it knows neither how the facts were found nor how they are drawn.
+//! Times are integer nanoseconds since the Unix epoch, durations integer nanoseconds, enums closed tokens.
+//! Every string that came out of a capture is already reduced to printable ASCII by the layer that read it
+//! (`connection::http`), so it can be shown on a terminal; markup still has to be escaped where markup is made.
+
+mod schema;
+mod trace;
+mod words;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+pub use schema::{SCHEMA_VERSION, json_schema};
+pub use trace::{Clocks, Lane, Segment, SegmentKind, Trace};
+pub use words::{Cause, Confidence, Ending, RetrySafe, Role, Side, Vantage, Verdict};
+
+/// Everything one analysis found, in the order of first packets.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Report {
+    /// Version of this layout; see [`SCHEMA_VERSION`].
+    pub schema: u32,
+    /// One entry per capture read, in the order read.
+    pub captures: Vec<Capture>,
+    /// Counts over all captures.
+    pub summary: Summary,
+    /// Requests that did not get their response, in order of time.
+    pub incidents: Vec<Incident>,
+    /// What each server's idle timers look like, incidents or not.
+    pub servers: Vec<Server>,
+    /// Every connection; only when asked for, because healthy captures hold many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections: Option<Vec<Connection>>,
+}
+
+/// What was read, and what could not be.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Capture {
+    /// Name as given by the user; `-` is standard input.
+    pub file: String,
+    /// `pcap` or `pcapng`, with byte order and time resolution, for example `pcap, little-endian, microseconds`.
+    pub format: String,
+    /// Names of the link types met, for example `ethernet`.
+    pub link_types: Vec<String>,
+    /// Records read.
+    pub packets: u64,
+    /// Records that hold no TCP segment finrace could read, by reason.
+    pub skipped: BTreeMap<String, u64>,
+    /// Packets the capturing kernel says it dropped (pcapng interface statistics), where recorded.
+    pub dropped_by_kernel: Option<u64>,
+    /// Why the file ends before its last record does, if it does.
+    pub truncated: Option<String>,
+    /// Time of the first record.
+    pub first_ns: Option<i64>,
+    /// Time of the last record.
+    pub last_ns: Option<i64>,
+}
+
+/// Counts, and whether the captures could have shown the race at all.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Summary {
+    /// Records read.
+    pub packets: u64,
+    /// TCP segments among them.
+    pub tcp_packets: u64,
+    /// TCP connections.
+    pub connections: u64,
+    /// Requests seen (HTTP requests, or bursts of client data that expect an answer).
+    pub requests: u64,
+    /// Requests that died: the length of [`Report::incidents`].
+    pub incidents: u64,
+    /// Incidents by cause.
+    pub by_cause: BTreeMap<Cause, u64>,
+    /// False when the captures could not have shown an incident (one direction only, cut headers, RST-only filter).
+    pub conclusive: bool,
+    /// Sentences the reader needs before believing the numbers.
+    pub notes: Vec<String>,
+}
+
+/// One request that did not get its response.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Incident {
+    /// 1-based number, unique in this report.
+    pub id: u32,
+    /// Why it died.
+    pub cause: Cause,
+    /// How sure that is.
+    pub confidence: Confidence,
+    /// Index into [`Report::captures`] of the capture that holds the frames.
+    pub capture: u32,
+    /// Wireshark's `tcp.stream`.
+    pub stream: u32,
+    /// The side that sent the request, `address:port`.
+    pub client: String,
+    /// The side that should have answered, `address:port`.
+    pub server: String,
+    /// When the request was captured.
+    pub time_ns: i64,
+    /// Time from the last byte of the previous exchange to the request; none on a first request.
+    pub idle_ns: Option<i64>,
+    /// Requests answered on this connection before.
+    pub requests_before: u32,
+    /// Whether the request's acknowledgement number covers the server's FIN (DESIGN rule: no = crossed in flight).
+    pub ack_covers_fin: Option<bool>,
+    /// Time from the server's FIN to the request at the capture point; negative when the request was captured first.
+    pub fin_to_request_ns: Option<i64>,
+    /// What was asked.
+    pub request: Request,
+    /// The frames that prove the cause, by role; frame numbers are Wireshark's.
+    pub frames: BTreeMap<Role, u64>,
+    /// RST segments that answered this one request.
+    pub resets: u32,
+    /// The proof in sentences, strongest first.
+    pub evidence: Vec<String>,
+    /// What would have spoken against the verdict, and was looked for.
+    pub counter_evidence: Vec<String>,
+    /// Can the server's application have processed the request?
+    pub retry_safe: RetrySafe,
+    /// The same request was seen again on another connection.
+    pub retried: bool,
+    /// Where the capture was taken, as far as the packets tell.
+    pub vantage: Vantage,
+    /// What the usual proxies and clients write when this happens to them, by product.
+    pub would_log: BTreeMap<String, String>,
+    /// One plain sentence: what happened.
+    pub what_happened: String,
+    /// One plain sentence: what to change.
+    pub advice: String,
+}
+
+/// The request as far as its bytes were readable.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Request {
+    /// HTTP method; none where the payload is not HTTP.
+    pub method: Option<String>,
+    /// Path without its query.
+    pub path: Option<String>,
+    /// Bytes the client sent for it, as far as captured by sequence numbers.
+    pub bytes: u64,
+    /// What the bytes are: `http`, `tls` or `data`.
+    pub protocol: String,
+}
+
+impl Request {
+    /// `POST /orders`, or what is known when the bytes are not HTTP.
+    pub fn label(&self) -> String {
+        match (&self.method, &self.path) {
+            (Some(method), Some(path)) => format!("{method} {path}"),
+            _ if self.protocol == "tls" => format!("request (encrypted, {} B)", self.bytes),
+            _ => format!("request ({} B)", self.bytes),
+        }
+    }
+}
+
+/// The observed timers of one server.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Server {
+    /// `address:port`.
+    pub server: String,
+    /// Connections seen.
+    pub connections: u64,
+    /// Idle times after which the server closed first.
+    pub server_idle_close: Option<IdleClose>,
+    /// Idle times after which the client closed first.
+    pub client_idle_close: Option<IdleClose>,
+    /// The longest idle time after which the client still sent another request.
+    pub longest_reuse_ns: Option<i64>,
+    /// Whether the pair can race.
+    pub verdict: Verdict,
+    /// What to change, with numbers.
+    pub advice: String,
+}
+
+/// Spread of the idle times before one side closed.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct IdleClose {
+    /// Closes observed.
+    pub count: u64,
+    /// The most frequent value (nearest observed).
+    pub mode_ns: i64,
+    /// Smallest.
+    pub min_ns: i64,
+    /// Largest.
+    pub max_ns: i64,
+}
+
+/// One connection, incident or not.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Connection {
+    /// Index into [`Report::captures`].
+    pub capture: u32,
+    /// Wireshark's `tcp.stream`.
+    pub stream: u32,
+    /// The side that sends requests.
+    pub client: String,
+    /// The side that answers.
+    pub server: String,
+    /// Where the capture was taken, as far as this connection tells.
+    pub vantage: Vantage,
+    /// Segments captured.
+    pub packets: u64,
+    /// Requests seen.
+    pub requests: u32,
+    /// How it ended.
+    pub ending: Ending,
+    /// Which side closed first, where one did.
+    pub closed_first: Option<Side>,
+    /// Idle time before that close.
+    pub idle_before_close_ns: Option<i64>,
+    /// Time of the first segment.
+    pub first_ns: i64,
+    /// Time of the last segment.
+    pub last_ns: i64,
+}
