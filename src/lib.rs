@@ -3,4 +3,5 @@
 //! Modules are floors and imports go downwards only; `docs/architecture.md` is the map.
 
 pub mod packet;
+pub mod render;
 pub mod report;
