@@ -3,14 +3,14 @@
 //! Nothing here knows a file, standard output or a terminal: width, colour and character set come in as options,
 //! and what comes out is a `String` or bytes. The same input gives the same output, byte for byte.
 
-//mod columns;
-//pub mod csv;
-//pub mod json;
+mod columns;
+pub mod csv;
+pub mod json;
 pub mod ladder;
-//pub mod markdown;
-//pub mod report_text;
+pub mod markdown;
+pub mod report_text;
 pub mod style;
-//pub mod table;
+pub mod table;
 pub mod units;
 mod wrap;
 

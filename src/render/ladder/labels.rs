@@ -139,25 +139,32 @@ pub fn place(ladder: &mut Ladder) {
 fn obstacles(ladder: &Ladder) -> Vec<Slab> {
     let metrics = &ladder.metrics;
     let [left, right] = metrics.lane_x.map(f64::from);
-    let folds = ladder.folds.iter().map(|fold| {
-        Slab::upright(left, f64::from(fold.y), right - left, f64::from(metrics.fold[1]))
-    });
-    let marks = ladder.marks.iter().filter_map(|mark| match mark {
-        Mark::Crossing { x, y, .. } => {
-            let size = f64::from(2 * RING);
-            Some(Slab::upright(f64::from(x - RING), f64::from(y - RING), size, size))
+    let mut taken = Vec::new();
+    for mark in &ladder.marks {
+        match mark {
+            Mark::Crossing { x, y, .. } => {
+                let size = f64::from(2 * RING);
+                taken.push(Slab::upright(f64::from(x - RING), f64::from(y - RING), size, size));
+            }
+            Mark::InferredCrossing { y, lines } => {
+                let slab = inference(*y, lines, metrics);
+                let [top, bottom] = y.map(|y| [slab.centre[0], f64::from(y)]);
+                taken.extend([slab, Slab::line(top, bottom)]);
+            }
+            Mark::LostWindow { .. } | Mark::Bracket { .. } => {}
         }
-        Mark::InferredCrossing { y, lines } => Some(inference(*y, lines, metrics)),
-        Mark::LostWindow { .. } | Mark::Bracket { .. } => None,
-    });
-    folds.chain(marks).collect()
+    }
+    taken.extend(ladder.folds.iter().map(|fold| {
+        Slab::upright(left, f64::from(fold.y), right - left, f64::from(metrics.fold[1]))
+    }));
+    taken
 }
 
 /// The box of an inference, half-way between the two arrows it is about.
 pub fn inference(y: [i32; 2], lines: &[String], metrics: &Metrics) -> Slab {
     let middle = f64::from(metrics.lane_x[0] + metrics.lane_x[1]) / 2.0;
     let widest = lines.iter().map(|it| metrics.measure(Face::Strong, it)).max().unwrap_or(0);
-    let (width, height) = (f64::from(widest) + 28.0, 8.0 + 17.0 * f64::from(u32::try_from(lines.len()).unwrap_or(0)));
+    let (width, height) = (f64::from(widest) + 28.0, 10.0 + 17.0 * f64::from(u32::try_from(lines.len()).unwrap_or(0)));
     Slab::upright(middle - width / 2.0, f64::from(y[0] + y[1]) / 2.0 - height / 2.0 + 3.0, width, height)
 }
 

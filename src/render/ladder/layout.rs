@@ -79,8 +79,9 @@ fn head(story: &Story, ladder: &mut Ladder) -> i32 {
         let (it, drawing) = (&story.trace.lanes[lane(side)], &mut ladder.lanes[lane(side)]);
         let mut lines =
             vec![(Face::Heading, Tone::Ink, it.name.as_str()), (Face::Address, Tone::Muted, it.address.as_str())];
-        if !drawing.observed {
-            lines.push((Face::Address, Tone::Muted, "(not captured here)"));
+        if story.unobserved().is_some() {
+            let here = if drawing.observed { "(captured here)" } else { "(not captured here)" };
+            lines.push((Face::Address, Tone::Muted, here));
         }
         drawing.top = y;
         let mut line_y = y + padding;
@@ -167,7 +168,7 @@ impl<'a> Pen<'a> {
         for (position, instant) in instants.iter().enumerate() {
             let least = match position.checked_sub(1).map(|before| instants[before].time_ns) {
                 Some(before) if in_flight == 0 && instant.time_ns.saturating_sub(before) >= shortest_fold => {
-                    self.fold(instant.time_ns - before, instant.time_ns)
+                    self.fold(instant.time_ns - before, *instant)
                 }
                 _ => self.y + self.ladder.metrics.step,
             };
@@ -190,17 +191,19 @@ impl<'a> Pen<'a> {
             y_received: None,
             inferred_at: self.story.unobserved(),
             label: self.story.label(segment),
+            short_label: segment.label.clone(),
             label_at: 50,
             label_below: false,
         }
     }
 
     /// Leaves a quiet time out; returns where the next instant may stand.
-    fn fold(&mut self, length_ns: i64, until_ns: i64) -> i32 {
+    fn fold(&mut self, length_ns: i64, until: Instant) -> i32 {
         let [before, height, after] = self.ladder.metrics.fold;
         let above = self.lowest.max(self.y).max(self.words_end[0] - 1).max(self.words_end[1] - 1);
         let y = above + before;
-        self.ladder.folds.push(Fold { y, label: self.story.quiet(length_ns, until_ns) });
+        let label = self.story.quiet(length_ns, until.side(self.story.trace), until.time_ns);
+        self.ladder.folds.push(Fold { y, label });
         self.words_end = [y + height; 2];
         self.last_sent = [None; 2];
         self.last_received = [None; 2];
@@ -245,7 +248,8 @@ impl<'a> Pen<'a> {
             (End::Sent, Some((request, met))) if self.story.crossing_is_inferred() && (is(request) || is(met)) => {
                 let other = if is(request) { met } else { request };
                 let placed = self.ladder.arrows[other].y_received.is_some();
-                if placed { self.sent_at[other] + metrics.inference_gap } else { i32::MIN }
+                let lines = inference_lines(&self.story, &metrics).iter().map(|_| metrics.line(Face::Strong)).sum::<i32>();
+                if placed { self.sent_at[other] + lines + metrics.inference_padding[1] } else { i32::MIN }
             }
             // Room for the words in the window in which a request is already lost.
             (End::Sent, Some((request, met))) if !metrics.cells && is(request) && self.ladder.arrows[met].y_sent > 0 => {
@@ -368,9 +372,7 @@ fn marks(story: &Story, ladder: &mut Ladder) {
     if story.crossing_is_inferred() {
         let mut y = [request.y_sent, met.y_sent];
         y.sort_unstable();
-        let mut lines = vec!["inferred: they crossed on the way".to_owned()];
-        lines.extend(story.crossing_proof());
-        marks.push(Mark::InferredCrossing { y, lines });
+        marks.push(Mark::InferredCrossing { y, lines: inference_lines(story, &ladder.metrics) });
     }
     if ladder.clocks == Clocks::Both
         && let Some(known) = met.y_received
@@ -388,6 +390,13 @@ fn marks(story: &Story, ladder: &mut Ladder) {
         }
     }
     ladder.marks = marks;
+}
+
+/// The words of an inferred crossing, broken to fit between the lanes.
+fn inference_lines(story: &Story, metrics: &Metrics) -> Vec<String> {
+    let width = metrics.lane_x[1] - metrics.lane_x[0] - metrics.inference_padding[0];
+    let words = ["inferred: they crossed on the way".to_owned()].into_iter().chain(story.crossing_proof());
+    words.flat_map(|text| wrap(&text, width, |part| metrics.measure(Face::Strong, part))).collect()
 }
 
 /// Where two arrows in opposite directions cross, if they do.

@@ -30,8 +30,8 @@ pub struct Metrics {
     pub story_drop: i32,
     /// How far the answer to them sinks.
     pub answer_drop: i32,
-    /// Between two horizontal arrows of which an inference is written.
-    pub inference_gap: i32,
+    /// Around the words of an inference between two horizontal arrows: across in all, and down in all.
+    pub inference_padding: [i32; 2],
     /// Before a fold, height of its pill, after it.
     pub fold: [i32; 3],
     /// Height of the lane's heading without its second and third line.
@@ -57,7 +57,7 @@ impl Metrics {
         drop: 28,
         story_drop: 130,
         answer_drop: 84,
-        inference_gap: 84,
+        inference_padding: [60, 70],
         fold: [28, 30, 30],
         heading: 32,
         body_gap: 32,
@@ -82,7 +82,7 @@ impl Metrics {
             drop: 1,
             story_drop: 5,
             answer_drop: 2,
-            inference_gap: 3,
+            inference_padding: [4, 1],
             fold: [1, 1, 1],
             heading: 1,
             body_gap: 1,

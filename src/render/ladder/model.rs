@@ -67,6 +67,8 @@ pub struct Arrow {
     pub inferred_at: Option<Side>,
     /// Its name; empty when there was no room for it.
     pub label: String,
+    /// The same without sizes, for where there is less room.
+    pub short_label: String,
     /// Where on the arrow the label stands: percent of the way from sender to receiver.
     pub label_at: i32,
     /// The label stands under the line instead of over it.

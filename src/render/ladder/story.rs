@@ -121,7 +121,7 @@ impl<'a> Story<'a> {
         if let Some(incident) = self.incident {
             parts.push(incident.request.label());
         }
-        parts.push(format!("stream {}", self.trace.stream));
+        parts.push(format!("stream\u{a0}{}", self.trace.stream));
         match self.vantage() {
             Some(Vantage::Client) => parts.push(format!("captured at the {}: dashed is inferred", self.names()[0])),
             Some(Vantage::Server) => parts.push(format!("captured at the {}: dashed is inferred", self.names()[1])),
@@ -192,16 +192,24 @@ impl<'a> Story<'a> {
         crate::render::units::relative(time_ns.saturating_sub(self.trace.zero_ns))
     }
 
-    /// What kind of quiet follows the segments sent before `time_ns`.
-    pub fn quiet(&self, length_ns: i64, time_ns: i64) -> String {
-        let length = duration(length_ns);
+    /// How long, and what kind of quiet: `length_ns` between two instants, and ended by the side `by` at `time_ns`.
+    ///
+    /// It counts from the last segment that means something, as the side that ends it saw that: what its timer counts.
+    pub fn quiet(&self, length_ns: i64, by: Side, time_ns: i64) -> String {
         let before = || self.trace.segments.iter().filter(|segment| segment.sent_ns < time_ns);
-        if before().any(|segment| matches!(segment.kind, SegmentKind::Fin | SegmentKind::Reset)) {
-            return format!("{length} later");
+        let since = |segment: &Segment| {
+            let here = if segment.from == by { segment.sent_ns } else { segment.received_ns.unwrap_or(segment.sent_ns) };
+            duration(time_ns.saturating_sub(here))
+        };
+        if let Some(end) = before().rfind(|segment| matches!(segment.kind, SegmentKind::Fin | SegmentKind::Reset)) {
+            return format!("{} after the {}", since(end), if end.kind == SegmentKind::Fin { "FIN" } else { "RST" });
         }
         match before().rfind(|segment| matches!(segment.kind, SegmentKind::Request | SegmentKind::Response)) {
-            Some(segment) if segment.kind == SegmentKind::Request => format!("{length} without an answer"),
-            _ => format!("{length} idle"),
+            Some(segment) if segment.kind == SegmentKind::Request => {
+                format!("{} without an answer", since(segment))
+            }
+            Some(segment) => format!("{} idle", since(segment)),
+            None => format!("{} idle", duration(length_ns)),
         }
     }
 
@@ -212,8 +220,8 @@ impl<'a> Story<'a> {
             (Some(incident), Some(role), _) if self.index(role) == Some(index) => {
                 self.told(incident, segment, role, end)
             }
-            (_, _, End::Sent) => plain(&segment.meaning),
-            (_, _, End::Received) => Vec::new(),
+            (None, _, End::Sent) => plain(&segment.meaning),
+            _ => Vec::new(),
         };
         if self.outcome_at() == Some((index, end)) {
             lines.extend(self.outcome_lines(segment));
@@ -230,6 +238,9 @@ impl<'a> Story<'a> {
             (Role::Fin, End::Sent) if race => self.closing(segment),
             (Role::Fin, End::Received) if race && self.trace.clocks == Clocks::Both => self.closing_noticed(segment),
             (Role::FinAck, End::Sent) if incident.cause == StaleReuse => plain("its kernel acknowledges the FIN"),
+            // Told beside the request already.
+            (Role::RequestAck, End::Sent) if race => Vec::new(),
+            (Role::FinAck, _) => Vec::new(),
             (Role::Request, End::Sent) if race => self.sending(incident, segment),
             (Role::Request, End::Received) => self.arriving(incident),
             (Role::RequestAck, End::Received) if incident.cause == DiscardedRequest => {

@@ -107,8 +107,9 @@ impl Canvas<'_> {
     fn arrow(&mut self, arrow: &Arrow) {
         let metrics = &self.ladder.metrics;
         let [a, b] = labels::line(arrow, metrics);
-        let tone = Tone::from(arrow.kind).name();
-        let thin = if arrow.kind == SegmentKind::Ack { " thin" } else { "" };
+        let ack = arrow.kind == SegmentKind::Ack;
+        let tone = if ack { Tone::Line } else { Tone::from(arrow.kind) }.name();
+        let thin = if ack { " thin" } else { "" };
         let half = [(a[0] + b[0]) / 2.0, (a[1] + b[1]) / 2.0];
         let mut stroke = |[x1, y1]: [f64; 2], [x2, y2]: [f64; 2], dash: &str| {
             self.put(format_args!(
@@ -154,7 +155,7 @@ impl Canvas<'_> {
             y - 5.0
         ));
         self.put(format_args!(
-            r#"<text x="{x:.1}" y="{:.1}" class="plain f-muted halo middle">not seen to arrive</text>"#,
+            r#"<text x="{x:.1}" y="{:.1}" class="plain f-muted middle">not seen to arrive</text>"#,
             y + 22.0
         ));
     }
@@ -183,7 +184,7 @@ impl Canvas<'_> {
         // A turn that rounds to nothing must not be written as minus nothing.
         let turn = if turn.abs() < 0.005 { 0.0 } else { turn };
         self.put(format_args!(
-            r#"<text transform="translate({x:.1},{y:.1}) rotate({turn:.2})" class="{face} f-{} halo middle">{}</text>"#,
+            r#"<text transform="translate({x:.1},{y:.1}) rotate({turn:.2})" class="{face} f-{} middle">{}</text>"#,
             Tone::from(arrow.kind).name(),
             escape(&arrow.label)
         ));
@@ -230,7 +231,7 @@ impl Canvas<'_> {
             self.put(format_args!(r#"<line x1="{from}" y1="{y}" x2="{to}" y2="{y}" class="lead"/>"#));
         }
         self.put(format_args!(
-            r#"<text x="{left}" y="{}" class="strong f-reset halo">{}</text>"#,
+            r#"<text x="{left}" y="{}" class="strong f-reset">{}</text>"#,
             top + 12,
             escape(label)
         ));
@@ -292,7 +293,6 @@ fn style(theme: Theme) -> String {
         ".life{stroke-width:2}.box,.pill{stroke-width:1}.zigzag{fill:none;stroke-width:2}\n",
         ".ring{fill:none;stroke-width:2;stroke-dasharray:4 3}.lead{stroke-width:1}\n",
         ".bracket{fill:none;stroke-width:1.4}.window{fill-opacity:.09}.hollow{stroke-width:2}\n",
-        ".halo{paint-order:stroke;stroke-width:4;stroke-linejoin:round}\n",
         ".inference{stroke-width:1.4;stroke-dasharray:5 4}\n",
     ));
     for face in Face::ALL {
@@ -326,7 +326,7 @@ fn colours(colour: fn(Tone) -> &'static str, page: &str, raised: &str, box_fill:
     let (line, fin, reset) = (colour(Tone::Line), colour(Tone::Fin), colour(Tone::Reset));
     let _ = write!(
         css,
-        ".page{{fill:{page}}}.halo{{stroke:{page}}}.life,.zigzag{{stroke:{line}}}.hollow{{fill:{page}}}\n\
+        ".page{{fill:{page}}}.life,.zigzag{{stroke:{line}}}.hollow{{fill:{page}}}\n\
          .box{{fill:{box_fill};stroke:{line}}}.pill{{fill:{raised};stroke:{line}}}.foot-box{{fill:{raised}}}\n\
          .window{{fill:{fin}}}.ring,.lead,.inference{{stroke:{reset}}}.inference{{fill:{page}}}\n"
     );

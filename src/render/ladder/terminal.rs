@@ -156,7 +156,9 @@ fn label(index: usize, arrow: &Arrow, ladder: &Ladder, grid: &mut Grid) {
         }
     }
     let room = best.end - best.start;
-    let label = clip(&arrow.label, room - 4, &ladder.metrics, Face::Strong);
+    let fits = columns(&arrow.label) <= room - 4;
+    let label = if fits { &arrow.label } else { &arrow.short_label };
+    let label = clip(label, room - 4, &ladder.metrics, Face::Strong);
     if columns(&label) < 3 {
         return;
     }
@@ -174,7 +176,7 @@ fn marks(ladder: &Ladder, grid: &mut Grid) {
                 let Some([x, y]) = grid.crossings.iter().find(between).map(|(_, at)| *at) else { continue };
                 grid.write([x, y], "╳", Tone::Reset, true);
                 let width = columns(label);
-                let beside = [y + 1, y - 1].into_iter().flat_map(|y| [[x + 3, y], [x - 2 - width, y]]);
+                let beside = [1, 2, 3, -1].into_iter().flat_map(|down| [[x + 3, y + down], [x - 2 - width, y + down]]);
                 if let Some(spot) = beside.into_iter().find(|&spot| grid.is_free(spot, width, [left, right])) {
                     grid.write(spot, label, Tone::Reset, true);
                 }

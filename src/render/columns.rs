@@ -1,0 +1,166 @@
+//! Aligned columns of text in a given width; the last column takes what is left and wraps.
+
+use super::style::{TextOptions, Tone};
+use super::wrap::{columns, wrap};
+
+/// Blank columns between two columns of text.
+const GAP: i32 = 2;
+/// Narrower than this, the last column is unreadable beside the others and moves to lines of its own.
+const NARROWEST_LAST: i32 = 30;
+
+/// One cell.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cell {
+    /// Its text.
+    pub text: String,
+    /// Its colour.
+    pub tone: Tone,
+    /// Whether it is written bold.
+    pub strong: bool,
+}
+
+impl Cell {
+    /// A cell in the terminal's own colour.
+    pub fn plain(text: impl Into<String>) -> Cell {
+        Cell { text: text.into(), tone: Tone::Ink, strong: false }
+    }
+    /// A cell in colour.
+    pub fn toned(text: impl Into<String>, tone: Tone) -> Cell {
+        Cell { text: text.into(), tone, strong: false }
+    }
+    /// The same in bold.
+    pub fn strong(self) -> Cell {
+        Cell { strong: true, ..self }
+    }
+}
+
+/// Which edge the texts of a column share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edge {
+    /// The left edge: words.
+    Left,
+    /// The right edge: numbers.
+    Right,
+}
+
+/// Rows under headings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Columns {
+    /// Heading and alignment of each column.
+    pub headings: Vec<(&'static str, Edge)>,
+    /// One cell a column.
+    pub rows: Vec<Vec<Cell>>,
+    /// Blank columns before each line.
+    pub indent: i32,
+}
+
+impl Columns {
+    /// Lines with their line ends; nothing when there are no rows.
+    pub fn text(&self, options: TextOptions) -> String {
+        if self.rows.is_empty() {
+            return String::new();
+        }
+        let widths = self.widths();
+        let Some((_, before)) = widths.split_last() else { return String::new() };
+        let left = self.indent + before.iter().map(|width| width + GAP).sum::<i32>();
+        let room = options.columns() - left;
+        let last_inside = room >= NARROWEST_LAST || widths.last().is_some_and(|&width| width <= room);
+        let headings: Vec<Cell> = self.headings.iter().map(|(text, _)| Cell::toned(*text, Tone::Muted)).collect();
+        let mut text = String::new();
+        for row in std::iter::once(&headings).chain(&self.rows) {
+            self.row(row, &widths, left, last_inside, options, &mut text);
+        }
+        text
+    }
+
+    /// The widest text of each column.
+    fn widths(&self) -> Vec<i32> {
+        let of = |index: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(index)).map(|cell| columns(&cell.text));
+            cells.chain([columns(self.headings[index].0)]).max().unwrap_or(0)
+        };
+        (0..self.headings.len()).map(of).collect()
+    }
+
+    fn row(
+        &self,
+        row: &[Cell],
+        widths: &[i32],
+        left: i32,
+        last_inside: bool,
+        options: TextOptions,
+        text: &mut String,
+    ) {
+        let Some((last, before)) = row.split_last() else { return };
+        let mut line = blanks(self.indent);
+        for ((cell, &width), (_, edge)) in before.iter().zip(widths).zip(&self.headings) {
+            let padding = blanks(width - columns(&cell.text));
+            let painted = options.paint(&cell.text, cell.tone, cell.strong);
+            match edge {
+                Edge::Left => line += &format!("{painted}{padding}"),
+                Edge::Right => line += &format!("{padding}{painted}"),
+            }
+            line += &blanks(GAP);
+        }
+        let below = self.indent + GAP * 2;
+        let (start, room) = if last_inside { (left, options.columns() - left) } else { (below, options.columns() - below) };
+        let mut parts = wrap(&last.text, room, columns).into_iter();
+        if last_inside && let Some(first) = parts.next() {
+            line += &options.paint(&first, last.tone, last.strong);
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+        for part in parts {
+            *text += &blanks(start);
+            *text += &options.paint(&part, last.tone, last.strong);
+            text.push('\n');
+        }
+    }
+}
+
+/// That many blanks; none for a negative number.
+pub fn blanks(count: i32) -> String {
+    " ".repeat(usize::try_from(count).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(width: u16) -> TextOptions {
+        TextOptions { width, color: false, unicode: true }
+    }
+
+    fn example() -> Columns {
+        Columns {
+            headings: vec![("no", Edge::Right), ("name", Edge::Left), ("what it means", Edge::Left)],
+            rows: vec![vec![
+                Cell::plain("12"),
+                Cell::plain("a long name for a segment, longer than most"),
+                Cell::plain("the request met a socket that was gone"),
+            ]],
+            indent: 2,
+        }
+    }
+
+    #[test]
+    fn the_last_column_wraps_under_itself() {
+        let text = example().text(options(90));
+        assert_eq!(
+            text,
+            "  no  name                                         what it means\n  \
+               12  a long name for a segment, longer than most  the request met a socket that was gone\n"
+        );
+    }
+
+    #[test]
+    fn without_room_the_last_column_moves_below() {
+        let text = example().text(options(72));
+        assert!(text.ends_with("longer than most\n      the request met a socket that was gone\n"), "{text}");
+    }
+
+    #[test]
+    fn no_rows_write_nothing() {
+        assert_eq!(Columns { rows: Vec::new(), ..example() }.text(options(80)), "");
+    }
+}
