@@ -2,5 +2,7 @@
 //!
 //! Modules are floors and imports go downwards only; `docs/architecture.md` is the map.
 
+pub mod connection;
+pub mod diagnosis;
 pub mod packet;
 pub mod report;
