@@ -2,5 +2,6 @@
 //!
 //! Modules are floors and imports go downwards only; `docs/architecture.md` is the map.
 
+pub mod capture;
 pub mod packet;
 pub mod report;
