@@ -2,6 +2,8 @@
 //!
 //! Modules are floors and imports go downwards only; `docs/architecture.md` is the map.
 
+pub mod analysis;
+pub mod capture;
 pub mod connection;
 pub mod diagnosis;
 pub mod packet;

@@ -3,6 +3,13 @@
 //! Odd input is data: whatever is not a readable TCP segment comes back as a [`Skip`] to be counted, never as a panic.
 //! This module knows nothing of files or connections.
 
+mod decode;
+mod link;
+mod skip;
+
+pub use decode::decode;
+pub use skip::Skip;
+
 use std::fmt;
 use std::net::IpAddr;
 
