@@ -117,6 +117,8 @@ pub struct Connection {
     pub announced_close: bool,
     /// A TLS alert from each side, client first.
     pub alerts: [Option<Mark>; 2],
+    /// The client's first segment after the server's SYN+ACK: the end of the handshake.
+    pub established: Option<Mark>,
     /// The client's first acknowledgement of the server's FIN.
     pub fin_acked: Option<Mark>,
     /// Idle time before the first FIN or RST of each side, client first, where nothing was outstanding.
@@ -154,6 +156,7 @@ impl Connection {
             unsolicited: None,
             announced_close: false,
             alerts: [None; 2],
+            established: None,
             fin_acked: None,
             idle_before_close: [None; 2],
             spare_path: Vec::new(),
@@ -255,6 +258,9 @@ impl Connection {
     }
 
     fn client_segment(&mut self, segment: &Segment<'_>, mark: Mark, fresh: Fresh) {
+        if self.established.is_none() && !segment.flags.syn() && self.half(Side::Server).syn.is_some() {
+            self.established = Some(mark);
+        }
         let server_fin = self.half(Side::Server).fin_seq();
         if segment.flags.ack()
             && self.fin_acked.is_none()

@@ -74,6 +74,14 @@ impl ServerTimers {
         }
     }
 
+    /// Whether anything is known beyond that the server exists.
+    pub fn is_worth_showing(&self) -> bool {
+        self.races > 0
+            || self.longest_reuse_ns.is_some()
+            || self.server_close.summary().is_some()
+            || self.client_close.summary().is_some()
+    }
+
     /// Can this pair race? At risk: the server closes idle connections that the client would still have used.
     pub fn verdict(&self) -> Verdict {
         let server = self.server_close.summary();

@@ -123,6 +123,8 @@ pub struct Incident {
     pub retried: bool,
     /// Where the capture was taken, as far as the packets tell.
     pub vantage: Vantage,
+    /// Whether this is the keep-alive race: both sides acted within one trip of a packet.
+    pub race: bool,
     /// What the usual proxies and clients write when this happens to them, by product.
     pub would_log: BTreeMap<String, String>,
     /// One plain sentence: what happened.
