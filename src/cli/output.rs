@@ -1,0 +1,67 @@
+//! Standard output and standard error: results on the one, everything else on the other.
+
+use std::io::{self, IsTerminal, Write};
+
+use clap::ValueEnum;
+
+/// Narrowest and widest text: 72 columns survive a paste into chat, more than 160 tire the eye.
+const WIDTHS: std::ops::RangeInclusive<usize> = 72..=160;
+/// Width when nothing tells: wide enough for the packet table in a file or a pipe.
+const DEFAULT_WIDTH: usize = 120;
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set or TERM is dumb
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl Color {
+    /// Whether standard output gets colour.
+    pub fn on_stdout(self) -> bool {
+        match self {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+                    || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+                io::stdout().is_terminal() && !unwanted
+            }
+        }
+    }
+}
+
+/// Columns to write to: the terminal's, or `COLUMNS`, within reason.
+pub fn width() -> usize {
+    let of_terminal = || terminal_size::terminal_size().map(|(columns, _)| usize::from(columns.0));
+    let of_environment = || std::env::var("COLUMNS").ok()?.parse().ok();
+    let columns: usize = of_terminal().or_else(of_environment).unwrap_or(DEFAULT_WIDTH);
+    columns.clamp(*WIDTHS.start(), *WIDTHS.end())
+}
+
+/// Writes a result to standard output.
+///
+/// # Errors
+/// When standard output cannot be written; [`is_closed_pipe`] tells the harmless case.
+pub fn print(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.flush()?;
+    Ok(())
+}
+
+/// Writes one line to standard error. A standard error that is gone cannot be told about.
+pub fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "finrace: {text}");
+}
+
+/// Whether an error only means that the reader of our output has gone.
+pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe))
+}
