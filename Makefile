@@ -14,7 +14,7 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
 
 demo: ## reproduce the race on this machine, prove it, draw it
-	.ci/packages libpcap
+	.ci/packages libpcap-headers
 	$(CARGO) run --release --locked -- reproduce
 
 test: servers ## run every test, with and without libpcap
@@ -29,7 +29,7 @@ lint: ## check the format, clippy and the documentation
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 
 deps: ## install the system packages that build and tests need
-	.ci/packages libpcap tshark nginx node npm
+	.ci/packages libpcap-headers tshark nginx node npm
 
 servers: $(SERVERS)/express/node_modules/.installed ## install the real servers that scenarios run
 

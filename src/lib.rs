@@ -2,5 +2,7 @@
 //!
 //! Modules are floors and imports go downwards only; `docs/architecture.md` is the map.
 
+pub mod cli;
+pub mod doctor;
 pub mod packet;
 pub mod report;
