@@ -281,3 +281,54 @@ fn is_program(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ceiling_is_read_from_the_bounding_set() {
+        // The set that Docker gives to a container without further options.
+        let docker = Ceiling::read("CapPrm:\t0000000000000000\nCapBnd:\t00000000a80425fb\n");
+        assert_eq!(docker, Ceiling { sys_admin: false, net_admin: false, net_raw: true });
+        let machine = Ceiling::read("CapBnd:\t000001ffffffffff\n");
+        assert_eq!(machine, Ceiling { sys_admin: true, net_admin: true, net_raw: true });
+        assert_eq!(Ceiling::read(""), machine, "a system without such sets caps nothing");
+    }
+
+    #[test]
+    fn a_setting_that_a_kernel_does_not_have_forbids_nothing() {
+        let sysctls = tempfile::tempdir().unwrap();
+        assert_eq!(NamespaceLimits::read(sysctls.path()), NamespaceLimits::default());
+    }
+
+    #[test]
+    fn settings_are_read_from_the_files_of_proc_sys() {
+        let sysctls = tempfile::tempdir().unwrap();
+        for (name, value) in [
+            ("kernel/apparmor_restrict_unprivileged_userns", "1\n"),
+            ("kernel/unprivileged_userns_clone", "0\n"),
+            ("user/max_user_namespaces", "0\n"),
+            ("user/max_net_namespaces", "96365\n"),
+        ] {
+            let file = sysctls.path().join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, value).unwrap();
+        }
+        let expected = NamespaceLimits {
+            apparmor_restricts: true,
+            clone_forbidden: true,
+            no_user_namespaces: true,
+            no_pid_namespaces: false,
+            no_net_namespaces: false,
+        };
+        assert_eq!(NamespaceLimits::read(sysctls.path()), expected);
+    }
+
+    #[test]
+    fn a_field_is_a_word_of_the_line_with_its_name() {
+        let status = "Name:\tfinrace\nUid:\t1000\t0\t1000\t0\n";
+        assert_eq!(field(status, "Uid:", 1), Some("0"));
+        assert_eq!(field(status, "Gid:", 0), None);
+    }
+}

@@ -48,3 +48,29 @@ fn kind_of(words: &str) -> io::ErrorKind {
         io::ErrorKind::Other
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_of_a_refusal_is_read_from_libpcaps_words() {
+        let words = [
+            ("socket: Operation not permitted", io::ErrorKind::PermissionDenied),
+            (
+                "eth0: You don't have permission to capture on that device (socket: Operation not permitted)",
+                io::ErrorKind::PermissionDenied,
+            ),
+            (
+                "Attempt to create packet socket failed - CAP_NET_RAW may be required",
+                io::ErrorKind::PermissionDenied,
+            ),
+            ("(cannot open BPF device) /dev/bpf0: Permission denied", io::ErrorKind::PermissionDenied),
+            ("socket: Address family not supported by protocol", io::ErrorKind::Unsupported),
+            ("tun0: That device is not up", io::ErrorKind::Other),
+        ];
+        for (words, kind) in words {
+            assert_eq!(kind_of(words), kind, "{words}");
+        }
+    }
+}
