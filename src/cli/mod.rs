@@ -84,7 +84,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "live")]
         Command::Scenarios(args) => scenarios::run(&args, color),
         #[cfg(feature = "live")]
-        Command::Doctor(args) => doctor::run(&args, color),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Schema => output::print(crate::report::json_schema().as_bytes()).map(|()| Exit::Clean),
     };
     match result {
@@ -95,6 +95,23 @@ pub fn main() -> ExitCode {
             Exit::Trouble.into()
         }
     }
+}
+
+/// Where the packages of real servers are installed: `$FINRACE_SERVERS`, or `servers` in the build folder that this
+/// program was built into, or the user's own data folder.
+#[cfg(feature = "live")]
+fn servers_folder() -> PathBuf {
+    if let Some(folder) = std::env::var_os("FINRACE_SERVERS") {
+        return folder.into();
+    }
+    let built = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.parent()?.join("servers")));
+    let data = || {
+        let home = std::env::var_os("XDG_DATA_HOME")
+            .map(PathBuf::from)
+            .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share")));
+        home.unwrap_or_default().join("finrace/servers")
+    };
+    built.filter(|folder| folder.is_dir()).unwrap_or_else(data)
 }
 
 /// `finrace FILE...` means `finrace analyze FILE...`, when the first word is no command and names a file or a pipe.
