@@ -1,3 +1,7 @@
 //! The `finrace` program: everything happens in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    finrace::cli::main()
+}

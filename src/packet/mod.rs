@@ -6,6 +6,13 @@
 use std::fmt;
 use std::net::IpAddr;
 
+mod decode;
+mod link;
+mod skip;
+
+pub use decode::decode;
+pub use skip::Skip;
+
 /// One end of a TCP connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {

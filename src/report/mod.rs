@@ -5,6 +5,7 @@
 //! Every string that came out of a capture is already reduced to printable ASCII by the layer that read it
 //! (`connection::http`), so it can be shown on a terminal; markup still has to be escaped where markup is made.
 
+mod run;
 mod schema;
 mod trace;
 mod words;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub use run::{Attempt, Expectation, Party, ProductLog, Run};
 pub use schema::{SCHEMA_VERSION, json_schema};
 pub use trace::{Clocks, Lane, Segment, SegmentKind, Trace};
 pub use words::{Cause, Confidence, Ending, RetrySafe, Role, Side, Vantage, Verdict};
@@ -23,6 +25,9 @@ pub use words::{Cause, Confidence, Ending, RetrySafe, Role, Side, Vantage, Verdi
 pub struct Report {
     /// Version of this layout; see [`SCHEMA_VERSION`].
     pub schema: u32,
+    /// The experiment, when the captures come from the lab.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<Run>,
     /// One entry per capture read, in the order read.
     pub captures: Vec<Capture>,
     /// Counts over all captures.
@@ -123,6 +128,8 @@ pub struct Incident {
     pub retried: bool,
     /// Where the capture was taken, as far as the packets tell.
     pub vantage: Vantage,
+    /// Whether this is the keep-alive race: both sides acted within one trip of a packet.
+    pub race: bool,
     /// What the usual proxies and clients write when this happens to them, by product.
     pub would_log: BTreeMap<String, String>,
     /// One plain sentence: what happened.

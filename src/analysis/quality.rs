@@ -1,0 +1,92 @@
+//! Could this capture have shown a lost request at all? Inconclusive is never a pass.
+
+use std::collections::BTreeMap;
+
+use crate::connection::Connection;
+use crate::packet::{Flags, Segment, Skip};
+
+/// The capture that shows everything a verdict needs: headers are enough, both directions, no filter on flags.
+pub(super) const RECAPTURE: &str = "tcpdump -i any -s 256 -w capture.pcap 'tcp port PORT'";
+
+/// Counts that tell what a capture could have shown.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Quality {
+    skipped: BTreeMap<Skip, u64>,
+    segments: u64,
+    control: u64,
+    resets: u64,
+    connections: u64,
+    one_way: u64,
+}
+
+impl Quality {
+    /// Counts a record without a TCP segment.
+    pub fn skip(&mut self, reason: Skip) {
+        *self.skipped.entry(reason).or_default() += 1;
+    }
+
+    /// Counts a segment.
+    pub fn segment(&mut self, segment: &Segment<'_>) {
+        self.segments += 1;
+        self.resets += u64::from(segment.flags.rst());
+        self.control += u64::from(segment.flags.0 & (Flags::SYN | Flags::FIN | Flags::RST) != 0);
+    }
+
+    /// Counts a connection.
+    pub fn connection(&mut self, connection: &Connection) {
+        // An attempt to connect that nothing answers has one direction by nature.
+        if connection.packets() > 1
+            && connection.half(crate::report::Side::Client).bytes
+                + connection.half(crate::report::Side::Server).bytes
+                > 0
+        {
+            self.connections += 1;
+            self.one_way += u64::from(!connection.both_directions());
+        }
+    }
+
+    /// TCP segments read.
+    pub fn segments(&self) -> u64 {
+        self.segments
+    }
+
+    /// Records passed over, by reason.
+    pub fn skipped(&self) -> BTreeMap<String, u64> {
+        self.skipped.iter().map(|(reason, count)| (reason.as_str().to_owned(), *count)).collect()
+    }
+
+    /// Why the capture could not have shown a lost request; none when it could.
+    pub fn objection(&self) -> Option<String> {
+        let cut = self.skipped.get(&Skip::CutBeforeTcpHeader).copied().unwrap_or(0);
+        if self.segments == 0 && cut > 0 {
+            return Some(format!(
+                "{cut} packets were cut before their TCP header (snap length too small): nothing can be told. Capture \
+                 again: {RECAPTURE}"
+            ));
+        }
+        if self.segments == 0 {
+            return Some(format!(
+                "there is no TCP segment in it. Capture the traffic of the failing hop: {RECAPTURE}"
+            ));
+        }
+        if self.resets == self.segments {
+            return Some(format!(
+                "it holds RST segments only (a filter on flags): which request met them cannot be told. Capture again \
+                 without that filter: {RECAPTURE}"
+            ));
+        }
+        if self.control == self.segments && self.segments > 2 {
+            return Some(format!(
+                "it holds only SYN, FIN and RST segments (a filter on flags): requests cannot be seen. Capture again \
+                 without that filter: {RECAPTURE}"
+            ));
+        }
+        if self.connections > 0 && self.one_way == self.connections {
+            return Some(format!(
+                "it holds one direction only: responses cannot be seen. Capture where both directions pass, without \
+                 `src` or `dst` in the filter: {RECAPTURE}"
+            ));
+        }
+        None
+    }
+}

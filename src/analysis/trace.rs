@@ -1,0 +1,281 @@
+//! The second pass: the segments of one connection, from one capture or from the captures of both ends.
+
+use std::path::Path;
+
+use crate::capture::{CaptureError, Reader};
+use crate::connection::{Connection, RoleHints, Table};
+use crate::packet::{Endpoint, Flags, Segment};
+use crate::report::{self, Clocks, Incident, Lane, Role, SegmentKind, Side, Trace};
+
+use super::{Options, labels, segment_of};
+
+/// Segments shown at most; what lies beyond is counted as omitted.
+const MAX_SEGMENTS: usize = 60;
+
+/// Which connection to trace, and how its ends are to be called.
+#[derive(Debug)]
+pub struct TraceRequest<'r> {
+    /// Wireshark's `tcp.stream` in the first capture.
+    pub stream: u32,
+    /// The incident to explain; without it the whole connection is shown.
+    pub incident: Option<&'r Incident>,
+    /// Names of client and server: `("proxy", "backend")`.
+    pub names: (&'r str, &'r str),
+    /// What runs at client and server, where known.
+    pub products: (Option<&'r str>, Option<&'r str>),
+    /// The capture of the other end, by the same clock: `file` is then the client's and this one the server's.
+    pub server_capture: Option<&'r Path>,
+}
+
+/// One segment as it passed one capture point.
+#[derive(Debug, Clone, PartialEq)]
+struct Passed {
+    frame: u64,
+    time_ns: i64,
+    from: Endpoint,
+    seq: u32,
+    ack: u32,
+    flags: Flags,
+    len: u32,
+    ip_id: Option<u16>,
+    timestamps: Option<(u32, u32)>,
+    kind: [SegmentKind; 2],
+    label: String,
+}
+
+impl Passed {
+    fn of(segment: &Segment<'_>, frame: u64, time_ns: i64) -> Passed {
+        Passed {
+            frame,
+            time_ns,
+            from: segment.src,
+            seq: segment.seq,
+            ack: segment.ack,
+            flags: segment.flags,
+            len: segment.payload_len,
+            ip_id: segment.ip_id,
+            timestamps: segment.timestamps,
+            kind: [labels::kind(segment, Side::Client), labels::kind(segment, Side::Server)],
+            label: labels::label(segment),
+        }
+    }
+
+    /// The same packet at another capture point of one path without address translation.
+    fn is_same_packet(&self, other: &Passed) -> bool {
+        self.from == other.from
+            && self.seq == other.seq
+            && self.ack == other.ack
+            && self.flags == other.flags
+            && self.len == other.len
+            && self.ip_id == other.ip_id
+            && self.timestamps == other.timestamps
+    }
+}
+
+/// Reads the segments of one connection.
+///
+/// # Errors
+/// When a capture cannot be opened, or reading fails.
+pub fn trace(
+    file: &Path,
+    request: &TraceRequest<'_>,
+    options: &Options,
+) -> Result<Option<Trace>, CaptureError> {
+    let Some((connection, passed)) =
+        collect(file, options, |table_stream, _| table_stream == request.stream)?.pop()
+    else {
+        return Ok(None);
+    };
+    let (client, server) = (connection.endpoint(Side::Client), connection.endpoint(Side::Server));
+    let at_server = match request.server_capture {
+        None => None,
+        Some(path) => {
+            let same_ends = |_, segment: &Segment<'_>| {
+                (segment.src == client && segment.dst == server)
+                    || (segment.src == server && segment.dst == client)
+            };
+            // Ports may have been used twice: the connection that shares most packets is the same one.
+            collect(path, options, same_ends)?.into_iter().map(|(_, other)| other).max_by_key(|other| {
+                other.iter().filter(|there| passed.iter().any(|here| here.is_same_packet(there))).count()
+            })
+        }
+    };
+    let base = |side| connection.half(side).base.map_or(0, |base| base.0);
+    let bases = [base(Side::Client), base(Side::Server)];
+    let mut segments = join(&passed, at_server.as_deref(), client, bases, request.incident);
+    segments.sort_by_key(|segment| segment.sent_ns);
+    let (segments, omitted) = select(fold(segments), request.incident);
+    let zero_ns = zero(&segments).unwrap_or(connection.first_ns);
+    let lane = |name: &str, product: Option<&str>, endpoint: Endpoint| Lane {
+        name: name.to_owned(),
+        product: product.map(str::to_owned),
+        address: endpoint.to_string(),
+    };
+    Ok(Some(Trace {
+        lanes: [
+            lane(request.names.0, request.products.0, client),
+            lane(request.names.1, request.products.1, server),
+        ],
+        clocks: if at_server.is_some() { Clocks::Both } else { Clocks::One },
+        stream: request.stream,
+        zero_ns,
+        segments,
+        omitted,
+    }))
+}
+
+/// Connections of which `wanted` holds for some segment, with their segments, in the order of first packets.
+fn collect(
+    file: &Path,
+    options: &Options,
+    wanted: impl Fn(u32, &Segment<'_>) -> bool,
+) -> Result<Vec<(Connection, Vec<Passed>)>, CaptureError> {
+    let mut reader = Reader::open(file)?;
+    let mut table = Table::new(RoleHints::new(options.server_ports.clone()), options.max_connections);
+    let mut kept: Vec<(u32, Vec<Passed>)> = Vec::new();
+    let mut connections: Vec<Connection> = Vec::new();
+    let mut frame = 0;
+    while let Some(record) = reader.next()? {
+        frame += 1;
+        let Ok(segment) = segment_of(&record) else { continue };
+        let time_ns = record.time_ns;
+        let stream = table.ingest(&segment, frame, time_ns, &mut |connection| connections.push(connection));
+        // Only the wanted connections are worth the memory.
+        connections.retain(|connection| kept.iter().any(|(known, _)| *known == connection.stream));
+        if wanted(stream, &segment) {
+            let passed = Passed::of(&segment, frame, time_ns);
+            match kept.iter_mut().find(|(known, _)| *known == stream) {
+                Some((_, segments)) => segments.push(passed),
+                None => kept.push((stream, vec![passed])),
+            }
+        }
+    }
+    table.finish_all(&mut |connection| connections.push(connection));
+    Ok(kept
+        .into_iter()
+        .filter_map(|(stream, segments)| {
+            let at = connections.iter().position(|connection| connection.stream == stream)?;
+            Some((connections.swap_remove(at), segments))
+        })
+        .collect())
+}
+
+fn join(
+    here: &[Passed],
+    at_server: Option<&[Passed]>,
+    client: Endpoint,
+    bases: [u32; 2],
+    incident: Option<&Incident>,
+) -> Vec<report::Segment> {
+    let mut there: Vec<Option<&Passed>> = at_server.unwrap_or_default().iter().map(Some).collect();
+    let mut segments: Vec<report::Segment> = Vec::with_capacity(here.len());
+    for passed in here {
+        let twin = there
+            .iter_mut()
+            .find(|other| other.is_some_and(|other| passed.is_same_packet(other)))
+            .and_then(Option::take);
+        let mut segment = describe(passed, client, bases, incident);
+        segment.peer_frame = twin.map(|twin| twin.frame);
+        if at_server.is_some() {
+            let (sent, received) = match segment.from {
+                Side::Client => (Some(passed.time_ns), twin.map(|twin| twin.time_ns)),
+                Side::Server => (twin.map(|twin| twin.time_ns), Some(passed.time_ns)),
+            };
+            segment.sent_ns = sent.unwrap_or(passed.time_ns);
+            segment.received_ns = received;
+        }
+        segments.push(segment);
+    }
+    // What only the server's side saw was lost on the way, or not yet there when the capture ended.
+    for lost in there.into_iter().flatten() {
+        let mut segment = describe(lost, client, bases, None);
+        segment.frame = 0;
+        segment.peer_frame = Some(lost.frame);
+        segments.push(segment);
+    }
+    segments
+}
+
+fn describe(
+    passed: &Passed,
+    client: Endpoint,
+    bases: [u32; 2],
+    incident: Option<&Incident>,
+) -> report::Segment {
+    let from = if passed.from == client { Side::Client } else { Side::Server };
+    let (own, other) = (bases[from as usize], bases[from.peer() as usize]);
+    let seq = passed.seq.wrapping_sub(own);
+    let ack = passed.flags.ack().then(|| passed.ack.wrapping_sub(other));
+    let kind = passed.kind[from as usize];
+    let role = incident.and_then(|incident| role(passed, incident));
+    let meaning = incident.map_or_else(String::new, |incident| {
+        let fin_seq = seq.wrapping_add(passed.len);
+        let number = if role == Some(Role::Fin) { fin_seq } else { seq };
+        labels::meaning(role, from, kind, incident, number, ack.unwrap_or(0))
+    });
+    report::Segment {
+        frame: passed.frame,
+        peer_frame: None,
+        from,
+        sent_ns: passed.time_ns,
+        received_ns: None,
+        kind,
+        flags: passed.flags.to_string(),
+        seq,
+        ack,
+        len: passed.len,
+        role,
+        label: passed.label.clone(),
+        meaning,
+        count: 1,
+    }
+}
+
+fn role(passed: &Passed, incident: &Incident) -> Option<Role> {
+    incident.frames.iter().find(|(_, frame)| **frame == passed.frame).map(|(role, _)| *role)
+}
+
+/// Folds storms of RSTs and the segments of one body into one line each.
+fn fold(segments: Vec<report::Segment>) -> Vec<report::Segment> {
+    let mut folded: Vec<report::Segment> = Vec::with_capacity(segments.len());
+    for segment in segments {
+        if let Some(last) = folded.last_mut()
+            && last.from == segment.from
+            && last.kind == segment.kind
+            && segment.role.is_none()
+            && matches!(segment.kind, SegmentKind::Reset | SegmentKind::Request | SegmentKind::Response)
+        {
+            last.count += segment.count;
+            last.len += segment.len;
+            continue;
+        }
+        folded.push(segment);
+    }
+    folded
+}
+
+/// What tells the story: the handshake if it is near, the last exchange before the incident, and all that follows.
+fn select(segments: Vec<report::Segment>, incident: Option<&Incident>) -> (Vec<report::Segment>, u64) {
+    let previous = segments
+        .iter()
+        .position(|segment| segment.role == Some(Role::PreviousResponse))
+        .or_else(|| segments.iter().position(|segment| segment.role == Some(Role::Request)));
+    let start = match (incident, previous) {
+        (Some(_), Some(previous)) => {
+            segments[..previous].iter().rposition(|segment| segment.kind == SegmentKind::Request).unwrap_or(0)
+        }
+        _ => 0,
+    };
+    // A handshake of three segments right before is part of the story.
+    let start = if start <= 3 { 0 } else { start };
+    let end = segments.len().min(start + MAX_SEGMENTS);
+    let omitted: u64 =
+        segments[..start].iter().chain(&segments[end..]).map(|segment| u64::from(segment.count)).sum();
+    (segments[start..end].to_vec(), omitted)
+}
+
+/// Time zero: the server's FIN, or what took its place.
+fn zero(segments: &[report::Segment]) -> Option<i64> {
+    let of = |role| segments.iter().find(|segment| segment.role == Some(role)).map(|segment| segment.sent_ns);
+    of(Role::Fin).or_else(|| of(Role::Reset)).or_else(|| of(Role::Request))
+}

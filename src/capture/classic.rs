@@ -1,0 +1,91 @@
+//! Classic pcap: one file header, then records (draft-ietf-opsawg-pcap).
+
+use std::io;
+
+use super::LinkType;
+use super::byte_order::ByteOrder;
+use super::step::{Found, MAX_PACKET, Step, Stop};
+use super::window::Window;
+
+/// Length of the file header.
+pub(super) const FILE_HEADER_LEN: usize = 24;
+
+const MAGIC_MICROSECONDS: u32 = 0xa1b2_c3d4;
+const MAGIC_NANOSECONDS: u32 = 0xa1b2_3c4d;
+/// Alexey Kuznetzov's libpcap of early Linux distributions: eight more bytes in each record header.
+const MAGIC_KUZNETZOV: u32 = 0xa1b2_cd34;
+
+/// What the file header says about all records.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Classic {
+    order: ByteOrder,
+    magic: u32,
+    link: LinkType,
+}
+
+impl Classic {
+    /// The byte order and magic number of a classic file, or none if it is not one.
+    pub(super) fn recognise(first: [u8; 4]) -> Option<(ByteOrder, u32)> {
+        [ByteOrder::Little, ByteOrder::Big]
+            .into_iter()
+            .map(|order| (order, order.u32(&first, 0)))
+            .find(|(_, magic)| matches!(*magic, MAGIC_MICROSECONDS | MAGIC_NANOSECONDS | MAGIC_KUZNETZOV))
+    }
+
+    /// Reads the file header, of which `header` has all [`FILE_HEADER_LEN`] bytes.
+    pub(super) fn new((order, magic): (ByteOrder, u32), header: &[u8]) -> Self {
+        // The upper half of the field tells of frame check sequences, and in damaged files of nothing.
+        let link = LinkType(order.u32(header, 20) as u16);
+        Self { order, magic, link }
+    }
+
+    /// Link type of all records.
+    pub(super) fn link(&self) -> LinkType {
+        self.link
+    }
+
+    /// In words, for example `pcap, little-endian, microseconds`.
+    pub(super) fn format(&self) -> String {
+        let detail = match self.magic {
+            MAGIC_NANOSECONDS => "nanoseconds",
+            MAGIC_KUZNETZOV => "microseconds, Kuznetzov's record headers",
+            _ => "microseconds",
+        };
+        format!("pcap, {}, {detail}", self.order.name())
+    }
+
+    /// Reads the next record.
+    pub(super) fn step(&self, window: &mut Window) -> io::Result<Step> {
+        let header_len: u32 = if self.magic == MAGIC_KUZNETZOV { 24 } else { 16 };
+        let present = window.fill(header_len as usize)?;
+        if present == 0 {
+            return Ok(Step::End);
+        }
+        if present < header_len as usize {
+            return Ok(cut(present, header_len as usize));
+        }
+        let header = window.available();
+        let seconds = i64::from(self.order.u32(header, 0));
+        let fraction = i64::from(self.order.u32(header, 4));
+        let captured = self.order.u32(header, 8);
+        let wire_len = self.order.u32(header, 12);
+        if captured > MAX_PACKET {
+            return Ok(Step::Stop(Stop::TooLong { claimed: captured }));
+        }
+        let needed = (header_len + captured) as usize;
+        let present = window.fill(needed)?;
+        if present < needed {
+            return Ok(cut(present, needed));
+        }
+        let ns_per_fraction = if self.magic == MAGIC_NANOSECONDS { 1 } else { 1_000 };
+        // At most 2^32 seconds and 2^32 microseconds: below 2^62.
+        let time_ns = seconds * 1_000_000_000 + fraction * ns_per_fraction;
+        let record = window.take(needed);
+        let data = record.start + header_len as usize..record.end;
+        Ok(Step::Record(Found { time_ns: Some(time_ns), link: self.link, interface: 0, wire_len, data }))
+    }
+}
+
+fn cut(present: usize, needed: usize) -> Step {
+    Step::Stop(Stop::Cut { unit: "record", present: present as u64, needed: needed as u64 })
+}

@@ -1,0 +1,93 @@
+//! The one buffer between an input and its records.
+
+use std::io::{self, ErrorKind, Read};
+use std::ops::Range;
+
+/// Large enough that reading costs little per packet, small enough to stay in the cache.
+const INITIAL_LEN: usize = 256 << 10;
+
+/// A window that slides over an input of any length: files and pipes alike.
+///
+/// It grows only as bytes arrive, never by what a header claims.
+pub(super) struct Window {
+    input: Box<dyn Read + Send>,
+    /// Storage; `bytes[start..end]` is read and not yet taken.
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// Position of `bytes[start]` in the input.
+    offset: u64,
+}
+
+impl Window {
+    pub(super) fn new(input: Box<dyn Read + Send>) -> Self {
+        Self { input, bytes: vec![0; INITIAL_LEN], start: 0, end: 0, offset: 0 }
+    }
+
+    /// Position in the input of the next byte to take.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The bytes read and not yet taken.
+    pub(super) fn available(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    /// Reads until `wanted` bytes are available and no further, so that a pipe's records are seen as they come.
+    /// Returns how many are available: fewer than `wanted` only at the end of the input.
+    pub(super) fn fill(&mut self, wanted: usize) -> io::Result<usize> {
+        while self.end - self.start < wanted {
+            self.make_room();
+            match self.input.read(&mut self.bytes[self.end..]) {
+                Ok(0) => break,
+                Ok(count) => self.end += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.end - self.start)
+    }
+
+    /// Takes `count` available bytes; [`Window::get`] shows them until the next call that reads.
+    pub(super) fn take(&mut self, count: usize) -> Range<usize> {
+        let taken = self.start..self.start + count;
+        self.start = taken.end;
+        self.offset += count as u64;
+        taken
+    }
+
+    /// The bytes of a range that [`Window::take`] gave, or of a part of it.
+    pub(super) fn get(&self, taken: Range<usize>) -> &[u8] {
+        &self.bytes[taken]
+    }
+
+    /// Takes `count` bytes without keeping them. Returns how many there were: fewer only at the end of the input.
+    pub(super) fn skip(&mut self, count: u64) -> io::Result<u64> {
+        let mut left = count;
+        while left > 0 {
+            let available = self.fill(1)? as u64;
+            if available == 0 {
+                break;
+            }
+            let step = available.min(left);
+            self.take(step as usize);
+            left -= step;
+        }
+        Ok(count - left)
+    }
+
+    /// Leaves at least one byte of storage after `end`.
+    fn make_room(&mut self) {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        } else if self.end < self.bytes.len() {
+            // There is room.
+        } else if self.start > 0 {
+            self.bytes.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        } else {
+            self.bytes.resize(self.bytes.len() * 2, 0);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The command line: one file a subcommand. The only module that knows clap, standard output and the environment.
+
+mod analyze;
+#[cfg(feature = "live")]
+mod doctor;
+mod output;
+#[cfg(feature = "live")]
+mod reproduce;
+#[cfg(feature = "live")]
+mod scenarios;
+mod show;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// What a run amounts to, as the exit status says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Nothing found, or the expectation held.
+    Clean = 0,
+    /// Incidents found, or the expectation failed.
+    Found = 1,
+    /// Usage error, or input that cannot be read.
+    Trouble = 2,
+    /// The capture could not have shown an incident: never a pass.
+    Inconclusive = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Reproduce, prove and explain the TCP keep-alive race behind sporadic 502 Bad Gateway.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 nothing found (or the expectation held), 1 incidents found (or the expectation failed),\n\
+                  2 usage error or unreadable input, 3 inconclusive (the capture could not have shown it).\n\
+                  `finrace FILE...` is short for `finrace analyze FILE...`."
+)]
+struct Cli {
+    /// When to use colour.
+    #[arg(long, global = true, value_enum, default_value_t = output::Color::Auto, value_name = "WHEN")]
+    color: output::Color,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make the race happen in the lab: tables, captures and pictures of it
+    #[cfg(feature = "live")]
+    Reproduce(reproduce::Args),
+    /// Say which requests died in a capture, of what, and what to change
+    Analyze(analyze::Args),
+    /// Draw one incident or connection of a capture
+    Show(show::Args),
+    /// List the built-in scenarios, or print one to start from
+    #[cfg(feature = "live")]
+    Scenarios(scenarios::Args),
+    /// Say what works on this machine, and what to do about what does not
+    #[cfg(feature = "live")]
+    Doctor(doctor::Args),
+    /// Print the JSON schema of reports
+    #[command(hide = true)]
+    Schema,
+}
+
+/// Runs the program. Errors go to standard error in one line, causes included; a closed pipe is no error.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse_from(with_default_command(std::env::args_os().collect()));
+    let color = cli.color;
+    let result = match cli.command {
+        #[cfg(feature = "live")]
+        Command::Reproduce(args) => reproduce::run(&args, color),
+        Command::Analyze(args) => analyze::run(&args, color),
+        Command::Show(args) => show::run(&args, color),
+        #[cfg(feature = "live")]
+        Command::Scenarios(args) => scenarios::run(&args, color),
+        #[cfg(feature = "live")]
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Schema => output::print(crate::report::json_schema().as_bytes()).map(|()| Exit::Clean),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) if output::is_closed_pipe(&error) => Exit::Clean.into(),
+        Err(error) => {
+            output::complain(&format!("{error:#}"));
+            Exit::Trouble.into()
+        }
+    }
+}
+
+/// Where the packages of real servers are installed: `$FINRACE_SERVERS`, or `servers` in the build folder that this
+/// program was built into, or the user's own data folder.
+#[cfg(feature = "live")]
+fn servers_folder() -> PathBuf {
+    if let Some(folder) = std::env::var_os("FINRACE_SERVERS") {
+        return folder.into();
+    }
+    let built = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.parent()?.join("servers")));
+    let data = || {
+        let home = std::env::var_os("XDG_DATA_HOME")
+            .map(PathBuf::from)
+            .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share")));
+        home.unwrap_or_default().join("finrace/servers")
+    };
+    built.filter(|folder| folder.is_dir()).unwrap_or_else(data)
+}
+
+/// `finrace FILE...` means `finrace analyze FILE...`, when the first word is no command and names a file or a pipe.
+fn with_default_command(mut args: Vec<OsString>) -> Vec<OsString> {
+    let Some(first) = args.get(1) else { return args };
+    let command = Cli::command();
+    let known = first == "help" || command.get_subcommands().any(|known| first == known.get_name());
+    let is_option = first.to_string_lossy().starts_with('-') && first != "-";
+    let looks_like_input = first == "-" || PathBuf::from(first).exists() || first.to_string_lossy().contains(['/', '.']);
+    if !known && !is_option && looks_like_input {
+        args.insert(1, "analyze".into());
+    }
+    args
+}

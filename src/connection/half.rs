@@ -1,0 +1,156 @@
+//! One direction of a connection: what one side sent, as sequence numbers tell it.
+
+use crate::packet::{Flags, Segment};
+
+use super::{Mark, Seq};
+
+/// What a segment's payload adds to the bytes already seen in its direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fresh {
+    /// No payload.
+    Nothing,
+    /// Payload all seen before: a retransmission, a keep-alive probe (RFC 9293 section 3.8.4), a duplicate.
+    Old,
+    /// Payload that fills a hole left by an earlier segment: it was reordered, or recovered by retransmission.
+    Late,
+    /// The last `len` bytes of the payload continue the stream; `missing` bytes before them were not captured (yet).
+    New {
+        /// New bytes at the end of the payload.
+        len: u32,
+        /// Bytes skipped between what was known and this segment.
+        missing: u32,
+    },
+}
+
+/// What one side of a connection sent.
+#[derive(Debug, Clone, Default)]
+pub struct Half {
+    /// Zero of the relative numbers, chosen as Wireshark does: the SYN's number, or one below the first number that
+    /// this side used or that the other side acknowledged.
+    pub base: Option<Seq>,
+    /// The SYN was captured.
+    pub syn: Option<Mark>,
+    /// SYNs repeated.
+    pub syn_repeats: u32,
+    /// One past the highest payload byte seen; meaningful once a segment other than a RST was seen.
+    pub next: Seq,
+    started: bool,
+    /// Highest acknowledgement number sent, if any.
+    pub acked: Option<Seq>,
+    /// The first FIN.
+    pub fin: Option<Mark>,
+    /// The first RST.
+    pub rst: Option<Mark>,
+    /// RSTs sent.
+    pub rsts: u32,
+    /// Segments sent.
+    pub packets: u64,
+    /// New payload bytes.
+    pub bytes: u64,
+    /// The segment with the newest payload byte.
+    pub last_data: Option<Mark>,
+    /// Payload bytes that the sequence numbers prove were sent and the capture does not hold.
+    pub missing: u64,
+    /// IP time to live of this side's first segment.
+    pub ttl: u8,
+    /// Time to live of the first RST.
+    pub rst_ttl: u8,
+    hole: Option<(Seq, Seq)>,
+}
+
+impl Half {
+    /// The sequence number that the FIN occupies: its segment's number plus its payload (RFC 9293 section 3.4).
+    pub fn fin_seq(&self) -> Option<Seq> {
+        self.fin.map(|fin| fin.seq.plus(fin.len))
+    }
+
+    /// Whether anything of this direction was captured.
+    pub fn seen(&self) -> bool {
+        self.packets > 0
+    }
+
+    /// Takes one segment of this direction into account and says what its payload adds.
+    pub fn accept(&mut self, segment: &Segment<'_>, mark: Mark) -> Fresh {
+        if self.packets == 0 {
+            self.ttl = segment.ttl;
+        }
+        self.packets += 1;
+        self.base.get_or_insert(if segment.flags.syn() { mark.seq } else { Seq(mark.seq.0.wrapping_sub(1)) });
+        if segment.flags.rst() {
+            // A RST's numbers may be anybody's guess: they must not move what is known of the stream.
+            self.rsts += 1;
+            if self.rst.is_none() {
+                self.rst = Some(mark);
+                self.rst_ttl = segment.ttl;
+            }
+            return Fresh::Nothing;
+        }
+        if segment.flags.syn() {
+            match self.syn {
+                None => self.syn = Some(mark),
+                Some(_) => self.syn_repeats += 1,
+            }
+        }
+        if segment.flags.ack() && self.acked.is_none_or(|acked| mark.ack.after(acked)) {
+            self.acked = Some(mark.ack);
+        }
+        let first_byte = mark.seq.plus(u32::from(segment.flags.syn()));
+        if !self.started {
+            self.started = true;
+            self.next = first_byte;
+        }
+        let fresh = self.payload(first_byte, segment.payload_len, mark);
+        if segment.flags.fin() && self.fin.is_none() {
+            self.fin = Some(mark);
+        }
+        fresh
+    }
+
+    fn payload(&mut self, first_byte: Seq, len: u32, mark: Mark) -> Fresh {
+        if len == 0 {
+            return Fresh::Nothing;
+        }
+        let end = first_byte.plus(len);
+        if !end.after(self.next) {
+            return match self.hole {
+                Some((start, stop)) if !first_byte.before(start) && !end.after(stop) => {
+                    self.fill(first_byte, end);
+                    Fresh::Late
+                }
+                _ => Fresh::Old,
+            };
+        }
+        let ahead = first_byte.since(self.next);
+        let missing = ahead.max(0) as u32;
+        let new = if ahead < 0 { end.since(self.next) as u32 } else { len };
+        if missing > 0 {
+            self.hole = Some((self.next, first_byte));
+            self.missing += u64::from(missing);
+        }
+        self.next = end;
+        self.bytes += u64::from(new);
+        self.last_data = Some(mark);
+        Fresh::New { len: new, missing }
+    }
+
+    fn fill(&mut self, from: Seq, to: Seq) {
+        let len = to.since(from) as u32;
+        self.missing = self.missing.saturating_sub(u64::from(len));
+        self.bytes += u64::from(len);
+        self.hole = match self.hole {
+            Some((start, stop)) if from == start && to == stop => None,
+            Some((start, stop)) if from == start => Some((to, stop)),
+            Some((start, stop)) if to == stop => Some((start, from)),
+            other => other,
+        };
+    }
+}
+
+/// Whether a RST came from a kernel that had no socket for the segment it answers.
+///
+/// RFC 9293 section 3.10.7.1: such a RST carries no ACK flag when the offending segment had one, and its sequence
+/// number is that segment's acknowledgement number. Linux sends it with window 0, IP ID 0 and no timestamps (measured),
+/// so none of these proves a middlebox.
+pub fn is_passive_reset(flags: Flags) -> bool {
+    flags.rst() && !flags.ack()
+}

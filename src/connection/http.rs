@@ -1,0 +1,537 @@
+//! HTTP/1.1 message framing (RFC 9112 section 6) over captured bytes, one direction at a time.
+//!
+//! It answers only "where does a message begin, what is it called, where does it end". Bytes come in any slices, heads
+//! may be split over segments, bodies are never kept. When the capture does not hold the bytes needed to go on, the
+//! framer is [`lost`](Framer::is_lost) until a segment begins with a recognisable message again.
+
+/// Longest start line or header line looked at; the rest of a longer one is skipped, its meaning unknown.
+const LINE_LIMIT: usize = 256;
+/// Longest path kept for display.
+const PATH_LIMIT: usize = 96;
+/// First bytes of a PROXY protocol v2 header (specification section 2.2).
+const PROXY_V2: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
+
+const METHODS: [&str; 16] = [
+    "GET",
+    "POST",
+    "PUT",
+    "HEAD",
+    "DELETE",
+    "OPTIONS",
+    "PATCH",
+    "CONNECT",
+    "TRACE",
+    "PROPFIND",
+    "PROPPATCH",
+    "MKCOL",
+    "COPY",
+    "MOVE",
+    "REPORT",
+    "SEARCH",
+];
+
+/// A method name from the closed list that finrace recognises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Method(u8);
+
+impl Method {
+    /// The method at the start of `bytes`, if a known one followed by a space stands there.
+    pub fn at_start(bytes: &[u8]) -> Option<Method> {
+        METHODS
+            .iter()
+            .position(|name| {
+                bytes.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&b' '))
+            })
+            .map(|index| Method(index as u8))
+    }
+
+    /// The name.
+    pub fn name(self) -> &'static str {
+        METHODS[usize::from(self.0)]
+    }
+
+    /// Idempotent by definition (RFC 9110 section 9.2.2), so that clients retry it by themselves.
+    pub fn is_idempotent(self) -> bool {
+        !matches!(self.name(), "POST" | "PATCH" | "CONNECT")
+    }
+}
+
+/// Whether a payload begins with an HTTP/1 request.
+pub fn starts_request(payload: &[u8]) -> bool {
+    Method::at_start(payload).is_some() || payload.starts_with(b"PROXY TCP") || payload.starts_with(PROXY_V2)
+}
+
+/// Whether a payload begins with an HTTP/1 response.
+pub fn starts_response(payload: &[u8]) -> bool {
+    payload.starts_with(b"HTTP/1.")
+}
+
+/// What the framer met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The first byte of a message.
+    Begin,
+    /// The start line of a request: see [`Framer::path`] for its path.
+    Request(Method),
+    /// The status line of a final response, or of 101 Switching Protocols.
+    Response(u16),
+    /// An interim response (RFC 9110 section 15.2) is over; the final one is still to come.
+    Interim,
+    /// The message is complete.
+    End,
+    /// From here on the connection is no longer HTTP (CONNECT, 101): TCP only.
+    Upgraded,
+}
+
+/// Which direction is framed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Request,
+    Response,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Start,
+    Skip { left: u64 },
+    FirstLine,
+    Header,
+    Body { left: u64 },
+    ChunkSize,
+    ChunkData { left: u64 },
+    Trailer,
+    UntilClose,
+    Lost,
+}
+
+/// Frames the messages of one direction.
+#[derive(Debug, Clone)]
+pub struct Framer {
+    kind: Kind,
+    state: State,
+    line: Vec<u8>,
+    path: Vec<u8>,
+    method: Option<Method>,
+    status: u16,
+    length: Option<u64>,
+    chunked: bool,
+    close: bool,
+}
+
+impl Framer {
+    /// Frames requests.
+    pub fn requests() -> Framer {
+        Framer::new(Kind::Request)
+    }
+
+    /// Frames responses.
+    pub fn responses() -> Framer {
+        Framer::new(Kind::Response)
+    }
+
+    fn new(kind: Kind) -> Framer {
+        Framer {
+            kind,
+            state: State::Start,
+            line: Vec::new(),
+            path: Vec::new(),
+            method: None,
+            status: 0,
+            length: None,
+            chunked: false,
+            close: false,
+        }
+    }
+
+    /// The framer does not know where in a message it stands.
+    pub fn is_lost(&self) -> bool {
+        self.state == State::Lost
+    }
+
+    /// The message in hand ends only with the connection (RFC 9112 section 6.3, rule 8).
+    pub fn ends_with_connection(&self) -> bool {
+        self.state == State::UntilClose
+    }
+
+    /// A message has begun and is not over.
+    pub fn in_message(&self) -> bool {
+        !matches!(self.state, State::Start | State::Skip { .. } | State::Lost)
+    }
+
+    /// The last message asked for the connection to close (RFC 9112 section 9.6).
+    pub fn announced_close(&self) -> bool {
+        self.close
+    }
+
+    /// Path of the last request: printable ASCII, without query, fragment, scheme or authority.
+    pub fn path(&self) -> &str {
+        std::str::from_utf8(&self.path).unwrap_or_default()
+    }
+
+    /// Bytes are missing from the capture: nothing is known until a message begins again.
+    pub fn lose(&mut self) {
+        if self.state != State::UntilClose {
+            self.state = State::Lost;
+        }
+    }
+
+    /// `len` bytes passed that the snap length cut off.
+    pub fn skip(&mut self, len: u64) {
+        match &mut self.state {
+            State::Body { left } if *left > len => *left -= len,
+            State::UntilClose => {}
+            _ if len == 0 => {}
+            _ => self.state = State::Lost,
+        }
+    }
+
+    /// At the start of a segment: a lost framer that sees a message begin can go on.
+    pub fn resynchronise(&mut self, payload: &[u8]) {
+        let begins = match self.kind {
+            Kind::Request => starts_request(payload),
+            Kind::Response => starts_response(payload),
+        };
+        if self.is_lost() && begins {
+            self.state = State::Start;
+        }
+    }
+
+    /// Reads on until something happens; returns the bytes used and what happened.
+    /// `answers` is the method of the request that a response belongs to.
+    pub fn feed(&mut self, bytes: &[u8], answers: Option<Method>) -> (usize, Option<Event>) {
+        let mut used = 0;
+        while used < bytes.len() {
+            let rest = &bytes[used..];
+            match &mut self.state {
+                State::Lost | State::UntilClose => return (bytes.len(), None),
+                State::Start => {
+                    if rest[0] == b'\r' && rest.starts_with(PROXY_V2) {
+                        let announced =
+                            rest.get(14..16).map_or(0, |len| u64::from(u16::from_be_bytes([len[0], len[1]])));
+                        self.state = State::Skip { left: 16 + announced };
+                    } else if matches!(rest[0], b'\r' | b'\n') {
+                        // RFC 9112 section 2.2: empty lines before a message are to be ignored.
+                        used += 1;
+                    } else {
+                        self.begin();
+                        return (used, Some(Event::Begin));
+                    }
+                }
+                State::Skip { left } => {
+                    let step = (*left).min(rest.len() as u64);
+                    *left -= step;
+                    used += step as usize;
+                    if *left == 0 {
+                        self.state = State::Start;
+                    }
+                }
+                State::Body { left } | State::ChunkData { left } => {
+                    let step = (*left).min(rest.len() as u64);
+                    *left -= step;
+                    used += step as usize;
+                    if *left == 0 {
+                        if matches!(self.state, State::Body { .. }) {
+                            return (used, Some(self.end()));
+                        }
+                        self.state = State::ChunkSize;
+                    }
+                }
+                State::FirstLine | State::Header | State::ChunkSize | State::Trailer => {
+                    let (step, complete) = self.take_line(rest);
+                    used += step;
+                    if complete && let Some(event) = self.line_complete(answers) {
+                        return (used, Some(event));
+                    }
+                }
+            }
+        }
+        (used, None)
+    }
+
+    fn begin(&mut self) {
+        self.state = State::FirstLine;
+        self.line.clear();
+        self.method = None;
+        self.status = 0;
+        self.length = None;
+        self.chunked = false;
+        self.close = false;
+    }
+
+    fn end(&mut self) -> Event {
+        self.state = State::Start;
+        Event::End
+    }
+
+    fn take_line(&mut self, rest: &[u8]) -> (usize, bool) {
+        let newline = rest.iter().position(|&byte| byte == b'\n');
+        let part = &rest[..newline.unwrap_or(rest.len())];
+        let room = LINE_LIMIT - self.line.len();
+        self.line.extend_from_slice(&part[..part.len().min(room)]);
+        (part.len() + usize::from(newline.is_some()), newline.is_some())
+    }
+
+    fn line_complete(&mut self, answers: Option<Method>) -> Option<Event> {
+        if self.line.last() == Some(&b'\r') {
+            self.line.pop();
+        }
+        let event = match self.state {
+            State::FirstLine => self.first_line(),
+            State::Header if self.line.is_empty() => self.head_complete(answers),
+            State::Header => {
+                self.header_line();
+                None
+            }
+            State::ChunkSize if self.line.is_empty() => None,
+            State::ChunkSize => {
+                let digits = self.line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+                let size = std::str::from_utf8(&self.line[..digits])
+                    .ok()
+                    .and_then(|hex| u64::from_str_radix(hex, 16).ok());
+                self.state = match size {
+                    Some(0) => State::Trailer,
+                    Some(left) => State::ChunkData { left },
+                    None => State::Lost,
+                };
+                None
+            }
+            State::Trailer if self.line.is_empty() => Some(self.end()),
+            _ => None,
+        };
+        self.line.clear();
+        event
+    }
+
+    fn first_line(&mut self) -> Option<Event> {
+        match self.kind {
+            Kind::Request if self.line.starts_with(b"PROXY ") => {
+                self.state = State::Start;
+                None
+            }
+            Kind::Request => match Method::at_start(&self.line) {
+                Some(method) => {
+                    self.state = State::Header;
+                    self.method = Some(method);
+                    let target = self.line[method.name().len() + 1..].split(|&byte| byte == b' ').next();
+                    keep_path(target.unwrap_or_default(), &mut self.path);
+                    Some(Event::Request(method))
+                }
+                None => {
+                    self.state = State::Lost;
+                    None
+                }
+            },
+            Kind::Response => match status_code(&self.line) {
+                Some(status) => {
+                    self.state = State::Header;
+                    self.status = status;
+                    // 1.0 closes unless told otherwise (RFC 9112 section 9.3).
+                    self.close = self.line.starts_with(b"HTTP/1.0");
+                    (status >= 200 || status == 101).then_some(Event::Response(status))
+                }
+                None => {
+                    self.state = State::Lost;
+                    None
+                }
+            },
+        }
+    }
+
+    fn header_line(&mut self) {
+        let Some(colon) = self.line.iter().position(|&byte| byte == b':') else { return };
+        let (name, value) = (&self.line[..colon], self.line[colon + 1..].trim_ascii());
+        if name.eq_ignore_ascii_case(b"content-length") {
+            self.length = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok());
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            self.chunked = contains_token(value, b"chunked");
+        } else if name.eq_ignore_ascii_case(b"connection") {
+            self.close =
+                contains_token(value, b"close") || (self.close && !contains_token(value, b"keep-alive"));
+        }
+    }
+
+    /// RFC 9112 section 6.3, in its order.
+    fn head_complete(&mut self, answers: Option<Method>) -> Option<Event> {
+        let answers = answers.map(Method::name);
+        match self.kind {
+            Kind::Response
+                if self.status == 101 || (answers == Some("CONNECT") && self.status / 100 == 2) =>
+            {
+                self.state = State::UntilClose;
+                return Some(Event::Upgraded);
+            }
+            Kind::Response if self.status < 200 => {
+                self.state = State::Start;
+                return Some(Event::Interim);
+            }
+            Kind::Response if answers == Some("HEAD") || matches!(self.status, 204 | 304) => {
+                return Some(self.end());
+            }
+            _ => {}
+        }
+        match (self.chunked, self.length, self.kind) {
+            (true, ..) => self.state = State::ChunkSize,
+            (false, Some(0), _) | (false, None, Kind::Request) => return Some(self.end()),
+            (false, Some(left), _) => self.state = State::Body { left },
+            (false, None, Kind::Response) => self.state = State::UntilClose,
+        }
+        None
+    }
+}
+
+fn status_code(line: &[u8]) -> Option<u16> {
+    let digits = line.strip_prefix(b"HTTP/1.")?.get(2..5)?;
+    let status = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    (100..600).contains(&status).then_some(status)
+}
+
+fn contains_token(value: &[u8], token: &[u8]) -> bool {
+    value.split(|&byte| byte == b',').any(|part| part.trim_ascii().eq_ignore_ascii_case(token))
+}
+
+/// Captures are hostile input: what is kept of a path is printable ASCII, bounded, and free of query strings.
+fn keep_path(target: &[u8], path: &mut Vec<u8>) {
+    path.clear();
+    let without_scheme = match target.windows(3).position(|window| window == b"://") {
+        Some(at) => target[at + 3..]
+            .iter()
+            .position(|&byte| byte == b'/')
+            .map_or(&b"/"[..], |slash| &target[at + 3 + slash..]),
+        None => target,
+    };
+    for &byte in without_scheme.iter().take_while(|byte| !matches!(byte, b'?' | b'#')) {
+        if path.len() >= PATH_LIMIT {
+            path.extend_from_slice(b"...");
+            break;
+        }
+        match byte {
+            b'\\' => path.extend_from_slice(b"\\\\"),
+            0x21..=0x7e => path.push(byte),
+            _ => path.extend_from_slice(format!("\\x{byte:02x}").as_bytes()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events(framer: &mut Framer, bytes: &[u8], answers: Option<Method>) -> Vec<Event> {
+        let mut rest = bytes;
+        let mut events = Vec::new();
+        while !rest.is_empty() {
+            let (used, event) = framer.feed(rest, answers);
+            rest = &rest[used..];
+            events.extend(event);
+        }
+        events
+    }
+
+    fn method(name: &str) -> Method {
+        Method::at_start(format!("{name} ").as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_request_with_a_body_ends_with_its_last_byte() {
+        let mut framer = Framer::requests();
+        let head = b"POST /orders?token=secret HTTP/1.1\r\nContent-Length: 3\r\n\r\n";
+        assert_eq!(events(&mut framer, head, None), [Event::Begin, Event::Request(method("POST"))]);
+        assert_eq!(framer.path(), "/orders");
+        assert_eq!(events(&mut framer, b"ab", None), []);
+        assert_eq!(events(&mut framer, b"c", None), [Event::End]);
+    }
+
+    #[test]
+    fn a_head_split_at_every_byte_reads_the_same() {
+        let message = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\nPUT /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+        let whole = events(&mut Framer::requests(), message, None);
+        assert_eq!(whole.len(), 6);
+        for cut in 1..message.len() {
+            let mut framer = Framer::requests();
+            let mut parts = events(&mut framer, &message[..cut], None);
+            parts.extend(events(&mut framer, &message[cut..], None));
+            assert_eq!(parts, whole, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn responses_end_as_their_headers_say() {
+        let cases: [(&[u8], Option<&str>, bool); 6] = [
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", None, true),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no", None, false),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", Some("HEAD"), true),
+            (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\n", None, true),
+            (b"HTTP/1.1 200 OK\r\n\r\nuntil close", None, false),
+            (
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\nT: 1\r\n\r\n",
+                None,
+                true,
+            ),
+        ];
+        for (bytes, answers, complete) in cases {
+            let mut framer = Framer::responses();
+            let met = events(&mut framer, bytes, answers.map(method));
+            assert_eq!(met.last() == Some(&Event::End), complete, "{}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    #[test]
+    fn an_interim_response_is_not_the_answer() {
+        let mut framer = Framer::responses();
+        let met = events(&mut framer, b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", None);
+        assert_eq!(met, [Event::Begin, Event::Interim, Event::Begin, Event::Response(204), Event::End]);
+    }
+
+    #[test]
+    fn after_an_upgrade_http_is_over() {
+        let mut framer = Framer::responses();
+        let met = events(
+            &mut framer,
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81\x05",
+            None,
+        );
+        assert_eq!(met, [Event::Begin, Event::Response(101), Event::Upgraded]);
+        assert!(framer.ends_with_connection());
+    }
+
+    #[test]
+    fn proxy_protocol_lines_are_not_requests() {
+        let mut framer = Framer::requests();
+        let met = events(&mut framer, b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nGET / HTTP/1.1\r\n\r\n", None);
+        assert_eq!(met, [Event::Begin, Event::Begin, Event::Request(method("GET")), Event::End]);
+        let mut framer = Framer::requests();
+        let v2 = [PROXY_V2.as_slice(), &[0x21, 0x11, 0, 2, 9, 9], b"GET / HTTP/1.1\r\n\r\n"].concat();
+        assert_eq!(events(&mut framer, &v2, None), [Event::Begin, Event::Request(method("GET")), Event::End]);
+    }
+
+    #[test]
+    fn a_lost_framer_goes_on_at_the_next_message() {
+        let mut framer = Framer::responses();
+        events(&mut framer, b"HTTP/1.1 200 OK\r\nContent-Le", None);
+        framer.skip(700);
+        assert!(framer.is_lost());
+        framer.resynchronise(b"body bytes");
+        assert!(framer.is_lost());
+        framer.resynchronise(b"HTTP/1.1 200 OK\r\n");
+        assert!(!framer.is_lost());
+    }
+
+    #[test]
+    fn a_hostile_path_is_made_printable() {
+        let mut framer = Framer::requests();
+        events(&mut framer, b"GET /\x1b[31m\xff\\x?q HTTP/1.1\r\n", None);
+        assert_eq!(framer.path(), "/\\x1b[31m\\xff\\\\x");
+        events(&mut Framer::requests(), &[b'G'; 4096], None);
+    }
+
+    #[test]
+    fn an_absolute_target_keeps_only_its_path() {
+        for (target, path) in
+            [("http://internal.example/a/b", "/a/b"), ("http://internal.example", "/"), ("*", "*")]
+        {
+            let mut framer = Framer::requests();
+            events(&mut framer, format!("GET {target} HTTP/1.1\r\n").as_bytes(), None);
+            assert_eq!(framer.path(), path);
+        }
+    }
+}

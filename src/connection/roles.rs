@@ -1,0 +1,95 @@
+//! Who is the client? Proven by a handshake or by the payload, otherwise suggested by what is known of the ports.
+
+use std::collections::HashSet;
+
+use crate::packet::{Endpoint, Flags, Segment};
+
+use super::{Connection, http, tls};
+
+/// Server endpoints remembered; beyond it, ports have to do.
+const MAX_KNOWN_SERVERS: usize = 65_536;
+/// Start of the range that IANA leaves to clients and that no common kernel's clients go below by default
+/// (Linux 32768, the BSDs and macOS 49152).
+const EPHEMERAL: u16 = 32_768;
+
+/// What suggests that an endpoint is a server when a connection began before the capture.
+#[derive(Debug, Default)]
+pub struct RoleHints {
+    /// Ports the user says are servers' ports.
+    pub server_ports: Vec<u16>,
+    known_servers: HashSet<Endpoint>,
+}
+
+impl RoleHints {
+    /// Hints with the server ports that the user named.
+    pub fn new(server_ports: Vec<u16>) -> RoleHints {
+        RoleHints { server_ports, known_servers: HashSet::new() }
+    }
+
+    /// Remembers an endpoint that a handshake proved to be a server.
+    pub fn learn(&mut self, server: Endpoint) {
+        if self.known_servers.len() < MAX_KNOWN_SERVERS {
+            self.known_servers.insert(server);
+        }
+    }
+
+    /// How much speaks for this endpoint being a server.
+    fn weight(&self, endpoint: Endpoint) -> u8 {
+        if self.server_ports.contains(&endpoint.port) {
+            4
+        } else if self.known_servers.contains(&endpoint) {
+            3
+        } else if endpoint.port < 1024 {
+            2
+        } else {
+            u8::from(endpoint.port < EPHEMERAL)
+        }
+    }
+}
+
+impl Connection {
+    /// Decides who is the client as soon as something tells, and never changes a decision that payload relied on.
+    pub(super) fn settle_roles(&mut self, segment: &Segment<'_>, sender: usize, hints: &RoleHints) {
+        if self.roles_proven {
+            return;
+        }
+        if let Some(client) = proven_client(segment, sender)
+            && (self.client.is_none_or(|guess| guess == client) || self.last_data.is_none())
+        {
+            self.client = Some(client);
+            self.roles_proven = true;
+            return;
+        }
+        let matters = segment.payload_len > 0 || segment.flags.fin() || segment.flags.rst();
+        if self.client.is_none() && matters {
+            let [first, second] = self.ends.map(|end| hints.weight(end));
+            self.client = Some(match first.cmp(&second) {
+                std::cmp::Ordering::Greater => 1,
+                std::cmp::Ordering::Less => 0,
+                // Nothing tells them apart: servers have the lower port more often than not.
+                std::cmp::Ordering::Equal => usize::from(self.ends[0].port < self.ends[1].port),
+            });
+        }
+    }
+}
+
+fn proven_client(segment: &Segment<'_>, sender: usize) -> Option<usize> {
+    match (segment.flags.syn(), segment.flags.ack()) {
+        (true, false) => return Some(sender),
+        (true, true) => return Some(1 - sender),
+        _ => {}
+    }
+    let payload = segment.payload;
+    if http::starts_request(payload) || tls::is_client_hello(payload) {
+        Some(sender)
+    } else if http::starts_response(payload) || tls::is_server_hello(payload) {
+        Some(1 - sender)
+    } else {
+        None
+    }
+}
+
+/// Whether the segment is a SYN+ACK, whose sender is a server for sure.
+pub(super) fn proves_server(flags: Flags) -> bool {
+    flags.syn() && flags.ack()
+}

@@ -1,0 +1,121 @@
+//! The verdict in words: one plain sentence of what happened, one of what to change.
+
+use crate::report::Cause;
+
+use super::{Finding, ServerTimers, duration};
+
+/// Two sentences for a reader who does not know TCP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Story {
+    /// What happened.
+    pub what_happened: String,
+    /// What to change, on which side.
+    pub advice: String,
+}
+
+/// Tells a finding; `idle_ns` is how long the connection had been idle when the request was sent.
+pub fn tell(finding: &Finding, idle_ns: Option<i64>, first_request: bool, timers: &ServerTimers) -> Story {
+    let idle = idle_ns.map_or_else(|| "some time".to_owned(), duration);
+    let what_happened = match finding.cause {
+        Cause::CrossedFin if first_request => {
+            "The server closed a connection that had not carried any request yet; the first request crossed the close on \
+             the wire and met a socket that was gone."
+                .to_owned()
+        }
+        Cause::CrossedFin => format!(
+            "The server closed a connection idle for {idle}; the request was sent before the close had arrived, and met a \
+             socket that was gone."
+        ),
+        Cause::UnreadRequest => format!(
+            "The request arrived on a connection idle for {idle} just as the server was closing it; the server threw the \
+             connection away without reading the request."
+        ),
+        Cause::DiscardedRequest => format!(
+            "The server had closed its side of a connection idle for {idle}; it read the request that was on its way, and \
+             dropped it without an answer."
+        ),
+        Cause::StaleReuse if finding.is_race() => format!(
+            "The server closed a connection idle for {idle}; the client sent a request in the moment before it noticed."
+        ),
+        Cause::StaleReuse => "The server had closed the connection, the client had been told, and the client used it all \
+                              the same."
+            .to_owned(),
+        Cause::ResetIdle => format!("The server reset a connection idle for {idle} as a request was on its way."),
+        Cause::StateLost => format!(
+            "After {idle} of silence something no longer knew the connection: a NAT, firewall or load balancer that had \
+             forgotten it, or a server that had restarted."
+        ),
+        Cause::SilentDrop => "The request was sent again and again and nothing came back: something in the path dropped it \
+                              without a word."
+            .to_owned(),
+        Cause::DiedMidRequest => {
+            "The server received the request, worked on it, and closed the connection without an answer.".to_owned()
+        }
+        Cause::TruncatedResponse => "The server closed the connection in the middle of its response.".to_owned(),
+        Cause::ResponseReset => {
+            "The server answered, then reset the connection; the reset may have destroyed the answer on arrival.".to_owned()
+        }
+        Cause::ProxyTimeout => "The client gave up waiting for the response and closed.".to_owned(),
+        Cause::ClientAbort => "The client closed while its request was still being answered.".to_owned(),
+        Cause::Refused => "Nothing was listening on the server's port.".to_owned(),
+        Cause::ConnectTimeout => "The server never answered the attempt to connect.".to_owned(),
+        Cause::UnsolicitedResponse => {
+            "The server sent a response nobody had asked for and closed; a request crossed it.".to_owned()
+        }
+        Cause::Goaway => "The server had announced that it would take no more requests on this connection.".to_owned(),
+        Cause::Unknown => "The request got no response, and this capture does not show why.".to_owned(),
+    };
+    Story { what_happened, advice: advice(finding, timers) }
+}
+
+fn advice(finding: &Finding, timers: &ServerTimers) -> String {
+    match finding.cause {
+        Cause::StaleReuse if !finding.is_race() => format!(
+            "Fix the client: its pool must drop a connection as soon as the server's FIN can be read ({} after the FIN is \
+             no race). Timeouts only hide it.",
+            finding.stale_for_ns().map_or_else(|| "this long".to_owned(), duration)
+        ),
+        Cause::CrossedFin | Cause::UnreadRequest | Cause::DiscardedRequest | Cause::StaleReuse | Cause::ResetIdle => {
+            timer_advice(timers)
+        }
+        Cause::StateLost | Cause::SilentDrop => "Make the client drop idle connections sooner than the device in the path \
+                                                 forgets them, or send TCP keep-alive probes more often than that."
+            .to_owned(),
+        Cause::DiedMidRequest | Cause::TruncatedResponse => "Look for a crash, a killed worker or a request limit in the \
+                                                             server's log at this time; idle timeouts are not the cause."
+            .to_owned(),
+        Cause::ResponseReset => "Let the server read the whole request body before it closes, or close in two steps \
+                                 (shutdown, drain, close)."
+            .to_owned(),
+        Cause::ProxyTimeout => "Make the server faster or the client's response timeout longer; idle timeouts are not the \
+                                cause."
+            .to_owned(),
+        Cause::ClientAbort => "Nothing to change here: the client went away.".to_owned(),
+        Cause::Refused => "Check that the server is running and listens on this address and port.".to_owned(),
+        Cause::ConnectTimeout => "Check routing, firewall and the server's accept queue.".to_owned(),
+        Cause::UnsolicitedResponse => "Raise the server's header or request timer above the client's idle timeout.".to_owned(),
+        Cause::Goaway => "Let the client retry on a new connection: by protocol the request was not processed.".to_owned(),
+        Cause::Unknown => "Capture at the other side as well, without a filter on flags, and compare.".to_owned(),
+    }
+}
+
+/// Who must give up first, with the observed numbers.
+pub fn timer_advice(timers: &ServerTimers) -> String {
+    let closes = timers.server_close.summary();
+    let reuse = timers.client_close.summary().map(|close| close.max_ns).max(timers.longest_reuse_ns);
+    match (closes, reuse) {
+        (Some(server), Some(client)) => format!(
+            "The side that sends requests must give up first: keep the server's idle timeout (it closed after {}) above the \
+             client's (it used connections idle for up to {}), or the client's below the server's.",
+            duration(server.mode_ns),
+            duration(client)
+        ),
+        (Some(server), None) => format!(
+            "The side that sends requests must give up first: raise the server's idle timeout ({} here) above the client's, \
+             or lower the client's below {}.",
+            duration(server.mode_ns),
+            duration(server.mode_ns)
+        ),
+        _ => "The side that sends requests must give up first: keep the server's idle timeout above the client's.".to_owned(),
+    }
+}

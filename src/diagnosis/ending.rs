@@ -1,0 +1,66 @@
+//! How a connection ended, incident or not.
+
+use crate::connection::{Connection, Protocol};
+use crate::report::{Ending, Side};
+
+use super::Case;
+
+/// A client's first TLS application record this small is the end of its handshake (a TLS 1.3 Finished of 58 or 74
+/// bytes), not a request.
+const TLS_FINISHED: u32 = 80;
+
+/// Names the ending of a connection.
+pub fn ending(connection: &Connection) -> Ending {
+    let (client, server) = (connection.half(Side::Client), connection.half(Side::Server));
+    let no_data = client.bytes == 0 && server.bytes == 0;
+    if client.syn.is_some() && server.syn.is_none() && client.bytes == 0 {
+        if server.rst.is_some() {
+            return Ending::Refused;
+        }
+        if !server.seen() {
+            return Ending::NoAnswer;
+        }
+    }
+    let client_ended = client.fin.is_some() || client.rst.is_some();
+    let server_ended = server.fin.is_some() || server.rst.is_some();
+    if !client_ended && !server_ended {
+        return Ending::Open;
+    }
+    if no_data && connection.has_handshake() && connection.closed_first() == Some(Side::Client) {
+        return Ending::Probe;
+    }
+    if connection.alerts.iter().any(Option::is_some) && connection.protocol == Protocol::Tls {
+        return Ending::TlsClose;
+    }
+    if server.fin.is_some() && !connection.exchanges.is_empty() && connection.protocol == Protocol::Data {
+        return Ending::Goodbye;
+    }
+    match connection.closed_first() {
+        Some(Side::Client) if client.fin.is_some() => Ending::ClientFin,
+        Some(Side::Client) => Ending::ClientReset,
+        Some(Side::Server) if server.fin.is_some() => Ending::ServerFin,
+        Some(Side::Server) => Ending::ServerReset,
+        None => Ending::BothFin,
+    }
+}
+
+/// Data that looks like a request and is only a farewell, so that nothing was lost:
+/// 1. the end of a TLS handshake; or
+/// 2. data of a protocol that is not HTTP, sent into or after the server's FIN, by a client that knew of the FIN or
+///    closed by itself without waiting for anything (`QUIT`, an SSH disconnect).
+pub(super) fn is_goodbye(case: &Case<'_>) -> bool {
+    let connection = case.connection;
+    match connection.protocol {
+        Protocol::Tls => connection.served == 0 && case.exchange.bytes() <= TLS_FINISHED,
+        Protocol::Data | Protocol::Unknown | Protocol::Http2 => {
+            let knew_of_fin = case.ack_covers_fin() == Some(true);
+            let closed_by_itself = match (case.client.fin, case.server.fin_seq()) {
+                (Some(close), Some(fin)) => !close.ack.after(fin),
+                (Some(_), None) => true,
+                (None, _) => false,
+            };
+            connection.server_speaks_first || connection.served == 0 || knew_of_fin || closed_by_itself
+        }
+        Protocol::Http => connection.is_upgraded(),
+    }
+}

@@ -1,0 +1,230 @@
+//! A connection to a verdict: how it ended, which requests died on it, of what, and which segments prove it.
+//!
+//! Pure functions over [`Connection`]; no I/O, no clock. One rule is one function, its conditions numbered in its
+//! docstring in the order in which the code checks them. Rules compare sequence and acknowledgement numbers, never
+//! the order of capture, so that a capture from either side gives the same verdict (DESIGN section 3).
+
+mod advice;
+mod ending;
+mod logs;
+mod race;
+mod rules;
+mod timers;
+
+use crate::connection::{Connection, Exchange, Half, Mark};
+use crate::report::{Cause, Confidence, Ending, RetrySafe, Role, Side};
+
+pub use advice::{Story, tell, timer_advice};
+pub use ending::ending;
+pub use logs::would_log;
+pub use timers::{IdleTimes, ServerTimers};
+
+/// A `stale-reuse` whose request left within this time of the FIN's arrival is the race, seen one hop later: no
+/// application notices a readable FIN faster than its event loop turns (a few ms, DESIGN section 4).
+pub const RACE_GAP_NS: i64 = 5_000_000;
+
+/// What the capture around the connection allows to conclude.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Circumstances {
+    /// The capturing kernel reported dropped packets.
+    pub packets_dropped: bool,
+}
+
+/// One request that died, and the proof.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// Why.
+    pub cause: Cause,
+    /// How sure.
+    pub confidence: Confidence,
+    /// Index into [`Connection::exchanges`]; none where the connection itself failed to open.
+    pub exchange: Option<usize>,
+    /// The segments that prove it, by role.
+    pub frames: Vec<(Role, Mark)>,
+    /// Whether the request's acknowledgement number covers the server's FIN.
+    pub ack_covers_fin: Option<bool>,
+    /// The proof in sentences, strongest first.
+    pub evidence: Vec<String>,
+    /// What would have spoken against it and was looked for.
+    pub counter_evidence: Vec<String>,
+    /// Can the application have processed the request?
+    pub retry_safe: RetrySafe,
+}
+
+impl Finding {
+    /// The mark that plays a role in the proof.
+    pub fn mark(&self, role: Role) -> Option<Mark> {
+        self.frames.iter().find(|(known, _)| *known == role).map(|(_, mark)| *mark)
+    }
+
+    /// Time from the server's FIN to the request at the capture point; negative when the request was captured first.
+    pub fn fin_to_request_ns(&self) -> Option<i64> {
+        Some(self.mark(Role::Request)?.time_ns - self.mark(Role::Fin)?.time_ns)
+    }
+
+    /// For a stale reuse: how long the client's kernel had held the FIN when the request was sent. The client's own
+    /// acknowledgement of the FIN travels with the request, so the distance between the two is the same at every
+    /// capture point; without it (it rode on the request) there was no time at all.
+    pub fn stale_for_ns(&self) -> Option<i64> {
+        let request = self.mark(Role::Request)?;
+        (self.ack_covers_fin == Some(true))
+            .then(|| self.mark(Role::FinAck).map_or(0, |ack| (request.time_ns - ack.time_ns).max(0)))
+    }
+
+    /// Whether this is the keep-alive race (DESIGN section 4): both sides acted within one trip of a packet.
+    pub fn is_race(&self) -> bool {
+        self.cause.is_race()
+            || (self.cause == Cause::StaleReuse && self.stale_for_ns().is_some_and(|gap| gap <= RACE_GAP_NS))
+    }
+}
+
+/// What became of a connection.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// How it ended.
+    pub ending: Ending,
+    /// Requests that died on it.
+    pub findings: Vec<Finding>,
+}
+
+/// Everything a rule may look at for one request.
+#[derive(Debug, Clone, Copy)]
+struct Case<'c> {
+    connection: &'c Connection,
+    client: &'c Half,
+    server: &'c Half,
+    exchange: &'c Exchange,
+    index: usize,
+}
+
+type Rule = for<'c> fn(&Case<'c>) -> Option<Finding>;
+
+/// The rules for a request without any response, in the order they are asked; the first that holds names the cause.
+const UNANSWERED: &[Rule] = &[
+    rules::unsolicited_response,
+    race::discarded_request,
+    race::crossed_fin,
+    race::stale_reuse,
+    rules::died_mid_request_with_fin,
+    rules::reset_by_stranger,
+    race::unread_request,
+    rules::reset_idle,
+    rules::died_mid_request_with_reset,
+    rules::fin_missed_by_capture,
+    rules::state_lost,
+    rules::client_gave_up,
+    rules::silent_drop,
+    rules::unexplained,
+];
+
+/// The rules for a request whose response began.
+const ANSWERED: &[Rule] = &[rules::truncated_response, rules::aborted_response];
+
+/// Judges one connection.
+pub fn judge(connection: &Connection, circumstances: Circumstances) -> Judgement {
+    let mut findings: Vec<Finding> = rules::never_opened(connection).into_iter().collect();
+    if connection.both_directions() {
+        for (index, exchange) in connection.exchanges.iter().enumerate() {
+            let case = Case {
+                connection,
+                client: connection.half(Side::Client),
+                server: connection.half(Side::Server),
+                exchange,
+                index,
+            };
+            if ending::is_goodbye(&case) {
+                continue;
+            }
+            let rules = if exchange.answered() { ANSWERED } else { UNANSWERED };
+            findings.extend(rules.iter().find_map(|rule| rule(&case)));
+        }
+    }
+    for finding in &mut findings {
+        doubt(finding, connection, circumstances);
+    }
+    Judgement { ending: ending::ending(connection), findings }
+}
+
+/// A hole in the capture is never a lost request: where packets are missing in the decisive place, say so.
+fn doubt(finding: &mut Finding, connection: &Connection, circumstances: Circumstances) {
+    let response_missing = connection.half(Side::Server).missing > 0;
+    if response_missing {
+        finding.confidence = Confidence::Inconclusive;
+        finding.counter_evidence.push(format!(
+            "{} bytes of the server's data are not in the capture: the response may be among them",
+            connection.half(Side::Server).missing
+        ));
+    } else if circumstances.packets_dropped
+        && finding.confidence == Confidence::Certain
+        && finding.cause == Cause::StateLost
+    {
+        finding.confidence = Confidence::Likely;
+        finding.counter_evidence.push("the capturing kernel dropped packets: a FIN may be among them".into());
+    }
+}
+
+impl Case<'_> {
+    /// A finding about this request, with the marks that every rule shows.
+    fn finding(&self, cause: Cause, confidence: Confidence, retry_safe: RetrySafe) -> Finding {
+        let mut frames = Vec::new();
+        let mut show = |role, mark: Option<Mark>| frames.extend(mark.map(|mark| (role, mark)));
+        if self.index == 0 {
+            show(Role::PreviousResponse, self.connection.previous_response);
+        }
+        show(Role::Request, Some(self.exchange.request));
+        show(Role::RequestAck, self.exchange.acked);
+        show(Role::Fin, self.server.fin);
+        show(Role::FinAck, self.connection.fin_acked.filter(|ack| ack.frame != self.exchange.request.frame));
+        show(Role::Response, self.exchange.response_first);
+        show(Role::Reset, self.server.rst);
+        show(Role::ClientFin, self.client.fin);
+        show(Role::ClientReset, self.client.rst);
+        Finding {
+            cause,
+            confidence,
+            exchange: Some(self.index),
+            frames,
+            ack_covers_fin: self.ack_covers_fin(),
+            evidence: Vec::new(),
+            counter_evidence: Vec::new(),
+            retry_safe,
+        }
+    }
+
+    /// The rule that decides (DESIGN section 3): does the request acknowledge the server's FIN?
+    fn ack_covers_fin(&self) -> Option<bool> {
+        self.server.fin_seq().map(|fin| self.exchange.request.ack.after(fin))
+    }
+
+    /// The server's kernel had received none of the request when it sent its FIN: the FIN acknowledges nothing of it.
+    fn fin_left_before_request_arrived(&self) -> bool {
+        self.server.fin.is_some_and(|fin| !fin.ack.after(self.exchange.start))
+    }
+
+    /// `GET /path` for HTTP, a description for anything else.
+    fn label(&self) -> String {
+        label(self.exchange)
+    }
+}
+
+/// What to call a request in a sentence.
+pub fn label(exchange: &Exchange) -> String {
+    match exchange.method {
+        Some(method) => format!("{} {}", method.name(), String::from_utf8_lossy(&exchange.path)),
+        None => format!("the request of {} bytes", exchange.bytes()),
+    }
+}
+
+/// A sequence number as Wireshark shows it: relative to the connection's first.
+fn relative(half: &Half, number: crate::connection::Seq) -> u32 {
+    half.base.map_or(number.0, |base| number.since(base) as u32)
+}
+
+/// A duration for a sentence, in the unit that reads best.
+fn duration(ns: i64) -> String {
+    match ns {
+        1_000_000_000.. => format!("{:.1} s", ns as f64 / 1e9),
+        1_000_000.. => format!("{} ms", ns / 1_000_000),
+        _ => format!("{} µs", ns / 1_000),
+    }
+}

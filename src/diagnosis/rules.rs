@@ -1,0 +1,279 @@
+//! The other ways a request dies: look-alikes of the race, each with a name of its own.
+
+use crate::connection::{Connection, is_passive_reset};
+use crate::report::{Cause, Confidence, RetrySafe, Role, Side};
+
+use super::race::UNREAD_WINDOW_NS;
+use super::{Case, Finding, relative};
+
+/// Retransmissions that make a silence a loss: two are common on a lossy path, three with doubling gaps are not.
+const SILENT_RETRANSMISSIONS: u32 = 3;
+/// SYN retransmissions without any answer that make a failed connect: Linux sends them after 1, 3 and 7 s.
+const CONNECT_RETRANSMISSIONS: u32 = 2;
+/// A client that gives up sooner cancelled; nobody configures an answer timeout below it.
+const SHORTEST_TIMEOUT_NS: i64 = 1_000_000_000;
+
+/// `refused` and `connect-timeout`:
+/// 1. the client's SYN was captured and no SYN of the server;
+/// 2. the server answered it with RST (RFC 9293 section 3.10.7.1), or
+/// 3. nothing came back and the SYN was sent at least three times.
+pub(super) fn never_opened(connection: &Connection) -> Option<Finding> {
+    let (client, server) = (connection.half(Side::Client), connection.half(Side::Server));
+    let syn = client.syn.filter(|_| server.syn.is_none() && client.bytes == 0)?;
+    let mut finding = Finding {
+        cause: Cause::Refused,
+        confidence: Confidence::Certain,
+        exchange: None,
+        frames: vec![(Role::Syn, syn)],
+        ack_covers_fin: None,
+        evidence: Vec::new(),
+        counter_evidence: Vec::new(),
+        retry_safe: RetrySafe::Yes,
+    };
+    match server.rst {
+        Some(reset) if reset.ack == syn.seq.plus(1) => {
+            finding.frames.push((Role::Reset, reset));
+            finding.evidence.push("the SYN was answered by RST: nothing listens on that port".into());
+            Some(finding)
+        }
+        None if !server.seen() && client.syn_repeats >= CONNECT_RETRANSMISSIONS => {
+            finding.cause = Cause::ConnectTimeout;
+            finding.confidence = Confidence::Likely;
+            finding
+                .evidence
+                .push(format!("the SYN was sent {} times and never answered", client.syn_repeats + 1));
+            Some(finding)
+        }
+        _ => None,
+    }
+}
+
+/// `unsolicited-response`:
+/// 1. the server sent a response while no request was outstanding (a 408, say);
+/// 2. the request does not acknowledge it: they crossed;
+/// 3. the server closed.
+pub(super) fn unsolicited_response(case: &Case<'_>) -> Option<Finding> {
+    let (response, status) = case.connection.unsolicited?;
+    let crossed = !case.exchange.request.ack.after(response.seq) && !response.ack.after(case.exchange.start);
+    if !crossed || (case.server.fin.is_none() && case.server.rst.is_none()) {
+        return None;
+    }
+    let mut finding = case.finding(Cause::UnsolicitedResponse, Confidence::Certain, RetrySafe::Yes);
+    finding.frames.push((Role::Response, response));
+    let name = status.map_or("a response".to_owned(), |status| format!("a {status} response"));
+    finding.evidence.push(format!(
+        "the server sent {name} that nobody had asked for (frame {}), then closed",
+        response.frame
+    ));
+    finding.evidence.push(
+        "the request does not acknowledge it: they crossed, and the client may take it as its answer".into(),
+    );
+    Some(finding)
+}
+
+/// `died-mid-request` with FIN:
+/// 1. the server's FIN acknowledges bytes of the request;
+/// 2. there is no response.
+///
+/// A close with unread data would have been a RST, so the process had read what had arrived: it worked on it.
+pub(super) fn died_mid_request_with_fin(case: &Case<'_>) -> Option<Finding> {
+    let fin = case.server.fin.filter(|fin| fin.ack.after(case.exchange.start))?;
+    if case.connection.closed_first() == Some(Side::Client) {
+        return None;
+    }
+    let mut finding = case.finding(Cause::DiedMidRequest, Confidence::Certain, RetrySafe::No);
+    finding.evidence.push(format!(
+        "the server's FIN acknowledges {} and the request begins at {}: the server had it and closed without answering",
+        relative(case.client, fin.ack),
+        relative(case.client, case.exchange.start),
+    ));
+    finding.counter_evidence.push(
+        "no byte of a response; the FIN was sent after the request arrived, so it is not the race".into(),
+    );
+    Some(finding)
+}
+
+/// `died-mid-request` with RST:
+/// 1. the server sent an active RST and no FIN, acknowledging bytes of the request;
+/// 2. its kernel had acknowledged them more than [`UNREAD_WINDOW_NS`] before: the process was at work, not about to close.
+pub(super) fn died_mid_request_with_reset(case: &Case<'_>) -> Option<Finding> {
+    let reset =
+        case.server.rst.filter(|reset| !is_passive_reset(reset.flags) && case.server.fin.is_none())?;
+    let acked = case.exchange.acked?;
+    if !reset.ack.after(case.exchange.start) || reset.time_ns - acked.time_ns <= UNREAD_WINDOW_NS {
+        return None;
+    }
+    let mut finding = case.finding(Cause::DiedMidRequest, Confidence::Likely, RetrySafe::No);
+    finding.evidence.push(format!(
+        "the server acknowledged the request, and reset the connection {} ms later without a byte of response",
+        (reset.time_ns - acked.time_ns) / 1_000_000
+    ));
+    Some(finding)
+}
+
+/// `state-lost`, told by the IP layer:
+/// 1. a RST without any FIN answers the request;
+/// 2. its time to live differs from that of the server's other packets: somebody in the path sent it.
+pub(super) fn reset_by_stranger(case: &Case<'_>) -> Option<Finding> {
+    let reset = case.server.rst.filter(|_| case.server.fin.is_none())?;
+    let only_resets = case.server.packets <= u64::from(case.server.rsts);
+    if only_resets || case.server.rst_ttl == case.server.ttl || reset.time_ns < case.exchange.request.time_ns
+    {
+        return None;
+    }
+    let mut finding = case.finding(Cause::StateLost, Confidence::Likely, RetrySafe::Unknown);
+    finding.evidence.push(format!(
+        "the RST arrived with TTL {}, the server's other packets with {}: something in the path sent it",
+        case.server.rst_ttl, case.server.ttl
+    ));
+    finding.counter_evidence.push("no FIN of the server before".into());
+    Some(finding)
+}
+
+/// `reset-idle`:
+/// 1. the server sent an active RST and no FIN;
+/// 2. the RST acknowledges no byte of the request: the server reset an idle connection, and the request crossed it or
+///    followed it.
+pub(super) fn reset_idle(case: &Case<'_>) -> Option<Finding> {
+    let reset =
+        case.server.rst.filter(|reset| !is_passive_reset(reset.flags) && case.server.fin.is_none())?;
+    if reset.ack.after(case.exchange.start) {
+        return None;
+    }
+    let mut finding = case.finding(Cause::ResetIdle, Confidence::Certain, RetrySafe::Yes);
+    finding.evidence.push(format!(
+        "the RST acknowledges {}, the request begins at {}: the connection was reset while idle",
+        relative(case.client, reset.ack),
+        relative(case.client, case.exchange.start),
+    ));
+    finding.counter_evidence.push("no FIN of the server, and no acknowledgement of the request".into());
+    Some(finding)
+}
+
+/// `stale-reuse` whose FIN the capture missed:
+/// 1. a kernel without a socket answered RST, and no FIN was captured;
+/// 2. the request acknowledges exactly one number more than the server's last byte: only a FIN takes that number.
+pub(super) fn fin_missed_by_capture(case: &Case<'_>) -> Option<Finding> {
+    case.server.rst.filter(|reset| is_passive_reset(reset.flags) && case.server.fin.is_none())?;
+    if case.server.bytes == 0 || case.exchange.request.ack != case.server.next.plus(1) {
+        return None;
+    }
+    let mut finding = case.finding(Cause::StaleReuse, Confidence::Likely, RetrySafe::Yes);
+    finding.evidence.push(
+        "the request acknowledges one number more than the server's last byte: the server's FIN, which the capture missed"
+            .into(),
+    );
+    Some(finding)
+}
+
+/// `state-lost`:
+/// 1. a kernel without a socket answered RST (no ACK flag, the request's own acknowledgement number);
+/// 2. there is no FIN of the server anywhere, and no number missing where one could have been.
+///
+/// A NAT, a firewall or a load balancer forgot the connection, or the server rebooted.
+pub(super) fn state_lost(case: &Case<'_>) -> Option<Finding> {
+    let reset = case.server.rst.filter(|reset| is_passive_reset(reset.flags) && case.server.fin.is_none())?;
+    if reset.seq != case.exchange.request.ack || case.server.packets <= u64::from(case.server.rsts) {
+        return None;
+    }
+    let mut finding = case.finding(Cause::StateLost, Confidence::Likely, RetrySafe::Yes);
+    finding
+        .evidence
+        .push("the peer answered RST as to an unknown connection, and it never sent a FIN".into());
+    if let Some(idle) = case.exchange.idle_ns {
+        finding.evidence.push(format!("the connection had been idle for {} s", idle / 1_000_000_000));
+    }
+    finding
+        .counter_evidence
+        .push("no FIN of the server, and no gap in its sequence numbers that could hide one".into());
+    Some(finding)
+}
+
+/// `proxy-timeout` and `client-abort`:
+/// 1. the client closed or reset first, while its request was unanswered;
+/// 2. after at least [`SHORTEST_TIMEOUT_NS`] it is a timeout, before that a cancellation.
+pub(super) fn client_gave_up(case: &Case<'_>) -> Option<Finding> {
+    let close = case
+        .client
+        .fin
+        .or(case.client.rst)
+        .filter(|_| case.connection.closed_first() == Some(Side::Client))?;
+    let waited = close.time_ns - case.exchange.request.time_ns;
+    let cause = if waited >= SHORTEST_TIMEOUT_NS { Cause::ProxyTimeout } else { Cause::ClientAbort };
+    let confidence = if case.exchange.acked.is_some() { Confidence::Certain } else { Confidence::Likely };
+    let mut finding = case.finding(cause, confidence, RetrySafe::No);
+    finding
+        .evidence
+        .push(format!("the client closed first, after waiting {} ms for a response", waited / 1_000_000));
+    finding.counter_evidence.push("the server had not closed: it is not the race".into());
+    Some(finding)
+}
+
+/// `silent-drop`:
+/// 1. the request was retransmitted at least three times;
+/// 2. the server never acknowledged it and sent nothing more.
+pub(super) fn silent_drop(case: &Case<'_>) -> Option<Finding> {
+    let exchange = case.exchange;
+    if exchange.retransmissions < SILENT_RETRANSMISSIONS
+        || exchange.acked.is_some()
+        || case.server.rst.is_some()
+    {
+        return None;
+    }
+    let mut finding = case.finding(Cause::SilentDrop, Confidence::Likely, RetrySafe::Unknown);
+    finding.evidence.push(format!(
+        "{} was sent {} times and never acknowledged",
+        case.label(),
+        exchange.retransmissions + 1
+    ));
+    finding
+        .counter_evidence
+        .push("no FIN or RST of the server: something in the path dropped the packets".into());
+    Some(finding)
+}
+
+/// `unknown`: the server closed, the request has no response, and no rule above explains it. Never a guess.
+pub(super) fn unexplained(case: &Case<'_>) -> Option<Finding> {
+    let server_ended = case.server.fin.is_some() || case.server.rst.is_some();
+    if !server_ended || case.connection.closed_first() == Some(Side::Client) {
+        return None;
+    }
+    let mut finding = case.finding(Cause::Unknown, Confidence::Inconclusive, RetrySafe::Unknown);
+    finding
+        .evidence
+        .push(format!("{} has no response in this capture, and no rule explains why", case.label()));
+    Some(finding)
+}
+
+/// `truncated-response`:
+/// 1. HTTP framing says that the response began and is not complete;
+/// 2. the server closed or reset first.
+pub(super) fn truncated_response(case: &Case<'_>) -> Option<Finding> {
+    if case.index > 0 || case.connection.response_is_whole() != Some(false) || !server_ended_first(case) {
+        return None;
+    }
+    let mut finding = case.finding(Cause::TruncatedResponse, Confidence::Certain, RetrySafe::No);
+    finding
+        .evidence
+        .push("the server closed before the end that the response's own headers announced".into());
+    Some(finding)
+}
+
+/// `client-abort` while a response is under way:
+/// 1. HTTP framing says that the response began and is not complete;
+/// 2. the client closed or reset first.
+pub(super) fn aborted_response(case: &Case<'_>) -> Option<Finding> {
+    if case.index > 0
+        || case.connection.response_is_whole() != Some(false)
+        || case.connection.closed_first() != Some(Side::Client)
+    {
+        return None;
+    }
+    let mut finding = case.finding(Cause::ClientAbort, Confidence::Certain, RetrySafe::No);
+    finding.evidence.push("the client closed while the response was still under way".into());
+    Some(finding)
+}
+
+fn server_ended_first(case: &Case<'_>) -> bool {
+    case.connection.closed_first() == Some(Side::Server)
+}

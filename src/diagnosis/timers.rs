@@ -1,0 +1,107 @@
+//! The idle timers that a capture shows, whether or not anything broke.
+
+use crate::connection::Connection;
+use crate::report::{IdleClose, Side, Verdict};
+
+/// A close sooner than this after the last byte is not an idle timer but the end of the conversation.
+const SHORTEST_IDLE_NS: i64 = 50_000_000;
+/// Width of a histogram bucket relative to its value: 1 %.
+const BUCKETS_PER_E_FOLD: f64 = 100.0;
+
+/// Idle times, in buckets of 1 %: bounded however many connections there are.
+#[derive(Debug, Clone, Default)]
+pub struct IdleTimes {
+    // Bucket number, count, and the first value seen in it.
+    buckets: Vec<(u32, u64, i64)>,
+    count: u64,
+    min_ns: i64,
+    max_ns: i64,
+}
+
+impl IdleTimes {
+    fn add(&mut self, idle_ns: i64) {
+        let bucket = ((idle_ns.max(1) as f64).ln() * BUCKETS_PER_E_FOLD) as u32;
+        match self.buckets.binary_search_by_key(&bucket, |(number, ..)| *number) {
+            Ok(at) => self.buckets[at].1 += 1,
+            Err(at) => self.buckets.insert(at, (bucket, 1, idle_ns)),
+        }
+        self.min_ns = if self.count == 0 { idle_ns } else { self.min_ns.min(idle_ns) };
+        self.max_ns = self.max_ns.max(idle_ns);
+        self.count += 1;
+    }
+
+    /// The spread, if there is anything to tell.
+    pub fn summary(&self) -> Option<IdleClose> {
+        let most =
+            self.buckets.iter().max_by_key(|(number, count, _)| (*count, std::cmp::Reverse(*number)))?;
+        Some(IdleClose { count: self.count, mode_ns: most.2, min_ns: self.min_ns, max_ns: self.max_ns })
+    }
+}
+
+/// What one server's connections show of both sides' timers.
+#[derive(Debug, Clone, Default)]
+pub struct ServerTimers {
+    /// Connections seen.
+    pub connections: u64,
+    /// Idle times before the server closed first.
+    pub server_close: IdleTimes,
+    /// Idle times before the client closed first.
+    pub client_close: IdleTimes,
+    /// The longest idle time after which the client sent another request.
+    pub longest_reuse_ns: Option<i64>,
+    /// Requests lost to the race.
+    pub races: u64,
+}
+
+impl ServerTimers {
+    /// Adds one connection.
+    pub fn add(&mut self, connection: &Connection, races: u64) {
+        self.connections += 1;
+        self.races += races;
+        self.longest_reuse_ns = self.longest_reuse_ns.max(connection.longest_reuse_ns);
+        // A close that HTTP had announced is no timer, and neither is one before the first answer.
+        if connection.announced_close || connection.served == 0 {
+            return;
+        }
+        let Some(side) = connection.closed_first() else { return };
+        let Some(idle_ns) = idle_before_close(connection, side).filter(|idle| *idle >= SHORTEST_IDLE_NS)
+        else {
+            return;
+        };
+        match side {
+            Side::Client => self.client_close.add(idle_ns),
+            Side::Server => self.server_close.add(idle_ns),
+        }
+    }
+
+    /// Whether anything is known beyond that the server exists.
+    pub fn is_worth_showing(&self) -> bool {
+        self.races > 0
+            || self.longest_reuse_ns.is_some()
+            || self.server_close.summary().is_some()
+            || self.client_close.summary().is_some()
+    }
+
+    /// Can this pair race? At risk: the server closes idle connections that the client would still have used.
+    pub fn verdict(&self) -> Verdict {
+        let server = self.server_close.summary();
+        let client = self.client_close.summary();
+        match (server, client) {
+            _ if self.races > 0 => Verdict::AtRisk,
+            (Some(_), _) if self.longest_reuse_ns.is_some() => Verdict::AtRisk,
+            (None, Some(_)) if self.longest_reuse_ns.is_some() => Verdict::Safe,
+            _ => Verdict::Unknown,
+        }
+    }
+}
+
+/// Idle time before the first close. Where a request crossed the close, the connection was idle until that request.
+fn idle_before_close(connection: &Connection, side: Side) -> Option<i64> {
+    if let Some(idle_ns) = connection.idle_before_close[side as usize] {
+        return Some(idle_ns);
+    }
+    let exchange = connection.exchanges.iter().find(|exchange| !exchange.answered())?;
+    let half = connection.half(side);
+    let close = half.fin.or(half.rst)?;
+    Some(close.time_ns - (exchange.request.time_ns - exchange.idle_ns?))
+}
