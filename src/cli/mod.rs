@@ -5,9 +5,9 @@ mod analyze;
 mod doctor;
 mod output;
 #[cfg(feature = "live")]
-mod reproduce;
+//mod reproduce;
 #[cfg(feature = "live")]
-mod scenarios;
+//mod scenarios;
 mod show;
 
 use std::ffi::OsString;
@@ -56,14 +56,14 @@ struct Cli {
 enum Command {
     /// Make the race happen in the lab: tables, captures and pictures of it
     #[cfg(feature = "live")]
-    Reproduce(reproduce::Args),
+    //Reproduce(reproduce::Args),
     /// Say which requests died in a capture, of what, and what to change
     Analyze(analyze::Args),
     /// Draw one incident or connection of a capture
     Show(show::Args),
     /// List the built-in scenarios, or print one to start from
     #[cfg(feature = "live")]
-    Scenarios(scenarios::Args),
+    //Scenarios(scenarios::Args),
     /// Say what works on this machine, and what to do about what does not
     #[cfg(feature = "live")]
     Doctor(doctor::Args),
@@ -78,11 +78,11 @@ pub fn main() -> ExitCode {
     let color = cli.color;
     let result = match cli.command {
         #[cfg(feature = "live")]
-        Command::Reproduce(args) => reproduce::run(&args, color),
+        //Command::Reproduce(args) => reproduce::run(&args, color),
         Command::Analyze(args) => analyze::run(&args, color),
         Command::Show(args) => show::run(&args, color),
         #[cfg(feature = "live")]
-        Command::Scenarios(args) => scenarios::run(&args, color),
+        //Command::Scenarios(args) => scenarios::run(&args, color),
         #[cfg(feature = "live")]
         Command::Doctor(args) => doctor::run(&args),
         Command::Schema => output::print(crate::report::json_schema().as_bytes()).map(|()| Exit::Clean),
@@ -104,7 +104,8 @@ fn servers_folder() -> PathBuf {
     if let Some(folder) = std::env::var_os("FINRACE_SERVERS") {
         return folder.into();
     }
-    let built = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.parent()?.join("servers")));
+    let built =
+        std::env::current_exe().ok().and_then(|program| Some(program.parent()?.parent()?.join("servers")));
     let data = || {
         let home = std::env::var_os("XDG_DATA_HOME")
             .map(PathBuf::from)
@@ -120,7 +121,8 @@ fn with_default_command(mut args: Vec<OsString>) -> Vec<OsString> {
     let command = Cli::command();
     let known = first == "help" || command.get_subcommands().any(|known| first == known.get_name());
     let is_option = first.to_string_lossy().starts_with('-') && first != "-";
-    let looks_like_input = first == "-" || PathBuf::from(first).exists() || first.to_string_lossy().contains(['/', '.']);
+    let looks_like_input =
+        first == "-" || PathBuf::from(first).exists() || first.to_string_lossy().contains(['/', '.']);
     if !known && !is_option && looks_like_input {
         args.insert(1, "analyze".into());
     }

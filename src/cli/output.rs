@@ -27,17 +27,24 @@ pub enum Format {
     Markdown,
 }
 
-/// A report in a format for programs.
-///
-/// # Errors
-/// Never for a report of this program; a table is not a format for programs and comes out as Markdown.
-pub fn structured(report: &Report, format: Format) -> anyhow::Result<String> {
-    Ok(match format {
-        Format::Json => render::json::pretty(report),
-        Format::Ndjson => render::json::lines(report),
-        Format::Csv => render::csv::incidents(report),
-        Format::Table | Format::Markdown => render::markdown::incidents(report),
-    })
+/// A report in a format for programs; a table is none and comes out as Markdown.
+pub fn structured(report: &Report, format: Format) -> String {
+    match format {
+        Format::Json => render::json::json(report),
+        Format::Ndjson => render::json::ndjson(report),
+        Format::Csv => render::csv::csv(report),
+        Format::Table | Format::Markdown => render::markdown::markdown(report),
+    }
+}
+
+/// A file name as one word of a command line to be pasted, quoted where the shell would take it apart.
+pub fn shell_word(text: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "._-/+:,@%=".contains(character);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 /// How text for standard output is written.
@@ -108,7 +115,7 @@ pub fn complain(text: &str) {
 
 /// Whether an error only means that the reader of our output has gone.
 pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe))
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)
+    })
 }

@@ -65,7 +65,8 @@ impl Columns {
         let left = self.indent + before.iter().map(|width| width + GAP).sum::<i32>();
         let room = options.columns() - left;
         let last_inside = room >= NARROWEST_LAST || widths.last().is_some_and(|&width| width <= room);
-        let headings: Vec<Cell> = self.headings.iter().map(|(text, _)| Cell::toned(*text, Tone::Muted)).collect();
+        let headings: Vec<Cell> =
+            self.headings.iter().map(|(text, _)| Cell::toned(*text, Tone::Muted)).collect();
         let mut text = String::new();
         for row in std::iter::once(&headings).chain(&self.rows) {
             self.row(row, &widths, left, last_inside, options, &mut text);
@@ -103,7 +104,8 @@ impl Columns {
             line += &blanks(GAP);
         }
         let below = self.indent + GAP * 2;
-        let (start, room) = if last_inside { (left, options.columns() - left) } else { (below, options.columns() - below) };
+        let (start, room) =
+            if last_inside { (left, options.columns() - left) } else { (below, options.columns() - below) };
         let mut parts = wrap(&last.text, room, columns).into_iter();
         if last_inside && let Some(first) = parts.next() {
             line += &options.paint(&first, last.tone, last.strong);

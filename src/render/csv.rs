@@ -6,9 +6,27 @@ use super::units::iso_time;
 
 /// The columns, in order.
 const HEADINGS: [&str; 21] = [
-    "id", "cause", "confidence", "capture", "stream", "client", "server", "time", "time_ns", "idle_ns", "request",
-    "bytes", "fin_frame", "request_frame", "reset_frame", "resets", "ack_covers_fin", "fin_to_request_ns", "retry_safe",
-    "retried", "vantage",
+    "id",
+    "cause",
+    "confidence",
+    "capture",
+    "stream",
+    "client",
+    "server",
+    "time",
+    "time_ns",
+    "idle_ns",
+    "request",
+    "bytes",
+    "fin_frame",
+    "request_frame",
+    "reset_frame",
+    "resets",
+    "ack_covers_fin",
+    "fin_to_request_ns",
+    "retry_safe",
+    "retried",
+    "vantage",
 ];
 
 /// Writes a heading row and one row for each incident, each closed with a line feed.

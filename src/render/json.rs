@@ -65,8 +65,11 @@ mod tests {
     fn the_document_follows_the_schema_of_the_types() {
         let schema: serde_json::Value = serde_json::from_str(&crate::report::json_schema()).unwrap();
         let document: serde_json::Value = serde_json::from_str(&json(&fixtures::report())).unwrap();
-        let errors: Vec<String> =
-            jsonschema::validator_for(&schema).unwrap().iter_errors(&document).map(|error| error.to_string()).collect();
+        let errors: Vec<String> = jsonschema::validator_for(&schema)
+            .unwrap()
+            .iter_errors(&document)
+            .map(|error| error.to_string())
+            .collect();
         assert_eq!(errors, Vec::<String>::new());
     }
 
@@ -75,11 +78,16 @@ mod tests {
         let text = ndjson(&fixtures::report());
         let kinds: Vec<String> = text
             .lines()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["type"].as_str().unwrap().to_owned())
+            .map(|line| {
+                serde_json::from_str::<serde_json::Value>(line).unwrap()["type"].as_str().unwrap().to_owned()
+            })
             .collect();
         assert_eq!(
             kinds,
-            ["capture", "incident", "incident", "incident", "incident", "server", "server", "server", "summary"]
+            [
+                "capture", "incident", "incident", "incident", "incident", "server", "server", "server",
+                "summary"
+            ]
         );
         let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
         assert_eq!((&last["schema"], &last["requests"]), (&1.into(), &118_204.into()));

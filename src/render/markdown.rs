@@ -8,9 +8,12 @@ use super::units::{counted, iso_time};
 /// Writes a headline and a table (GitHub Flavored Markdown); without incidents a sentence that says so.
 pub fn markdown(report: &Report) -> String {
     let summary = &report.summary;
-    let read = format!("{} on {}", counted(summary.requests, "request"), counted(summary.connections, "connection"));
+    let read =
+        format!("{} on {}", counted(summary.requests, "request"), counted(summary.connections, "connection"));
     let mut text = match (summary.conclusive, summary.incidents) {
-        (false, 0) => format!("**Inconclusive:** these captures could not have shown a lost request ({read}).\n"),
+        (false, 0) => {
+            format!("**Inconclusive:** these captures could not have shown a lost request ({read}).\n")
+        }
         (true, 0) => format!("**No request was lost** ({read}).\n"),
         (_, lost) => format!("**{} lost their response** ({read}).\n", counted(lost, "request")),
     };

@@ -4,7 +4,9 @@ use super::columns::{Cell, Columns, Edge, blanks};
 use super::style::{TextOptions, Tone};
 use super::units::{count, counted, duration, time_of_day};
 use super::wrap::{columns, wrap};
-use crate::report::{Capture, Cause, Confidence, IdleClose, Incident, Report, Role, Server, Vantage, Verdict};
+use crate::report::{
+    Capture, Cause, Confidence, IdleClose, Incident, Report, Role, Server, Vantage, Verdict,
+};
 
 /// Writes the whole answer, a line end after each line.
 ///
@@ -16,7 +18,8 @@ pub fn report_text(report: &Report, show: Option<&dyn Fn(u32) -> String>, option
         page.capture(capture, vantage(report, index));
     }
     let summary = &report.summary;
-    let (requests, connections) = (counted(summary.requests, "request"), counted(summary.connections, "connection"));
+    let (requests, connections) =
+        (counted(summary.requests, "request"), counted(summary.connections, "connection"));
     page.paragraph(&format!("{requests} on {connections}"), Tone::Ink, false, 0);
     if !summary.conclusive {
         page.blank();
@@ -71,7 +74,8 @@ pub(super) fn frames(incident: &Incident) -> String {
         })
         .collect();
     named.sort_unstable();
-    let mut text = named.iter().map(|(frame, name)| format!("{name} {}", count(*frame))).collect::<Vec<_>>().join(", ");
+    let mut text =
+        named.iter().map(|(frame, name)| format!("{name} {}", count(*frame))).collect::<Vec<_>>().join(", ");
     if incident.resets > 1 {
         text += &format!(" and {} more", incident.resets - 1);
     }
@@ -106,7 +110,8 @@ impl Page {
     /// A sentence beside its heading, wrapped under itself.
     fn explained(&mut self, heading: &str, sentence: &str) {
         const HEADING: i32 = 16;
-        for (index, line) in wrap(sentence, self.options.columns() - HEADING, columns).into_iter().enumerate() {
+        for (index, line) in wrap(sentence, self.options.columns() - HEADING, columns).into_iter().enumerate()
+        {
             let heading = if index == 0 { heading } else { "" };
             self.text += &self.options.paint(heading, Tone::Ink, true);
             self.text += &blanks(HEADING - columns(heading));
@@ -129,14 +134,19 @@ impl Page {
         }
         let skipped: Vec<String> =
             capture.skipped.iter().map(|(reason, number)| format!("{} {reason}", count(*number))).collect();
-        let skipped = if skipped.is_empty() { "nothing skipped".to_owned() } else { format!("skipped: {}", skipped.join(", ")) };
+        let skipped = if skipped.is_empty() {
+            "nothing skipped".to_owned()
+        } else {
+            format!("skipped: {}", skipped.join(", "))
+        };
         let name = if capture.file == "-" { "standard input" } else { &capture.file };
         self.paragraph(&format!("{name}  {}; {skipped}", facts.join(", ")), Tone::Ink, false, 0);
         if let Some(reason) = &capture.truncated {
             self.paragraph(&format!("the capture ends early: {reason}"), Tone::Fin, true, 2);
         }
         if let Some(dropped) = capture.dropped_by_kernel.filter(|&dropped| dropped > 0) {
-            let sentence = format!("the capturing kernel dropped {}: some are missing here", counted(dropped, "packet"));
+            let sentence =
+                format!("the capturing kernel dropped {}: some are missing here", counted(dropped, "packet"));
             self.paragraph(&sentence, Tone::Fin, true, 2);
         }
     }
@@ -266,7 +276,8 @@ impl Page {
 fn closed_first(server: &Server) -> String {
     match (&server.server_idle_close, &server.client_idle_close) {
         (Some(close), _) => {
-            let (count, all, spread) = (count(close.count), count(server.connections), duration(spread(close)));
+            let (count, all, spread) =
+                (count(close.count), count(server.connections), duration(spread(close)));
             format!("{} ({count} of {all}, ±{spread})", duration(close.mode_ns))
         }
         (None, Some(client)) => format!("never (client closed, {})", duration(client.mode_ns)),

@@ -44,7 +44,11 @@ fn row(trace: &Trace, segment: &Segment, both: bool) -> Vec<Cell> {
         Side::Client => format!("{client} → {server}"),
         Side::Server => format!("{server} → {client}"),
     };
-    let flags = if segment.count > 1 { format!("{} ×{}", segment.flags, segment.count) } else { segment.flags.clone() };
+    let flags = if segment.count > 1 {
+        format!("{} ×{}", segment.flags, segment.count)
+    } else {
+        segment.flags.clone()
+    };
     let mut cells = vec![
         Cell::toned(if evidence { "●" } else { " " }, tone),
         number(match segment.peer_frame {

@@ -29,7 +29,9 @@ static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
 #[derive(Debug, thiserror::Error)]
 pub enum PngError {
     /// The rasteriser refused the SVG: a defect of finrace.
-    #[error("the ladder could not be rasterised; its SVG is not affected: write that instead, and please report this")]
+    #[error(
+        "the ladder could not be rasterised; its SVG is not affected: write that instead, and please report this"
+    )]
     Svg(#[source] resvg::usvg::Error),
     /// So many segments that the picture has no size a rasteriser accepts.
     #[error("a picture of {width} × {height} pixels is too large for PNG: write SVG instead")]
@@ -51,7 +53,8 @@ pub enum PngError {
 pub fn png(ladder: &Ladder, theme: Theme) -> Result<Vec<u8>, PngError> {
     /// 16 384 pixels a side and 64 million pixels are what common viewers still open.
     const LARGEST: (u32, u64) = (16_384, 64_000_000);
-    let options = Options { fontdb: Arc::clone(&FONTS), font_family: "Inter".to_owned(), ..Options::default() };
+    let options =
+        Options { fontdb: Arc::clone(&FONTS), font_family: "Inter".to_owned(), ..Options::default() };
     let tree = Tree::from_str(&svg(ladder, theme), &options).map_err(PngError::Svg)?;
     let size = tree.size().to_int_size().scale_by(SCALE);
     let (width, height) = size.map_or((u32::MAX, u32::MAX), |size| (size.width(), size.height()));
