@@ -1,0 +1,160 @@
+//! The lab for machines without namespaces or TUN: the same toys on the loopback device, one capture, no wire.
+//!
+//! Loopback delivers a segment within the sender's own system call, so nothing can be made to cross in flight; gates
+//! between the toys make what remains possible ([`Scenario::loopback_support`] says what is not, and why).
+
+use std::fs::File;
+use std::future::Future;
+use std::io::{self, BufWriter};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::oneshot;
+use tokio::time::{sleep_until, timeout};
+
+use super::backend::Backend;
+use super::events::EventLog;
+use super::proxy::Proxy;
+use super::scenario::{self, Family, Scenario};
+use super::traffic::{Attempt, Driver, Sight};
+use super::{CaptureFile, LabError, Outcome};
+use crate::capture::live::{LiveCapture, LiveOptions, devices};
+use crate::capture::{Interface, PcapngWriter};
+
+/// Silence after which everything that the toys' kernel had to say has been captured.
+const QUIET: Duration = Duration::from_millis(100);
+/// The capture ends then at the latest: other traffic on the toys' ports cannot be, but may never keep a run alive.
+const QUIET_AT_MOST: Duration = Duration::from_secs(3);
+
+/// Runs a scenario of toys on the loopback device; `stopped` ends it early.
+///
+/// # Errors
+/// See [`LabError`]; without the right to capture, [`LabError::Capture`].
+pub async fn run(
+    scenario: &Scenario,
+    folder: &Path,
+    stopped: impl Future<Output = ()>,
+) -> Result<Outcome, LabError> {
+    let began = Instant::now();
+    let (scenario::Proxy::Toy(proxy), scenario::Backend::Toy(backend)) = (&scenario.proxy, &scenario.backend) else {
+        return Err(LabError::NeedsWire);
+    };
+    let device = devices().into_iter().find(|device| device.loopback && device.up).ok_or(LabError::NoLoopback)?;
+    let events_path = folder.join("events.jsonl");
+    let events_file = File::create(&events_path).map_err(|source| LabError::Write { path: events_path.clone(), source })?;
+    let log = EventLog::new(events_file);
+
+    // Ports of this machine are other people's too: the kernel chooses free ones.
+    let any_port = match scenario.wire.family {
+        Family::Ipv4 => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0),
+        Family::Ipv6 => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), 0),
+    };
+    let wanted = vec![any_port; scenario.lanes()];
+    let backend = Backend::bind(backend.clone(), &wanted, log.clone()).await?;
+    let backends = backend.addresses().to_vec();
+    let proxy = Proxy::bind(proxy.clone(), &wanted, &backends, log.clone()).await?;
+    let driver = Driver::new(scenario, proxy.addresses(), Sight::Toys, log.clone());
+
+    let filter = backends.iter().map(|address| format!("tcp port {}", address.port())).collect::<Vec<_>>().join(" or ");
+    let capture = LiveCapture::open(&device.name, &LiveOptions { filter: Some(filter), ..LiveOptions::default() })?;
+    let (finish, finished) = oneshot::channel();
+    let file = folder.join("loopback.pcapng");
+    let recording = tokio::spawn(record(capture, file.clone(), finished));
+
+    let backend = tokio::spawn(backend.serve());
+    let proxy = tokio::spawn(proxy.serve());
+    let (attempts, interrupted) = drive(driver, stopped).await;
+    let elapsed = began.elapsed();
+    for toy in [proxy, backend] {
+        toy.abort();
+        // Aborted on purpose: that it was is not worth telling.
+        let _ = toy.await;
+    }
+    // The recorder only ends before this when it failed, and then its result says why.
+    let _ = finish.send(());
+    let (packets, dropped) = recording
+        .await
+        .map_err(|_| LabError::Gone { part: "the capture".to_owned() })?
+        .map_err(|source| LabError::Write { path: file.clone(), source })?;
+    log.finish().map_err(|source| LabError::Write { path: events_path, source })?;
+    let missing = if dropped == 0 { Vec::new() } else { vec![format!("the kernel dropped {dropped} packets")] };
+    Ok(Outcome {
+        attempts,
+        side_by_side: scenario.lanes() as u32,
+        elapsed,
+        interrupted,
+        captures: vec![CaptureFile { path: file, packets, dropped }],
+        complete: missing.is_empty(),
+        missing,
+        versions: (None, None),
+        product_lines: Vec::new(),
+    })
+}
+
+async fn drive(driver: Driver, stopped: impl Future<Output = ()>) -> (Vec<Attempt>, bool) {
+    let (sender, mut results) = unbounded_channel();
+    let driver = tokio::spawn(driver.run(sender));
+    let mut attempts: Vec<Attempt> = Vec::new();
+    let mut interrupted = false;
+    tokio::pin!(stopped);
+    loop {
+        tokio::select! {
+            attempt = results.recv() => match attempt {
+                Some(attempt) => attempts.push(attempt),
+                None => break,
+            },
+            () = &mut stopped => {
+                interrupted = true;
+                break;
+            }
+        }
+    }
+    driver.abort();
+    attempts.sort_by_key(|attempt| attempt.number);
+    (attempts, interrupted)
+}
+
+/// Writes packets until told to finish and the device has been quiet; returns how many, and how many were dropped.
+async fn record(mut capture: LiveCapture, file: PathBuf, finished: oneshot::Receiver<()>) -> io::Result<(u64, u64)> {
+    let interface = Interface { name: capture.device().to_owned(), link: capture.link(), snaplen: capture.snaplen() };
+    let mut writer = PcapngWriter::new(BufWriter::new(File::create(file)?), &[interface])?;
+    let descriptor = {
+        use std::os::fd::AsFd;
+        AsyncFd::new(capture.as_fd().try_clone_to_owned()?)?
+    };
+    let mut packets = 0;
+    let mut finished = Some(finished);
+    let mut end = None;
+    loop {
+        while let Some(packet) = capture.next().map_err(io::Error::other)? {
+            writer.packet(0, packet.time_ns, packet.wire_len, packet.data, None)?;
+            packets += 1;
+        }
+        writer.flush()?;
+        match (&mut finished, end) {
+            (Some(asked), _) => tokio::select! {
+                ready = descriptor.readable() => ready?.clear_ready(),
+                _ = asked => {
+                    finished = None;
+                    end = Some(tokio::time::Instant::now() + QUIET_AT_MOST);
+                }
+            },
+            (None, Some(end)) => tokio::select! {
+                quiet = timeout(QUIET, descriptor.readable()) => match quiet {
+                    Ok(ready) => ready?.clear_ready(),
+                    Err(_) => break,
+                },
+                () = sleep_until(end) => break,
+            },
+            (None, None) => break,
+        }
+    }
+    let stats = capture.stats().map_err(io::Error::other)?;
+    let dropped = stats.dropped_by_kernel + stats.dropped_by_interface;
+    writer.statistics(0, super::events::now_ns(), stats.received, dropped)?;
+    writer.flush()?;
+    Ok((packets, dropped))
+}
