@@ -14,7 +14,7 @@ use super::Exit;
 use super::output::{self, Color};
 
 /// Columns of a ladder written to a text file: it survives a paste into chat.
-const FILE_COLUMNS: usize = 72;
+const FILE_COLUMNS: u16 = 72;
 
 /// Arguments of `show`.
 #[derive(Debug, clap::Args)]
@@ -73,7 +73,7 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     match &args.output {
         None => {
             let text = output::text_options(color);
-            let mut page = render::table::segments(&trace, incident, text);
+            let mut page = render::table::segments(&trace, text);
             page.push('\n');
             page.push_str(&render::ladder::text(&trace, incident, &Default::default(), text));
             output::print(page.as_bytes())?;

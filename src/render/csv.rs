@@ -6,15 +6,33 @@ use super::units::iso_time;
 
 /// The columns, in order.
 const HEADINGS: [&str; 21] = [
-    "id", "cause", "confidence", "capture", "stream", "client", "server", "time", "time_ns", "idle_ns", "request",
-    "bytes", "fin_frame", "request_frame", "reset_frame", "resets", "ack_covers_fin", "fin_to_request_ns", "retry_safe",
-    "retried", "vantage",
+    "id",
+    "cause",
+    "confidence",
+    "capture",
+    "stream",
+    "client",
+    "server",
+    "time",
+    "time_ns",
+    "idle_ns",
+    "request",
+    "bytes",
+    "fin_frame",
+    "request_frame",
+    "reset_frame",
+    "resets",
+    "ack_covers_fin",
+    "fin_to_request_ns",
+    "retry_safe",
+    "retried",
+    "vantage",
 ];
 
 /// Writes a heading row and one row for each incident, each closed with a line feed.
 ///
 /// A text that a spreadsheet would run as a formula is led in by an apostrophe; numbers are written as they are.
-pub fn csv(report: &Report) -> String {
+pub fn incidents(report: &Report) -> String {
     let mut text = HEADINGS.join(",");
     text.push('\n');
     for incident in &report.incidents {
@@ -70,7 +88,7 @@ mod tests {
 
     #[test]
     fn every_row_has_as_many_fields_as_the_heading() {
-        let text = csv(&fixtures::report());
+        let text = incidents(&fixtures::report());
         let fields: Vec<usize> = text.lines().map(|line| line.split(',').count()).collect();
         assert_eq!(fields, [HEADINGS.len(); 5]);
     }
@@ -86,7 +104,7 @@ mod tests {
 
     #[test]
     fn negative_numbers_stay_numbers() {
-        let text = csv(&fixtures::report());
+        let text = incidents(&fixtures::report());
         assert!(text.lines().nth(1).unwrap().contains(",-4900000,"), "{text}");
     }
 }

@@ -93,9 +93,20 @@ pub fn one_clock(mut trace: Trace, vantage: Vantage) -> Trace {
 /// An answered exchange, then quiet.
 fn exchange() -> Vec<Segment> {
     vec![
-        segment(Client, Ask, -6_010_000, -6_004_800, "POST /").with(1, Some(1), 137, None, "the exchange before"),
-        segment(Backend, Response, -6_004_200, -5_999_000, "200 OK")
-            .with(1, Some(138), 228, Some(Role::PreviousResponse), "last byte of the answer: idle starts"),
+        segment(Client, Ask, -6_010_000, -6_004_800, "POST /").with(
+            1,
+            Some(1),
+            137,
+            None,
+            "the exchange before",
+        ),
+        segment(Backend, Response, -6_004_200, -5_999_000, "200 OK").with(
+            1,
+            Some(138),
+            228,
+            Some(Role::PreviousResponse),
+            "last byte of the answer: idle starts",
+        ),
         segment(Client, Ack, -5_998_950, -5_993_800, "ACK").with(138, Some(229), 0, None, ""),
     ]
 }
@@ -104,10 +115,34 @@ fn exchange() -> Vec<Segment> {
 pub fn crossed_fin() -> (Trace, Incident) {
     let mut segments = exchange();
     segments.extend([
-        segment(Backend, Fin, 0, 10_300, "FIN").with(229, Some(138), 0, Some(Role::Fin), "the backend closes the idle connection"),
-        segment(Client, Ask, 5_300, 10_400, "POST /").with(138, Some(229), 137, Some(Role::Request), "sent before the FIN arrived: it acknowledges 229, the FIN is number 229"),
-        segment(Client, Ack, 10_350, 15_450, "ACK").with(275, Some(230), 0, Some(Role::FinAck), "the proxy’s kernel acknowledges the FIN"),
-        segment(Backend, Reset, 10_460, 15_500, "RST").with(229, None, 0, Some(Role::Reset), "no socket any more: the kernel answers RST"),
+        segment(Backend, Fin, 0, 10_300, "FIN").with(
+            229,
+            Some(138),
+            0,
+            Some(Role::Fin),
+            "the backend closes the idle connection",
+        ),
+        segment(Client, Ask, 5_300, 10_400, "POST /").with(
+            138,
+            Some(229),
+            137,
+            Some(Role::Request),
+            "sent before the FIN arrived: it acknowledges 229, the FIN is number 229",
+        ),
+        segment(Client, Ack, 10_350, 15_450, "ACK").with(
+            275,
+            Some(230),
+            0,
+            Some(Role::FinAck),
+            "the proxy’s kernel acknowledges the FIN",
+        ),
+        segment(Backend, Reset, 10_460, 15_500, "RST").with(
+            229,
+            None,
+            0,
+            Some(Role::Reset),
+            "no socket any more: the kernel answers RST",
+        ),
     ]);
     (trace(segments), incident(Cause::CrossedFin))
 }
@@ -131,14 +166,34 @@ pub fn reset_storm() -> (Trace, Incident) {
 pub fn unread_request() -> (Trace, Incident) {
     let mut segments = exchange();
     segments.extend([
-        segment(Client, Ask, -5_300, -200, "POST /").with(138, Some(229), 137, Some(Role::Request), "arrives just before close()"),
-        segment(Backend, Ack, -150, 4_900, "ACK").with(229, Some(275), 0, Some(Role::RequestAck), "the backend’s kernel took it"),
-        segment(Backend, Reset, 0, 5_100, "RST").with(229, Some(275), 0, Some(Role::Reset), "closed with the request unread: RST, no FIN"),
+        segment(Client, Ask, -5_300, -200, "POST /").with(
+            138,
+            Some(229),
+            137,
+            Some(Role::Request),
+            "arrives just before close()",
+        ),
+        segment(Backend, Ack, -150, 4_900, "ACK").with(
+            229,
+            Some(275),
+            0,
+            Some(Role::RequestAck),
+            "the backend’s kernel took it",
+        ),
+        segment(Backend, Reset, 0, 5_100, "RST").with(
+            229,
+            Some(275),
+            0,
+            Some(Role::Reset),
+            "closed with the request unread: RST, no FIN",
+        ),
     ]);
     segments[5].flags = "RST, ACK".to_owned();
     let mut incident = incident(Cause::UnreadRequest);
     incident.ack_covers_fin = None;
-    incident.evidence = vec!["the request was acknowledged, then reset with RST, ACK; the backend never sent a FIN.".to_owned()];
+    incident.evidence = vec![
+        "the request was acknowledged, then reset with RST, ACK; the backend never sent a FIN.".to_owned(),
+    ];
     (trace(segments), incident)
 }
 
@@ -146,14 +201,41 @@ pub fn unread_request() -> (Trace, Incident) {
 pub fn discarded_request() -> (Trace, Incident) {
     let mut segments = exchange();
     segments.extend([
-        segment(Backend, Fin, 0, 5_100, "FIN").with(229, Some(138), 0, Some(Role::Fin), "the backend closes its half"),
-        segment(Client, Ask, 2_300, 7_400, "POST /").with(138, Some(229), 137, Some(Role::Request), "sent before the FIN arrived"),
-        segment(Backend, Ack, 7_450, 12_500, "ACK").with(230, Some(275), 0, Some(Role::RequestAck), "acknowledged, never read"),
-        segment(Client, Fin, 13_000, 18_100, "FIN").with(275, Some(230), 0, Some(Role::ClientFin), "the proxy gives up"),
+        segment(Backend, Fin, 0, 5_100, "FIN").with(
+            229,
+            Some(138),
+            0,
+            Some(Role::Fin),
+            "the backend closes its half",
+        ),
+        segment(Client, Ask, 2_300, 7_400, "POST /").with(
+            138,
+            Some(229),
+            137,
+            Some(Role::Request),
+            "sent before the FIN arrived",
+        ),
+        segment(Backend, Ack, 7_450, 12_500, "ACK").with(
+            230,
+            Some(275),
+            0,
+            Some(Role::RequestAck),
+            "acknowledged, never read",
+        ),
+        segment(Client, Fin, 13_000, 18_100, "FIN").with(
+            275,
+            Some(230),
+            0,
+            Some(Role::ClientFin),
+            "the proxy gives up",
+        ),
         segment(Backend, Ack, 18_150, 23_300, "ACK").with(230, Some(276), 0, None, ""),
     ]);
     let mut incident = incident(Cause::DiscardedRequest);
-    incident.evidence = vec!["the request acknowledges 229, the FIN is number 229; it was acknowledged and never answered.".to_owned()];
+    incident.evidence = vec![
+        "the request acknowledges 229, the FIN is number 229; it was acknowledged and never answered."
+            .to_owned(),
+    ];
     (trace(segments), incident)
 }
 
@@ -161,15 +243,42 @@ pub fn discarded_request() -> (Trace, Incident) {
 pub fn stale_reuse() -> (Trace, Incident) {
     let mut segments = exchange();
     segments.extend([
-        segment(Backend, Fin, 0, 5_100, "FIN").with(229, Some(138), 0, Some(Role::Fin), "the backend closes the idle connection"),
-        segment(Client, Ack, 5_150, 10_200, "ACK").with(138, Some(230), 0, Some(Role::FinAck), "the proxy’s kernel acknowledges the FIN"),
-        segment(Client, Ask, 2_005_100, 2_010_200, "GET /health").with(138, Some(230), 90, Some(Role::Request), "sent 2 s after the FIN arrived"),
-        segment(Backend, Reset, 2_010_260, 2_015_300, "RST").with(230, None, 0, Some(Role::Reset), "no socket any more"),
+        segment(Backend, Fin, 0, 5_100, "FIN").with(
+            229,
+            Some(138),
+            0,
+            Some(Role::Fin),
+            "the backend closes the idle connection",
+        ),
+        segment(Client, Ack, 5_150, 10_200, "ACK").with(
+            138,
+            Some(230),
+            0,
+            Some(Role::FinAck),
+            "the proxy’s kernel acknowledges the FIN",
+        ),
+        segment(Client, Ask, 2_005_100, 2_010_200, "GET /health").with(
+            138,
+            Some(230),
+            90,
+            Some(Role::Request),
+            "sent 2 s after the FIN arrived",
+        ),
+        segment(Backend, Reset, 2_010_260, 2_015_300, "RST").with(
+            230,
+            None,
+            0,
+            Some(Role::Reset),
+            "no socket any more",
+        ),
     ]);
     let mut incident = incident(Cause::StaleReuse);
     incident.ack_covers_fin = Some(true);
     incident.fin_to_request_ns = Some(2_000_000_000);
-    incident.evidence = vec!["the request acknowledges 230, the FIN is number 229: the proxy’s kernel had it for 2.000 s.".to_owned()];
+    incident.evidence = vec![
+        "the request acknowledges 230, the FIN is number 229: the proxy’s kernel had it for 2.000 s."
+            .to_owned(),
+    ];
     incident.advice = "the proxy’s pool must look for a FIN before it reuses a connection.".to_owned();
     (trace(segments), incident)
 }
@@ -183,13 +292,25 @@ pub fn retried() -> (Trace, Incident) {
 /// A short healthy connection.
 pub fn healthy() -> Trace {
     let mut segments = vec![
-        segment(Client, Handshake, -6_030_000, -6_024_900, "SYN").with(0, None, 0, Some(Role::Syn), "the proxy opens a connection"),
+        segment(Client, Handshake, -6_030_000, -6_024_900, "SYN").with(
+            0,
+            None,
+            0,
+            Some(Role::Syn),
+            "the proxy opens a connection",
+        ),
         segment(Backend, Handshake, -6_024_850, -6_019_800, "SYN, ACK").with(0, Some(1), 0, None, ""),
         segment(Client, Ack, -6_019_750, -6_014_600, "ACK").with(1, Some(1), 0, None, ""),
     ];
     segments.extend(exchange());
     segments.extend([
-        segment(Client, Fin, 0, 5_100, "FIN").with(138, Some(229), 0, Some(Role::ClientFin), "the proxy closes first: no request can be lost"),
+        segment(Client, Fin, 0, 5_100, "FIN").with(
+            138,
+            Some(229),
+            0,
+            Some(Role::ClientFin),
+            "the proxy closes first: no request can be lost",
+        ),
         segment(Backend, Fin, 5_200, 10_300, "FIN").with(229, Some(139), 0, Some(Role::Fin), ""),
         segment(Client, Ack, 10_350, 15_400, "ACK").with(139, Some(230), 0, None, ""),
     ]);
@@ -224,6 +345,7 @@ pub fn incident(cause: Cause) -> Incident {
         retry_safe: RetrySafe::Yes,
         retried: false,
         vantage: Vantage::Server,
+        race: matches!(cause, Cause::CrossedFin | Cause::UnreadRequest | Cause::DiscardedRequest),
         would_log: BTreeMap::from([("nginx".to_owned(), "upstream prematurely closed connection".to_owned())]),
         what_happened: "The backend closes idle connections after 6.0 s; the proxy keeps using them for up to 60 s. Now and then both act within one round trip, and the request meets a closed socket.".to_owned(),
         advice: "the backend must stay open longer than the proxy keeps idle connections (6 s < 60 s).".to_owned(),
@@ -232,16 +354,21 @@ pub fn incident(cause: Cause) -> Incident {
 
 /// A report with every kind of row.
 pub fn report() -> Report {
-    let mut incidents = vec![incident(Cause::CrossedFin), unread_request().1, retried().1, incident(Cause::DiedMidRequest)];
+    let mut incidents =
+        vec![incident(Cause::CrossedFin), unread_request().1, retried().1, incident(Cause::DiedMidRequest)];
     for (id, incident) in (1..).zip(&mut incidents) {
         incident.id = id;
         incident.time_ns += i64::from(id) * 61_000_000_000;
     }
-    incidents[1].frames = BTreeMap::from([(Role::Request, 90_211), (Role::RequestAck, 90_212), (Role::Reset, 90_213)]);
-    incidents[3].what_happened = "The server closed after 12.4 s of work, before any byte of the answer.".to_owned();
+    incidents[1].frames =
+        BTreeMap::from([(Role::Request, 90_211), (Role::RequestAck, 90_212), (Role::Reset, 90_213)]);
+    incidents[3].what_happened =
+        "The server closed after 12.4 s of work, before any byte of the answer.".to_owned();
     incidents[3].advice = "Look for a crash or a worker time limit in the server’s own log.".to_owned();
-    let close = |mode_ns| IdleClose { count: 97, mode_ns, min_ns: mode_ns - 700_000, max_ns: mode_ns + 800_000 };
-    let server = |address: &str, server_idle_close, client_idle_close, verdict| Server {
+    let close =
+        |mode_ns| IdleClose { count: 97, mode_ns, min_ns: mode_ns - 700_000, max_ns: mode_ns + 800_000 };
+    let server = |address: &str, server_idle_close, client_idle_close, verdict| {
+        Server {
         server: address.to_owned(),
         connections: 104,
         server_idle_close,
@@ -249,6 +376,7 @@ pub fn report() -> Report {
         longest_reuse_ns: Some(58_700_000_000),
         verdict,
         advice: "Keep the server’s idle timeout above the proxy’s 60 s (65 s or more), or bring the proxy’s below 5 s.".to_owned(),
+    }
     };
     let by_cause = incidents.iter().fold(BTreeMap::new(), |mut counts, incident| {
         *counts.entry(incident.cause).or_insert(0) += 1;
@@ -256,6 +384,7 @@ pub fn report() -> Report {
     });
     Report {
         schema: 1,
+        run: None,
         captures: vec![Capture {
             file: "server.pcap".to_owned(),
             format: "pcapng".to_owned(),

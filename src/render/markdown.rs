@@ -6,11 +6,14 @@ use super::report_text::{frames, idle};
 use super::units::{counted, iso_time};
 
 /// Writes a headline and a table (GitHub Flavored Markdown); without incidents a sentence that says so.
-pub fn markdown(report: &Report) -> String {
+pub fn incidents(report: &Report) -> String {
     let summary = &report.summary;
-    let read = format!("{} on {}", counted(summary.requests, "request"), counted(summary.connections, "connection"));
+    let read =
+        format!("{} on {}", counted(summary.requests, "request"), counted(summary.connections, "connection"));
     let mut text = match (summary.conclusive, summary.incidents) {
-        (false, 0) => format!("**Inconclusive:** these captures could not have shown a lost request ({read}).\n"),
+        (false, 0) => {
+            format!("**Inconclusive:** these captures could not have shown a lost request ({read}).\n")
+        }
         (true, 0) => format!("**No request was lost** ({read}).\n"),
         (_, lost) => format!("**{} lost their response** ({read}).\n", counted(lost, "request")),
     };
@@ -66,7 +69,7 @@ mod tests {
     fn each_incident_is_one_row_of_eight_cells() {
         let mut report = fixtures::report();
         report.incidents[0].request.path = Some("/a|b\n<script>".to_owned());
-        let text = markdown(&report);
+        let text = incidents(&report);
         let rows: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
         assert_eq!(rows.len(), 2 + report.incidents.len());
         for row in rows {
@@ -78,7 +81,7 @@ mod tests {
     #[test]
     fn a_healthy_capture_says_so() {
         assert_eq!(
-            markdown(&fixtures::healthy_report()),
+            incidents(&fixtures::healthy_report()),
             "**No request was lost** (118 204 requests on 2 311 connections).\n"
         );
     }

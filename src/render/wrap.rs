@@ -37,7 +37,9 @@ fn unbreakable(text: &str) -> Vec<String> {
         let bare = word.trim_end_matches(|letter: char| letter.is_ascii_punctuation());
         let digits = bare.len() == 3 && bare.bytes().all(|letter| letter.is_ascii_digit());
         match words.last_mut() {
-            Some(number) if number.ends_with(|it: char| it.is_ascii_digit()) && (digits || UNITS.contains(&bare)) => {
+            Some(number)
+                if number.ends_with(|it: char| it.is_ascii_digit()) && (digits || UNITS.contains(&bare)) =>
+            {
                 number.push(' ');
                 number.push_str(word);
             }
@@ -58,7 +60,10 @@ mod tests {
 
     #[test]
     fn lines_break_at_spaces_and_lose_nothing() {
-        assert_eq!(wrap("the request met a closed socket", 12, columns), ["the request", "met a closed", "socket"]);
+        assert_eq!(
+            wrap("the request met a closed socket", 12, columns),
+            ["the request", "met a closed", "socket"]
+        );
         assert_eq!(wrap("  ", 10, columns), Vec::<String>::new());
     }
 

@@ -51,8 +51,13 @@ pub fn instants(trace: &Trace) -> Vec<Instant> {
 /// longest quiet time of the trace. 10 ms is the least: below, the time is the network's and belongs in the picture.
 pub fn shortest_fold(trace: &Trace, instants: &[Instant]) -> i64 {
     const LEAST_NS: i64 = 10_000_000;
-    let flight =
-        trace.segments.iter().filter_map(|it| Some(it.received_ns?.saturating_sub(it.sent_ns))).max().unwrap_or(0);
-    let quiet = instants.windows(2).map(|pair| pair[1].time_ns.saturating_sub(pair[0].time_ns)).max().unwrap_or(0);
+    let flight = trace
+        .segments
+        .iter()
+        .filter_map(|it| Some(it.received_ns?.saturating_sub(it.sent_ns)))
+        .max()
+        .unwrap_or(0);
+    let quiet =
+        instants.windows(2).map(|pair| pair[1].time_ns.saturating_sub(pair[0].time_ns)).max().unwrap_or(0);
     LEAST_NS.max(flight.saturating_mul(4)).max(quiet / 10)
 }

@@ -33,7 +33,11 @@ impl Slab {
 
     /// An upright rectangle.
     pub fn upright(left: f64, top: f64, width: f64, height: f64) -> Slab {
-        Slab { centre: [left + width / 2.0, top + height / 2.0], half: [width / 2.0, height / 2.0], along: [1.0, 0.0] }
+        Slab {
+            centre: [left + width / 2.0, top + height / 2.0],
+            half: [width / 2.0, height / 2.0],
+            along: [1.0, 0.0],
+        }
     }
 
     /// The four corners.
@@ -47,7 +51,10 @@ impl Slab {
         [self.along, across(self.along), other.along, across(other.along)].into_iter().all(|axis| {
             let reach = |slab: &Slab| {
                 let dots = slab.corners().map(|corner| corner[0] * axis[0] + corner[1] * axis[1]);
-                [dots.iter().copied().fold(f64::INFINITY, f64::min), dots.iter().copied().fold(f64::NEG_INFINITY, f64::max)]
+                [
+                    dots.iter().copied().fold(f64::INFINITY, f64::min),
+                    dots.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+                ]
             };
             let ([a_low, a_high], [b_low, b_high]) = (reach(self), reach(other));
             a_low <= b_high && b_low <= a_high
@@ -103,7 +110,8 @@ pub fn label_slab(arrow: &Arrow, metrics: &Metrics) -> Slab {
 /// Finds a place for every label.
 pub fn place(ladder: &mut Ladder) {
     let metrics = ladder.metrics;
-    let lines: Vec<Slab> = ladder.arrows.iter().map(|arrow| line(arrow, &metrics)).map(|[a, b]| Slab::line(a, b)).collect();
+    let lines: Vec<Slab> =
+        ladder.arrows.iter().map(|arrow| line(arrow, &metrics)).map(|[a, b]| Slab::line(a, b)).collect();
     let mut taken = obstacles(ladder);
     for mark in &mut ladder.marks {
         if let Mark::Crossing { x, y, label, label_at, .. } = mark {
@@ -154,9 +162,12 @@ fn obstacles(ladder: &Ladder) -> Vec<Slab> {
             Mark::LostWindow { .. } | Mark::Bracket { .. } => {}
         }
     }
-    taken.extend(ladder.folds.iter().map(|fold| {
-        Slab::upright(left, f64::from(fold.y), right - left, f64::from(metrics.fold[1]))
-    }));
+    taken.extend(
+        ladder
+            .folds
+            .iter()
+            .map(|fold| Slab::upright(left, f64::from(fold.y), right - left, f64::from(metrics.fold[1]))),
+    );
     taken
 }
 
@@ -164,7 +175,8 @@ fn obstacles(ladder: &Ladder) -> Vec<Slab> {
 pub fn inference(y: [i32; 2], lines: &[String], metrics: &Metrics) -> Slab {
     let middle = f64::from(metrics.lane_x[0] + metrics.lane_x[1]) / 2.0;
     let widest = lines.iter().map(|it| metrics.measure(Face::Strong, it)).max().unwrap_or(0);
-    let (width, height) = (f64::from(widest) + 28.0, 10.0 + 17.0 * f64::from(u32::try_from(lines.len()).unwrap_or(0)));
+    let (width, height) =
+        (f64::from(widest) + 28.0, 10.0 + 17.0 * f64::from(u32::try_from(lines.len()).unwrap_or(0)));
     Slab::upright(middle - width / 2.0, f64::from(y[0] + y[1]) / 2.0 - height / 2.0 + 3.0, width, height)
 }
 
@@ -193,7 +205,9 @@ fn crossing_label(
         let over = [[x - width / 2, y - far / 2 - 10], [x - width / 2, y + far / 2 - 4]];
         beside.into_iter().chain(over)
     });
-    spots.filter(|at| (left..=right).contains(&at[0])).find(|&at| free(&words(at, label, metrics), lines, taken))
+    spots
+        .filter(|at| (left..=right).contains(&at[0]))
+        .find(|&at| free(&words(at, label, metrics), lines, taken))
 }
 
 /// Moves the label of one arrow along it until it is free; false where it never is.
@@ -204,7 +218,8 @@ fn place_label(arrow: &mut Arrow, own: usize, metrics: &Metrics, lines: &[Slab],
         for label_at in PLACES {
             (arrow.label_at, arrow.label_below) = (label_at, below);
             let slab = label_slab(arrow, metrics);
-            let inside = slab.corners().iter().all(|corner| corner[0] > left + 4.0 && corner[0] < right - 4.0);
+            let inside =
+                slab.corners().iter().all(|corner| corner[0] > left + 4.0 && corner[0] < right - 4.0);
             let clear = lines.iter().enumerate().all(|(index, line)| index == own || !slab.touches(line));
             if inside && clear && !taken.iter().any(|other| slab.touches(other)) {
                 return true;

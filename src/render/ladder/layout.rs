@@ -1,11 +1,11 @@
 //! Where everything stands: one pass down the instants gives each its y, then arrows, words and marks follow.
 
+use super::Outcome;
 use super::instants::{End, Instant, instants, shortest_fold};
 use super::labels;
 use super::metrics::Metrics;
 use super::model::{Align, Arrow, Dot, Face, Fold, Ladder, LaneDrawing, Mark, Words};
 use super::story::{Line, Story, lane};
-use super::Outcome;
 use crate::render::style::Tone;
 use crate::render::wrap::wrap;
 use crate::report::{Cause, Clocks, Incident, SegmentKind, Side, Trace};
@@ -77,8 +77,10 @@ fn head(story: &Story, ladder: &mut Ladder) -> i32 {
     let mut below = y;
     for side in [Side::Client, Side::Server] {
         let (it, drawing) = (&story.trace.lanes[lane(side)], &mut ladder.lanes[lane(side)]);
-        let mut lines =
-            vec![(Face::Heading, Tone::Ink, it.name.as_str()), (Face::Address, Tone::Muted, it.address.as_str())];
+        let mut lines = vec![
+            (Face::Heading, Tone::Ink, it.name.as_str()),
+            (Face::Address, Tone::Muted, it.address.as_str()),
+        ];
         if story.unobserved().is_some() {
             let here = if drawing.observed { "(captured here)" } else { "(not captured here)" };
             lines.push((Face::Address, Tone::Muted, here));
@@ -173,7 +175,8 @@ impl<'a> Pen<'a> {
                 _ => self.y + self.ladder.metrics.step,
             };
             self.place(*instant, least);
-            let arrives = trace.clocks == Clocks::Both && trace.segments[instant.segment].received_ns.is_some();
+            let arrives =
+                trace.clocks == Clocks::Both && trace.segments[instant.segment].received_ns.is_some();
             match instant.end {
                 End::Sent => in_flight += usize::from(arrives),
                 End::Received => in_flight -= 1,
@@ -245,14 +248,21 @@ impl<'a> Pen<'a> {
         let is = |index: usize| instant.segment == index;
         match (instant.end, meeting) {
             (End::Received, _) => self.sent_at[instant.segment] + self.drop(instant.segment),
-            (End::Sent, Some((request, met))) if self.story.crossing_is_inferred() && (is(request) || is(met)) => {
+            (End::Sent, Some((request, met)))
+                if self.story.crossing_is_inferred() && (is(request) || is(met)) =>
+            {
                 let other = if is(request) { met } else { request };
                 let placed = self.ladder.arrows[other].y_received.is_some();
-                let lines = inference_lines(&self.story, &metrics).iter().map(|_| metrics.line(Face::Strong)).sum::<i32>();
+                let lines = inference_lines(&self.story, &metrics)
+                    .iter()
+                    .map(|_| metrics.line(Face::Strong))
+                    .sum::<i32>();
                 if placed { self.sent_at[other] + lines + metrics.inference_padding[1] } else { i32::MIN }
             }
             // Room for the words in the window in which a request is already lost.
-            (End::Sent, Some((request, met))) if !metrics.cells && is(request) && self.ladder.arrows[met].y_sent > 0 => {
+            (End::Sent, Some((request, met)))
+                if !metrics.cells && is(request) && self.ladder.arrows[met].y_sent > 0 =>
+            {
                 self.sent_at[met] + metrics.same_direction
             }
             _ => i32::MIN,
@@ -270,7 +280,9 @@ impl<'a> Pen<'a> {
         };
         match self.story.meeting() {
             Some((request, met)) if in_meeting && crosses(request, met) => metrics.story_drop,
-            _ if segments[index].role.is_some() && segments[index].kind == SegmentKind::Reset => metrics.answer_drop,
+            _ if segments[index].role.is_some() && segments[index].kind == SegmentKind::Reset => {
+                metrics.answer_drop
+            }
             _ => metrics.drop,
         }
     }
@@ -310,7 +322,9 @@ impl<'a> Pen<'a> {
             (Clocks::Both, End::Sent) => segment.kind != SegmentKind::Ack && !self.answers_at_once(instant),
             (Clocks::Both, End::Received) => false,
             // One capture point: its side has all the times; where it is unknown, each sender's side.
-            (Clocks::One, _) => segment.kind != SegmentKind::Ack && far.map_or(end == End::Sent, |far| side != far),
+            (Clocks::One, _) => {
+                segment.kind != SegmentKind::Ack && far.map_or(end == End::Sent, |far| side != far)
+            }
         };
         let shows_time = timed || !words.is_empty();
         let first = match far {

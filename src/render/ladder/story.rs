@@ -2,12 +2,14 @@
 //!
 //! Only what the packets show is stated. What the capture point could not see is marked by the layout as inferred.
 
+use super::Outcome;
 use super::instants::End;
 use super::model::Face;
-use super::Outcome;
 use crate::render::style::Tone;
 use crate::render::units::{counted, duration};
-use crate::report::{Cause, Clocks, Confidence, Incident, RetrySafe, Role, Segment, SegmentKind, Side, Trace, Vantage};
+use crate::report::{
+    Cause, Clocks, Confidence, Incident, RetrySafe, Role, Segment, SegmentKind, Side, Trace, Vantage,
+};
 
 /// One line beside an instant: size and weight, colour, words.
 pub type Line = (Face, Tone, String);
@@ -123,8 +125,12 @@ impl<'a> Story<'a> {
         }
         parts.push(format!("stream\u{a0}{}", self.trace.stream));
         match self.vantage() {
-            Some(Vantage::Client) => parts.push(format!("captured at the {}: dashed is inferred", self.names()[0])),
-            Some(Vantage::Server) => parts.push(format!("captured at the {}: dashed is inferred", self.names()[1])),
+            Some(Vantage::Client) => {
+                parts.push(format!("captured at the {}: dashed is inferred", self.names()[0]))
+            }
+            Some(Vantage::Server) => {
+                parts.push(format!("captured at the {}: dashed is inferred", self.names()[1]))
+            }
             Some(Vantage::Between) => parts.push("captured on the way".to_owned()),
             Some(Vantage::Unknown) => parts.push("one capture point".to_owned()),
             None => {}
@@ -148,7 +154,9 @@ impl<'a> Story<'a> {
                 foot.push(format!("{heading}: {proof}"));
             }
             if incident.retried {
-                foot.push("The same request was sent again on another connection and answered there.".to_owned());
+                foot.push(
+                    "The same request was sent again on another connection and answered there.".to_owned(),
+                );
             }
             if !incident.advice.is_empty() {
                 foot.push(format!("Cure: {}", incident.advice));
@@ -163,10 +171,12 @@ impl<'a> Story<'a> {
     /// All of it in sentences, for those who cannot see the picture.
     pub fn description(&self) -> String {
         let mut sentences = vec![self.title() + "."];
-        sentences.extend(self.incident.map(|incident| incident.what_happened.clone()).filter(|it| !it.is_empty()));
+        sentences
+            .extend(self.incident.map(|incident| incident.what_happened.clone()).filter(|it| !it.is_empty()));
         for segment in &self.trace.segments {
             let [from, to] = [segment.from, segment.from.peer()].map(|side| self.name(side));
-            let mut sentence = format!("{}: {from} to {to}, {}", self.clock(segment.sent_ns), self.label(segment));
+            let mut sentence =
+                format!("{}: {from} to {to}, {}", self.clock(segment.sent_ns), self.label(segment));
             if let Some(received_ns) = segment.received_ns {
                 sentence += &format!(", arrives {}", self.clock(received_ns));
             }
@@ -198,11 +208,21 @@ impl<'a> Story<'a> {
     pub fn quiet(&self, length_ns: i64, by: Side, time_ns: i64) -> String {
         let before = || self.trace.segments.iter().filter(|segment| segment.sent_ns < time_ns);
         let since = |segment: &Segment| {
-            let here = if segment.from == by { segment.sent_ns } else { segment.received_ns.unwrap_or(segment.sent_ns) };
+            let here = if segment.from == by {
+                segment.sent_ns
+            } else {
+                segment.received_ns.unwrap_or(segment.sent_ns)
+            };
             duration(time_ns.saturating_sub(here))
         };
-        if let Some(end) = before().rfind(|segment| matches!(segment.kind, SegmentKind::Fin | SegmentKind::Reset)) {
-            return format!("{} after the {}", since(end), if end.kind == SegmentKind::Fin { "FIN" } else { "RST" });
+        if let Some(end) =
+            before().rfind(|segment| matches!(segment.kind, SegmentKind::Fin | SegmentKind::Reset))
+        {
+            return format!(
+                "{} after the {}",
+                since(end),
+                if end.kind == SegmentKind::Fin { "FIN" } else { "RST" }
+            );
         }
         match before().rfind(|segment| matches!(segment.kind, SegmentKind::Request | SegmentKind::Response)) {
             Some(segment) if segment.kind == SegmentKind::Request => {
@@ -236,8 +256,12 @@ impl<'a> Story<'a> {
         match (role, end) {
             (Role::PreviousResponse, End::Sent) if race => plain("last byte of the response; idle starts"),
             (Role::Fin, End::Sent) if race => self.closing(segment),
-            (Role::Fin, End::Received) if race && self.trace.clocks == Clocks::Both => self.closing_noticed(segment),
-            (Role::FinAck, End::Sent) if incident.cause == StaleReuse => plain("its kernel acknowledges the FIN"),
+            (Role::Fin, End::Received) if race && self.trace.clocks == Clocks::Both => {
+                self.closing_noticed(segment)
+            }
+            (Role::FinAck, End::Sent) if incident.cause == StaleReuse => {
+                plain("its kernel acknowledges the FIN")
+            }
             // Told beside the request already.
             (Role::RequestAck, End::Sent) if race => Vec::new(),
             (Role::FinAck, _) => Vec::new(),
@@ -309,7 +333,9 @@ impl<'a> Story<'a> {
             ],
             // With two clocks the answer leaves at once: its words belong to this dot.
             _ if self.trace.clocks == Clocks::Both => match self.segment(Role::Reset) {
-                Some(reset) if reset.from == Side::Server && reset.ack.is_none() => self.refusal(incident, reset),
+                Some(reset) if reset.from == Side::Server && reset.ack.is_none() => {
+                    self.refusal(incident, reset)
+                }
                 _ => Vec::new(),
             },
             _ => Vec::new(),
@@ -323,13 +349,19 @@ impl<'a> Story<'a> {
         }
         let answered_on_arrival =
             self.trace.clocks == Clocks::Both && reset.ack.is_none() && self.segment(Role::Request).is_some();
-        if answered_on_arrival && incident.cause != Cause::UnreadRequest { Vec::new() } else { self.refusal(incident, reset) }
+        if answered_on_arrival && incident.cause != Cause::UnreadRequest {
+            Vec::new()
+        } else {
+            self.refusal(incident, reset)
+        }
     }
 
     /// Who answers with RST, and what that says about the application.
     fn refusal(&self, incident: &Incident, reset: &Segment) -> Vec<Line> {
         let (what, application) = match (incident.cause, reset.ack) {
-            (Cause::UnreadRequest, _) => ("closes with the request unread: RST, ACK", "never read the request"),
+            (Cause::UnreadRequest, _) => {
+                ("closes with the request unread: RST, ACK", "never read the request")
+            }
             (Cause::ResetIdle, _) => ("resets the idle connection", "never saw the request"),
             (_, None) => ("no socket any more: the kernel answers RST", "never saw the request"),
             (_, Some(_)) => ("closes at once: RST, ACK", "never saw the request"),

@@ -8,11 +8,16 @@ use super::story::lane;
 use crate::render::style::{Theme, Tone};
 use crate::report::{SegmentKind, Side};
 
-/// Draws a ladder laid out by [`super::layout`].
+/// Draws a ladder laid out by [`super::layout`], light or dark as the viewer prefers.
+pub fn svg(ladder: &Ladder) -> String {
+    themed_svg(ladder, Theme::Auto)
+}
+
+/// Draws a ladder laid out by [`super::layout`] in the colours of a theme.
 ///
 /// Colours are plain CSS classes, light by default with a `prefers-color-scheme: dark` block ([`Theme::Auto`]): resvg
 /// knows neither custom properties nor media queries, skips the block and draws the light picture from the same bytes.
-pub fn svg(ladder: &Ladder, theme: Theme) -> String {
+pub fn themed_svg(ladder: &Ladder, theme: Theme) -> String {
     let mut out = Canvas { text: String::with_capacity(16_384), ladder };
     out.open(theme);
     out.marks_below();
@@ -65,7 +70,10 @@ impl Canvas<'_> {
             let x = lane.x;
             let mut from = top;
             for fold in &self.ladder.folds {
-                self.put(format_args!(r#"<line x1="{x}" y1="{from}" x2="{x}" y2="{}" class="{class}"/>"#, fold.y - 3));
+                self.put(format_args!(
+                    r#"<line x1="{x}" y1="{from}" x2="{x}" y2="{}" class="{class}"/>"#,
+                    fold.y - 3
+                ));
                 from = fold.y + self.ladder.metrics.fold[1] + 3;
             }
             self.put(format_args!(r#"<line x1="{x}" y1="{from}" x2="{x}" y2="{bottom}" class="{class}"/>"#));
@@ -216,7 +224,9 @@ impl Canvas<'_> {
                 Mark::Bracket { y: [from, to], tone } => {
                     let x = self.ladder.metrics.lane_x[lane(Side::Client)] - 10;
                     let (height, tone) = (to - from, tone.name());
-                    self.put(format_args!(r#"<path d="M{x} {from}h-8v{height}h8" class="bracket s-{tone}"/>"#));
+                    self.put(format_args!(
+                        r#"<path d="M{x} {from}h-8v{height}h8" class="bracket s-{tone}"/>"#
+                    ));
                 }
             }
         }
@@ -238,9 +248,12 @@ impl Canvas<'_> {
     }
 
     fn inferred_crossing(&mut self, y: [i32; 2], lines: &[String]) {
-        let Slab { centre: [x, middle], half: [w, h], .. } = labels::inference(y, lines, &self.ladder.metrics);
+        let Slab { centre: [x, middle], half: [w, h], .. } =
+            labels::inference(y, lines, &self.ladder.metrics);
         for (from, to) in [(f64::from(y[0]), middle - h), (middle + h, f64::from(y[1]))] {
-            self.put(format_args!(r#"<line x1="{x:.1}" y1="{from:.1}" x2="{x:.1}" y2="{to:.1}" class="lead dash"/>"#));
+            self.put(format_args!(
+                r#"<line x1="{x:.1}" y1="{from:.1}" x2="{x:.1}" y2="{to:.1}" class="lead dash"/>"#
+            ));
         }
         self.put(format_args!(
             r#"<rect x="{:.1}" y="{:.1}" width="{:.1}" height="{:.1}" rx="8" class="inference"/>"#,
@@ -262,8 +275,11 @@ impl Canvas<'_> {
 
     fn foot(&mut self) {
         if let Some([top, height]) = self.ladder.foot {
-            let (x, width) = (self.ladder.metrics.margin, self.ladder.metrics.width - 2 * self.ladder.metrics.margin);
-            self.put(format_args!(r#"<rect x="{x}" y="{top}" width="{width}" height="{height}" rx="8" class="foot-box"/>"#));
+            let (x, width) =
+                (self.ladder.metrics.margin, self.ladder.metrics.width - 2 * self.ladder.metrics.margin);
+            self.put(format_args!(
+                r#"<rect x="{x}" y="{top}" width="{width}" height="{height}" rx="8" class="foot-box"/>"#
+            ));
         }
     }
 
@@ -355,6 +371,9 @@ mod tests {
 
     #[test]
     fn text_cannot_leave_its_element() {
-        assert_eq!(escape("</text><script>\"a&b\"\u{1b}"), "&lt;/text&gt;&lt;script&gt;&quot;a&amp;b&quot;\u{FFFD}");
+        assert_eq!(
+            escape("</text><script>\"a&b\"\u{1b}"),
+            "&lt;/text&gt;&lt;script&gt;&quot;a&amp;b&quot;\u{FFFD}"
+        );
     }
 }

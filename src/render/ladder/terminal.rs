@@ -76,7 +76,8 @@ fn folds(ladder: &Ladder, grid: &mut Grid) {
         for x in [left, right] {
             grid.set([x, fold.y], Cell { sign: '≈', tone: Tone::Line, strong: false, ink: Ink::Lane });
         }
-        let label = clip(&format!("· · · {} · · ·", fold.label), right - left - 2, &ladder.metrics, Face::Strong);
+        let label =
+            clip(&format!("· · · {} · · ·", fold.label), right - left - 2, &ladder.metrics, Face::Strong);
         grid.write([(left + right - columns(&label)) / 2 + 1, fold.y], &label, Tone::Ink, true);
     }
 }
@@ -143,7 +144,8 @@ fn dash(side: Side, [left, right]: [i32; 2], y: i32, grid: &mut Grid) {
 fn label(index: usize, arrow: &Arrow, ladder: &Ladder, grid: &mut Grid) {
     let [left, right] = ladder.metrics.lane_x;
     let mut on_line = |x: i32| {
-        grid.cell([x, arrow.y_sent]).is_some_and(|cell| cell.ink == Ink::Arrow(index) && matches!(cell.sign, '─' | '╌'))
+        grid.cell([x, arrow.y_sent])
+            .is_some_and(|cell| cell.ink == Ink::Arrow(index) && matches!(cell.sign, '─' | '╌'))
     };
     let mut best = left..left;
     let mut from = left + 1;
@@ -172,12 +174,15 @@ fn marks(ladder: &Ladder, grid: &mut Grid) {
     for mark in &ladder.marks {
         match mark {
             Mark::Crossing { between, label, .. } => {
-                let between = |(pair, _): &&([usize; 2], _)| pair == between || [pair[1], pair[0]] == *between;
+                let between =
+                    |(pair, _): &&([usize; 2], _)| pair == between || [pair[1], pair[0]] == *between;
                 let Some([x, y]) = grid.crossings.iter().find(between).map(|(_, at)| *at) else { continue };
                 grid.write([x, y], "╳", Tone::Reset, true);
                 let width = columns(label);
-                let beside = [1, 2, 3, -1].into_iter().flat_map(|down| [[x + 3, y + down], [x - 2 - width, y + down]]);
-                if let Some(spot) = beside.into_iter().find(|&spot| grid.is_free(spot, width, [left, right])) {
+                let beside =
+                    [1, 2, 3, -1].into_iter().flat_map(|down| [[x + 3, y + down], [x - 2 - width, y + down]]);
+                if let Some(spot) = beside.into_iter().find(|&spot| grid.is_free(spot, width, [left, right]))
+                {
                     grid.write(spot, label, Tone::Reset, true);
                 }
             }
@@ -236,7 +241,11 @@ impl Grid {
     /// A line of words; letters that are not one cell wide are shown as `?`.
     fn write(&mut self, [x, y]: [i32; 2], text: &str, tone: Tone, strong: bool) {
         for (x, letter) in (x..).zip(text.chars()) {
-            let sign = if columns(letter.encode_utf8(&mut [0; 4])) == 1 && !letter.is_control() { letter } else { '?' };
+            let sign = if columns(letter.encode_utf8(&mut [0; 4])) == 1 && !letter.is_control() {
+                letter
+            } else {
+                '?'
+            };
             self.set([x, y], Cell { sign, tone, strong, ink: Ink::Text });
         }
     }
