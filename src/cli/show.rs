@@ -31,30 +31,9 @@ pub struct Args {
     /// Write to this file; .svg and .png draw a picture, .txt the ladder as text
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Colours of a picture; auto follows the viewer where the format can (SVG), and is light elsewhere
-    #[arg(long, value_enum, default_value_t = Theme::Auto)]
-    theme: Theme,
     /// Port of a server, for connections whose beginning was not captured (repeatable)
     #[arg(long, value_name = "PORT")]
     server_port: Vec<u16>,
-}
-
-/// Colours of a picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Theme {
-    Auto,
-    Light,
-    Dark,
-}
-
-impl From<Theme> for render::Theme {
-    fn from(theme: Theme) -> render::Theme {
-        match theme {
-            Theme::Auto => render::Theme::Auto,
-            Theme::Light => render::Theme::Light,
-            Theme::Dark => render::Theme::Dark,
-        }
-    }
 }
 
 /// Draws one incident.
@@ -64,8 +43,7 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     }
     let options = Options { server_ports: args.server_port.clone(), ..Options::default() };
     let report = analysis::analyze(vec![Reader::open(&args.file)?], &options);
-    let by_id =
-        |incident: &&Incident| if args.stream { incident.stream == args.id } else { incident.id == args.id };
+    let by_id = |incident: &&Incident| if args.stream { incident.stream == args.id } else { incident.id == args.id };
     let incident = report.incidents.iter().find(by_id);
     let stream = match incident {
         Some(incident) => incident.stream,
@@ -95,25 +73,25 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     match &args.output {
         None => {
             let text = output::text_options(color);
-            let mut page = render::table::packet_table(&trace, text);
+            let mut page = render::table::segments(&trace, text);
             page.push('\n');
             page.push_str(&render::ladder::text(&trace, incident, &Default::default(), text));
             output::print(page.as_bytes())?;
         }
-        Some(path) => fs::write(path, drawn(path, &trace, incident, args.theme)?)
+        Some(path) => fs::write(path, drawn(path, &trace, incident)?)
             .with_context(|| format!("cannot write {}", path.display()))?,
     }
     Ok(Exit::Clean)
 }
 
-fn drawn(path: &Path, trace: &Trace, incident: Option<&Incident>, theme: Theme) -> anyhow::Result<Vec<u8>> {
+fn drawn(path: &Path, trace: &Trace, incident: Option<&Incident>) -> anyhow::Result<Vec<u8>> {
     let outcome = Default::default();
-    let ladder = render::ladder::layout(trace, incident, &outcome);
+    let svg = || render::ladder::svg(&render::ladder::layout(trace, incident, &outcome));
     match path.extension().and_then(|extension| extension.to_str()) {
-        Some("svg") => Ok(render::ladder::svg(&ladder, theme.into()).into_bytes()),
-        Some("png") => Ok(render::ladder::png(&ladder, theme.into())?),
+        Some("svg") => Ok(svg().into_bytes()),
+        Some("png") => Ok(render::ladder::png(&svg())?),
         Some("txt") => {
-            let options = TextOptions { width: FILE_COLUMNS, color: false, unicode: true };
+            let options = TextOptions { width: FILE_COLUMNS, ..TextOptions::default() };
             Ok(render::ladder::text(trace, incident, &outcome, options).into_bytes())
         }
         _ => bail!("{} must end in .svg, .png or .txt: the ending chooses the form", path.display()),

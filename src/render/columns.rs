@@ -7,6 +7,8 @@ use super::wrap::{columns, wrap};
 const GAP: i32 = 2;
 /// Narrower than this, the last column is unreadable beside the others and moves to lines of its own.
 const NARROWEST_LAST: i32 = 30;
+/// A column of words is not cut shorter than this.
+const NARROWEST: i32 = 8;
 
 /// One cell.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,18 +62,36 @@ impl Columns {
         if self.rows.is_empty() {
             return String::new();
         }
-        let widths = self.widths();
-        let Some((_, before)) = widths.split_last() else { return String::new() };
-        let left = self.indent + before.iter().map(|width| width + GAP).sum::<i32>();
-        let room = options.columns() - left;
-        let last_inside = room >= NARROWEST_LAST || widths.last().is_some_and(|&width| width <= room);
-        let headings: Vec<Cell> =
+        let shape = self.shape(options.columns());
+        let mut headings: Vec<Cell> =
             self.headings.iter().map(|(text, _)| Cell::toned(*text, Tone::Muted)).collect();
+        if let (false, Some(last)) = (shape.last_inside, headings.last_mut()) {
+            last.text.clear();
+        }
         let mut text = String::new();
         for row in std::iter::once(&headings).chain(&self.rows) {
-            self.row(row, &widths, left, last_inside, options, &mut text);
+            self.row(row, &shape, options, &mut text);
         }
         text
+    }
+
+    /// Fits the columns before the last into `total`: first the gaps give way, then the widest column of words.
+    fn shape(&self, total: i32) -> Shape {
+        let mut widths = self.widths();
+        let last = widths.pop().unwrap_or(0);
+        let taken =
+            |widths: &[i32], gap: i32| self.indent + widths.iter().map(|width| width + gap).sum::<i32>();
+        let gap = if taken(&widths, GAP) > total { 1 } else { GAP };
+        while taken(&widths, gap) > total {
+            let words = widths.iter_mut().zip(&self.headings).filter(|(_, (_, edge))| *edge == Edge::Left);
+            match words.map(|(width, _)| width).max_by_key(|width| **width) {
+                Some(widest) if *widest > NARROWEST => *widest -= 1,
+                _ => break,
+            }
+        }
+        let left = taken(&widths, gap);
+        let room = total - left;
+        Shape { widths, gap, left, last_inside: room >= NARROWEST_LAST || last <= room }
     }
 
     /// The widest text of each column.
@@ -83,31 +103,25 @@ impl Columns {
         (0..self.headings.len()).map(of).collect()
     }
 
-    fn row(
-        &self,
-        row: &[Cell],
-        widths: &[i32],
-        left: i32,
-        last_inside: bool,
-        options: TextOptions,
-        text: &mut String,
-    ) {
+    fn row(&self, row: &[Cell], shape: &Shape, options: TextOptions, text: &mut String) {
         let Some((last, before)) = row.split_last() else { return };
         let mut line = blanks(self.indent);
-        for ((cell, &width), (_, edge)) in before.iter().zip(widths).zip(&self.headings) {
-            let padding = blanks(width - columns(&cell.text));
-            let painted = options.paint(&cell.text, cell.tone, cell.strong);
+        for ((cell, &width), (_, edge)) in before.iter().zip(&shape.widths).zip(&self.headings) {
+            let shown = shortened(&cell.text, width);
+            let padding = blanks(width - columns(&shown));
+            let painted = options.paint(&shown, cell.tone, cell.strong);
             match edge {
                 Edge::Left => line += &format!("{painted}{padding}"),
                 Edge::Right => line += &format!("{padding}{painted}"),
             }
-            line += &blanks(GAP);
+            line += &blanks(shape.gap);
         }
         let below = self.indent + GAP * 2;
-        let (start, room) =
-            if last_inside { (left, options.columns() - left) } else { (below, options.columns() - below) };
-        let mut parts = wrap(&last.text, room, columns).into_iter();
-        if last_inside && let Some(first) = parts.next() {
+        let start = if shape.last_inside { shape.left } else { below };
+        let mut parts = wrap(&last.text, options.columns() - start, columns).into_iter();
+        if shape.last_inside
+            && let Some(first) = parts.next()
+        {
             line += &options.paint(&first, last.tone, last.strong);
         }
         text.push_str(line.trim_end());
@@ -118,6 +132,27 @@ impl Columns {
             text.push('\n');
         }
     }
+}
+
+/// Where the columns stand.
+struct Shape {
+    /// Width of each column but the last.
+    widths: Vec<i32>,
+    gap: i32,
+    /// Where the last column begins.
+    left: i32,
+    /// The last column stands beside the others, not below.
+    last_inside: bool,
+}
+
+/// `text` in at most `width` columns, its end cut off where it is longer.
+pub fn shortened(text: &str, width: i32) -> String {
+    if columns(text) <= width {
+        return text.to_owned();
+    }
+    let mut kept = text.to_owned();
+    while columns(&kept) >= width && kept.pop().is_some() {}
+    format!("{kept}…")
 }
 
 /// That many blanks; none for a negative number.
@@ -159,6 +194,14 @@ mod tests {
     fn without_room_the_last_column_moves_below() {
         let text = example().text(options(72));
         assert!(text.ends_with("longer than most\n      the request met a socket that was gone\n"), "{text}");
+    }
+
+    #[test]
+    fn too_wide_a_column_of_words_is_cut() {
+        let mut example = example();
+        example.rows[0][1].text = "x".repeat(100);
+        let text = example.text(options(72));
+        assert!(text.lines().all(|line| columns(line) <= 72) && text.contains("x…"), "{text}");
     }
 
     #[test]

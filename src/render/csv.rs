@@ -32,7 +32,7 @@ const HEADINGS: [&str; 21] = [
 /// Writes a heading row and one row for each incident, each closed with a line feed.
 ///
 /// A text that a spreadsheet would run as a formula is led in by an apostrophe; numbers are written as they are.
-pub fn csv(report: &Report) -> String {
+pub fn incidents(report: &Report) -> String {
     let mut text = HEADINGS.join(",");
     text.push('\n');
     for incident in &report.incidents {
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn every_row_has_as_many_fields_as_the_heading() {
-        let text = csv(&fixtures::report());
+        let text = incidents(&fixtures::report());
         let fields: Vec<usize> = text.lines().map(|line| line.split(',').count()).collect();
         assert_eq!(fields, [HEADINGS.len(); 5]);
     }
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn negative_numbers_stay_numbers() {
-        let text = csv(&fixtures::report());
+        let text = incidents(&fixtures::report());
         assert!(text.lines().nth(1).unwrap().contains(",-4900000,"), "{text}");
     }
 }

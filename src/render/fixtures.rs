@@ -345,6 +345,7 @@ pub fn incident(cause: Cause) -> Incident {
         retry_safe: RetrySafe::Yes,
         retried: false,
         vantage: Vantage::Server,
+        race: matches!(cause, Cause::CrossedFin | Cause::UnreadRequest | Cause::DiscardedRequest),
         would_log: BTreeMap::from([("nginx".to_owned(), "upstream prematurely closed connection".to_owned())]),
         what_happened: "The backend closes idle connections after 6.0 s; the proxy keeps using them for up to 60 s. Now and then both act within one round trip, and the request meets a closed socket.".to_owned(),
         advice: "the backend must stay open longer than the proxy keeps idle connections (6 s < 60 s).".to_owned(),
@@ -383,6 +384,7 @@ pub fn report() -> Report {
     });
     Report {
         schema: 1,
+        run: None,
         captures: vec![Capture {
             file: "server.pcap".to_owned(),
             format: "pcapng".to_owned(),

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::report::Report;
 
 /// The report as one pretty-printed document with a closing line end.
-pub fn json(report: &Report) -> String {
+pub fn pretty(report: &Report) -> String {
     let mut text = serde_json::to_string_pretty(report).expect("a report is plain data with string keys");
     text.push('\n');
     text
@@ -15,7 +15,7 @@ pub fn json(report: &Report) -> String {
 
 /// The report as newline-delimited JSON: each line one object whose `type` says what it is, in the order `capture`,
 /// `incident`, `server`, `connection`, and `summary` last, so that a reader who saw it knows that nothing is missing.
-pub fn ndjson(report: &Report) -> String {
+pub fn lines(report: &Report) -> String {
     let mut lines = Lines(Vec::new());
     let written = report
         .captures
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn the_document_follows_the_schema_of_the_types() {
         let schema: serde_json::Value = serde_json::from_str(&crate::report::json_schema()).unwrap();
-        let document: serde_json::Value = serde_json::from_str(&json(&fixtures::report())).unwrap();
+        let document: serde_json::Value = serde_json::from_str(&pretty(&fixtures::report())).unwrap();
         let errors: Vec<String> = jsonschema::validator_for(&schema)
             .unwrap()
             .iter_errors(&document)
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn every_line_is_one_typed_object_and_the_summary_is_last() {
-        let text = ndjson(&fixtures::report());
+        let text = lines(&fixtures::report());
         let kinds: Vec<String> = text
             .lines()
             .map(|line| {

@@ -6,7 +6,7 @@ use super::report_text::{frames, idle};
 use super::units::{counted, iso_time};
 
 /// Writes a headline and a table (GitHub Flavored Markdown); without incidents a sentence that says so.
-pub fn markdown(report: &Report) -> String {
+pub fn incidents(report: &Report) -> String {
     let summary = &report.summary;
     let read =
         format!("{} on {}", counted(summary.requests, "request"), counted(summary.connections, "connection"));
@@ -69,7 +69,7 @@ mod tests {
     fn each_incident_is_one_row_of_eight_cells() {
         let mut report = fixtures::report();
         report.incidents[0].request.path = Some("/a|b\n<script>".to_owned());
-        let text = markdown(&report);
+        let text = incidents(&report);
         let rows: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
         assert_eq!(rows.len(), 2 + report.incidents.len());
         for row in rows {
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn a_healthy_capture_says_so() {
         assert_eq!(
-            markdown(&fixtures::healthy_report()),
+            incidents(&fixtures::healthy_report()),
             "**No request was lost** (118 204 requests on 2 311 connections).\n"
         );
     }

@@ -1,6 +1,6 @@
 //! The answer of `finrace analyze` in words: what was read, what was lost, of what, which timers cause it, what to do.
 
-use super::columns::{Cell, Columns, Edge, blanks};
+use super::columns::{Cell, Columns, Edge, blanks, shortened};
 use super::style::{TextOptions, Tone};
 use super::units::{count, counted, duration, time_of_day};
 use super::wrap::{columns, wrap};
@@ -10,9 +10,8 @@ use crate::report::{
 
 /// Writes the whole answer, a line end after each line.
 ///
-/// `show` is how the reader gets at a picture of incident `id`, for example `finrace show a.pcap 1 -o race.svg`;
-/// none where there is nothing to show it from (standard input).
-pub fn report_text(report: &Report, show: Option<&dyn Fn(u32) -> String>, options: TextOptions) -> String {
+/// Verdict before everything else that is not needed to judge it; servers even when nothing failed.
+pub fn report_text(report: &Report, options: TextOptions) -> String {
     let mut page = Page { text: String::new(), options };
     for (index, capture) in report.captures.iter().enumerate() {
         page.capture(capture, vantage(report, index));
@@ -36,7 +35,7 @@ pub fn report_text(report: &Report, show: Option<&dyn Fn(u32) -> String>, option
     page.blank();
     page.incidents(report);
     page.servers(&report.servers);
-    page.explanations(report, show);
+    page.explanations(report);
     page.text
 }
 
@@ -85,6 +84,22 @@ pub(super) fn frames(incident: &Incident) -> String {
 /// The idle time before the request, if it was not the first.
 pub(super) fn idle(incident: &Incident) -> String {
     incident.idle_ns.map_or_else(|| "first".to_owned(), duration)
+}
+
+/// The file that holds an incident; none where it came in by a pipe and cannot be read again.
+fn file<'a>(report: &'a Report, incident: &Incident) -> Option<&'a str> {
+    let capture = report.captures.get(usize::try_from(incident.capture).ok()?)?;
+    Some(capture.file.as_str()).filter(|&file| file != "-")
+}
+
+/// A file name as one word of a POSIX shell.
+fn quoted(file: &str) -> String {
+    let harmless = |letter: char| letter.is_ascii_alphanumeric() || "./_-+,:@%".contains(letter);
+    if !file.is_empty() && file.chars().all(harmless) {
+        file.to_owned()
+    } else {
+        format!("'{}'", file.replace('\'', "'\\''"))
+    }
 }
 
 /// The answer so far.
@@ -140,7 +155,7 @@ impl Page {
             format!("skipped: {}", skipped.join(", "))
         };
         let name = if capture.file == "-" { "standard input" } else { &capture.file };
-        self.paragraph(&format!("{name}  {}; {skipped}", facts.join(", ")), Tone::Ink, false, 0);
+        self.paragraph(&format!("{name}: {}; {skipped}", facts.join(", ")), Tone::Ink, false, 0);
         if let Some(reason) = &capture.truncated {
             self.paragraph(&format!("the capture ends early: {reason}"), Tone::Fin, true, 2);
         }
@@ -154,7 +169,7 @@ impl Page {
     /// The race first, then its look-alikes.
     fn incidents(&mut self, report: &Report) {
         let (race, others): (Vec<&Incident>, Vec<&Incident>) =
-            report.incidents.iter().partition(|incident| incident.is_race());
+            report.incidents.iter().partition(|incident| incident.race);
         if report.incidents.is_empty() && report.summary.conclusive {
             self.paragraph("No request was lost.", Tone::Response, true, 0);
         }
@@ -221,7 +236,7 @@ impl Page {
             let (verdict, tone) = match server.verdict {
                 Verdict::AtRisk => ("AT RISK", Tone::Reset),
                 Verdict::Safe => ("safe", Tone::Response),
-                Verdict::Unknown => ("unknown: too little seen", Tone::Muted),
+                Verdict::Unknown => ("unknown", Tone::Muted),
             };
             let verdict = Cell::toned(verdict, tone);
             vec![
@@ -236,10 +251,10 @@ impl Page {
     }
 
     /// What happened, what to change and how to see it, once for each cause; without a loss, what to change before one.
-    fn explanations(&mut self, report: &Report, show: Option<&dyn Fn(u32) -> String>) {
+    fn explanations(&mut self, report: &Report) {
         let mut told: Vec<Cause> = Vec::new();
         let (race, others): (Vec<&Incident>, Vec<&Incident>) =
-            report.incidents.iter().partition(|incident| incident.is_race());
+            report.incidents.iter().partition(|incident| incident.race);
         // The forms of the race have one explanation and one cure.
         let first_of_race = race.first().copied();
         for incident in first_of_race.into_iter().chain(others) {
@@ -252,10 +267,12 @@ impl Page {
             told.push(incident.cause);
             self.explained("What happened", &format!("{} (#{})", incident.what_happened, incident.id));
             self.explained("What to change", &incident.advice);
-            if let Some(show) = show {
-                let wireshark = format!("in Wireshark: tcp.stream eq {}", incident.stream);
-                self.explained("Show it", &show(incident.id));
-                self.explained("", &wireshark);
+            if let Some(file) = file(report, incident) {
+                self.explained(
+                    "Show it",
+                    &format!("finrace show {} {} -o race.svg", quoted(file), incident.id),
+                );
+                self.explained("", &format!("in Wireshark: tcp.stream eq {}", incident.stream));
             }
         }
         if report.incidents.is_empty() {
@@ -289,23 +306,13 @@ fn spread(close: &IdleClose) -> i64 {
     close.max_ns.saturating_sub(close.mode_ns).max(close.mode_ns.saturating_sub(close.min_ns))
 }
 
-/// At most `longest` characters.
-fn shortened(text: &str, longest: usize) -> String {
-    if text.chars().count() <= longest {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(longest.saturating_sub(1)).collect();
-    format!("{kept}…")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::render::fixtures;
 
     fn text(report: &Report, width: u16) -> String {
-        let show = |id: u32| format!("finrace show server.pcap {id} -o race.svg");
-        report_text(report, Some(&show), TextOptions { width, color: false, unicode: true })
+        report_text(report, TextOptions { width, color: false, unicode: true })
     }
 
     #[test]
@@ -338,6 +345,15 @@ mod tests {
         assert!(text.contains("the capture ends early: inside record 1 204 119"), "{text}");
         assert!(text.contains("dropped 17 packets"), "{text}");
         assert!(text.contains("412 not TCP"), "{text}");
+    }
+
+    #[test]
+    fn a_capture_from_a_pipe_cannot_be_shown_again() {
+        let mut report = fixtures::report();
+        report.captures[0].file = "-".to_owned();
+        assert!(!text(&report, 100).contains("finrace show"));
+        report.captures[0].file = "it's here.pcap".to_owned();
+        assert!(text(&report, 100).contains(r"finrace show 'it'\''s here.pcap' 1"));
     }
 
     #[test]

@@ -11,6 +11,13 @@ pub struct TextOptions {
     pub unicode: bool,
 }
 
+impl Default for TextOptions {
+    /// 80 columns, no colour, Unicode: text that reads well in a file or a message.
+    fn default() -> TextOptions {
+        TextOptions { width: 80, color: false, unicode: true }
+    }
+}
+
 impl TextOptions {
     /// The fewest columns in which a ladder is still readable.
     pub const NARROWEST: u16 = 72;

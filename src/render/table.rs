@@ -9,7 +9,7 @@ use crate::report::{Clocks, Segment, Side, Trace};
 ///
 /// Frame numbers are Wireshark's, with two captures `288/291`: in the first and in the other. Times are relative to
 /// [`Trace::zero_ns`]. Rows that are evidence are marked and bold.
-pub fn packet_table(trace: &Trace, options: TextOptions) -> String {
+pub fn segments(trace: &Trace, options: TextOptions) -> String {
     let both = trace.clocks == Clocks::Both;
     let mut headings = vec![("", Edge::Left), ("frame", Edge::Right)];
     headings.push((if both { "sent" } else { "time" }, Edge::Right));
@@ -51,10 +51,7 @@ fn row(trace: &Trace, segment: &Segment, both: bool) -> Vec<Cell> {
     };
     let mut cells = vec![
         Cell::toned(if evidence { "●" } else { " " }, tone),
-        number(match segment.peer_frame {
-            Some(peer) => format!("{}/{peer}", segment.frame),
-            None => segment.frame.to_string(),
-        }),
+        number(frames(segment)),
         number(time(segment.sent_ns)),
     ];
     if both {
@@ -67,9 +64,20 @@ fn row(trace: &Trace, segment: &Segment, both: bool) -> Vec<Cell> {
         number(segment.seq.to_string()),
         number(segment.ack.map_or_else(String::new, |ack| ack.to_string())),
         number(segment.len.to_string()),
-        number(if segment.meaning.is_empty() { segment.label.clone() } else { segment.meaning.clone() }),
+        number(match &segment.meaning {
+            // The flags have said it.
+            nothing if nothing.is_empty() && segment.label == segment.flags => String::new(),
+            nothing if nothing.is_empty() => segment.label.clone(),
+            meaning => meaning.clone(),
+        }),
     ]);
     cells
+}
+
+/// `288`, or `288/291`; a dash stands for the capture that does not have it.
+fn frames(segment: &Segment) -> String {
+    let frame = if segment.frame == 0 { "–".to_owned() } else { segment.frame.to_string() };
+    segment.peer_frame.map_or_else(|| frame.clone(), |peer| format!("{frame}/{peer}"))
 }
 
 #[cfg(test)]
@@ -87,7 +95,7 @@ mod tests {
         let traces = [fixtures::crossed_fin().0, fixtures::reset_storm().0, fixtures::healthy()];
         for trace in traces {
             for width in [72, 80, 100, 120, 160] {
-                for line in packet_table(&trace, options(width)).lines() {
+                for line in segments(&trace, options(width)).lines() {
                     assert!(columns(line) <= i32::from(width), "{width}: {line}");
                 }
             }
@@ -96,26 +104,26 @@ mod tests {
 
     #[test]
     fn the_race_reads_as_a_packet_list() {
-        insta::assert_snapshot!("packet_table_120", packet_table(&fixtures::crossed_fin().0, options(120)));
-        insta::assert_snapshot!("packet_table_80", packet_table(&fixtures::crossed_fin().0, options(80)));
+        insta::assert_snapshot!("packet_table_120", segments(&fixtures::crossed_fin().0, options(120)));
+        insta::assert_snapshot!("packet_table_80", segments(&fixtures::crossed_fin().0, options(80)));
     }
 
     #[test]
     fn a_storm_of_resets_is_one_row() {
-        let text = packet_table(&fixtures::reset_storm().0, options(120));
+        let text = segments(&fixtures::reset_storm().0, options(120));
         assert_eq!(text.lines().filter(|line| line.contains("RST ×11")).count(), 1, "{text}");
     }
 
     #[test]
     fn colour_changes_nothing_but_colour() {
         let trace = fixtures::crossed_fin().0;
-        let coloured = packet_table(&trace, TextOptions { color: true, ..options(100) });
+        let coloured = segments(&trace, TextOptions { color: true, ..options(100) });
         let mut plain = String::new();
         let mut parts = coloured.split('\x1b');
         plain += parts.next().unwrap();
         for part in parts {
             plain += part.split_once('m').unwrap().1;
         }
-        assert_eq!(plain, packet_table(&trace, options(100)));
+        assert_eq!(plain, segments(&trace, options(100)));
     }
 }

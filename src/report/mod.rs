@@ -138,17 +138,6 @@ pub struct Incident {
     pub advice: String,
 }
 
-impl Incident {
-    /// Whether it is a form of the keep-alive race: always for [`Cause::is_race`], for `stale-reuse` only where the FIN
-    /// had been there for so short a time that no application can have noticed it.
-    pub fn is_race(&self) -> bool {
-        /// A pool that polls its idle connections sees a FIN within a turn of its event loop, a few ms.
-        const UNNOTICED_NS: u64 = 5_000_000;
-        let gap = self.fin_to_request_ns.map(i64::unsigned_abs);
-        self.cause.is_race() || (self.cause == Cause::StaleReuse && gap.is_some_and(|gap| gap < UNNOTICED_NS))
-    }
-}
-
 /// The request as far as its bytes were readable.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Request {

@@ -1,13 +1,9 @@
-//! A ladder as PNG: the SVG of [`super::svg`], rasterised. There is no second drawing path.
+//! A ladder as PNG: its SVG, rasterised. There is no second drawing path.
 
 use std::sync::{Arc, LazyLock};
 
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree, fontdb};
-
-use super::model::Ladder;
-use super::svg::svg;
-use crate::render::style::Theme;
 
 /// Pixels for one unit of the SVG: sharp on dense screens, and in print at the size of a page.
 const SCALE: f32 = 2.0;
@@ -46,16 +42,16 @@ pub enum PngError {
     Encode(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Rasterises a ladder laid out by [`super::layout`] at twice its size; [`Theme::Auto`] is drawn light.
+/// Rasterises an SVG of [`super::svg`] (drawn light) or [`super::themed_svg`] at twice its size.
 ///
 /// # Errors
 /// See [`PngError`]; with an ordinary trace none of them occurs.
-pub fn png(ladder: &Ladder, theme: Theme) -> Result<Vec<u8>, PngError> {
+pub fn png(svg: &str) -> Result<Vec<u8>, PngError> {
     /// 16 384 pixels a side and 64 million pixels are what common viewers still open.
     const LARGEST: (u32, u64) = (16_384, 64_000_000);
     let options =
         Options { fontdb: Arc::clone(&FONTS), font_family: "Inter".to_owned(), ..Options::default() };
-    let tree = Tree::from_str(&svg(ladder, theme), &options).map_err(PngError::Svg)?;
+    let tree = Tree::from_str(svg, &options).map_err(PngError::Svg)?;
     let size = tree.size().to_int_size().scale_by(SCALE);
     let (width, height) = size.map_or((u32::MAX, u32::MAX), |size| (size.width(), size.height()));
     let pixels = u64::from(width) * u64::from(height);
