@@ -59,27 +59,11 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     }
     let report = analysis::analyze(readers, &options);
     let text = match args.format {
-        Format::Table => {
-            let from_file = |id: u32| show_command(&report, id);
-            let all_files = !args.files.iter().any(|file| file.as_os_str() == "-");
-            let show: Option<&dyn Fn(u32) -> String> = if all_files { Some(&from_file) } else { None };
-            render::report_text::report_text(&report, show, output::text_options(color))
-        }
+        Format::Table => render::report_text::report_text(&report, output::text_options(color)),
         other => output::structured(&report, other),
     };
     output::print(text.as_bytes())?;
     Ok(verdict(&report, unreadable > 0))
-}
-
-/// The command that draws an incident. Ids count over all files, and `show` takes one, so they are counted anew in it.
-fn show_command(report: &Report, id: u32) -> String {
-    let Some(incident) = report.incidents.iter().find(|incident| incident.id == id) else {
-        return String::new();
-    };
-    let in_file =
-        report.incidents.iter().filter(|other| other.capture == incident.capture && other.id <= id).count();
-    let file = &report.captures[incident.capture as usize].file;
-    format!("finrace show {} {in_file} -o race.svg", output::shell_word(file))
 }
 
 /// The exit code of a report: incidents win over a file that could not be read, and inconclusive is never a pass.

@@ -30,20 +30,10 @@ pub enum Format {
 /// A report in a format for programs; a table is none and comes out as Markdown.
 pub fn structured(report: &Report, format: Format) -> String {
     match format {
-        Format::Json => render::json::json(report),
-        Format::Ndjson => render::json::ndjson(report),
-        Format::Csv => render::csv::csv(report),
-        Format::Table | Format::Markdown => render::markdown::markdown(report),
-    }
-}
-
-/// A file name as one word of a command line to be pasted, quoted where the shell would take it apart.
-pub fn shell_word(text: &str) -> String {
-    let plain = |character: char| character.is_ascii_alphanumeric() || "._-/+:,@%=".contains(character);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
+        Format::Json => render::json::pretty(report),
+        Format::Ndjson => render::json::lines(report),
+        Format::Csv => render::csv::incidents(report),
+        Format::Table | Format::Markdown => render::markdown::incidents(report),
     }
 }
 

@@ -43,7 +43,8 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     }
     let options = Options { server_ports: args.server_port.clone(), ..Options::default() };
     let report = analysis::analyze(vec![Reader::open(&args.file)?], &options);
-    let by_id = |incident: &&Incident| if args.stream { incident.stream == args.id } else { incident.id == args.id };
+    let by_id =
+        |incident: &&Incident| if args.stream { incident.stream == args.id } else { incident.id == args.id };
     let incident = report.incidents.iter().find(by_id);
     let stream = match incident {
         Some(incident) => incident.stream,

@@ -1,9 +1,9 @@
 //! The answer of `finrace analyze` in words: what was read, what was lost, of what, which timers cause it, what to do.
 
-use super::columns::{Cell, Columns, Edge, blanks, shortened};
+use super::columns::{Cell, Columns, Edge, shortened};
+use super::page::Page;
 use super::style::{TextOptions, Tone};
 use super::units::{count, counted, duration, time_of_day};
-use super::wrap::{columns, wrap};
 use crate::report::{
     Capture, Cause, Confidence, IdleClose, Incident, Report, Role, Server, Vantage, Verdict,
 };
@@ -12,7 +12,7 @@ use crate::report::{
 ///
 /// Verdict before everything else that is not needed to judge it; servers even when nothing failed.
 pub fn report_text(report: &Report, options: TextOptions) -> String {
-    let mut page = Page { text: String::new(), options };
+    let mut page = Page::new(options);
     for (index, capture) in report.captures.iter().enumerate() {
         page.capture(capture, vantage(report, index));
     }
@@ -102,39 +102,7 @@ fn quoted(file: &str) -> String {
     }
 }
 
-/// The answer so far.
-struct Page {
-    text: String,
-    options: TextOptions,
-}
-
 impl Page {
-    fn blank(&mut self) {
-        self.text.push('\n');
-    }
-
-    /// A sentence, wrapped under its first word.
-    fn paragraph(&mut self, sentence: &str, tone: Tone, strong: bool, indent: i32) {
-        for line in wrap(sentence, self.options.columns() - indent, columns) {
-            self.text += &blanks(indent);
-            self.text += &self.options.paint(&line, tone, strong);
-            self.blank();
-        }
-    }
-
-    /// A sentence beside its heading, wrapped under itself.
-    fn explained(&mut self, heading: &str, sentence: &str) {
-        const HEADING: i32 = 16;
-        for (index, line) in wrap(sentence, self.options.columns() - HEADING, columns).into_iter().enumerate()
-        {
-            let heading = if index == 0 { heading } else { "" };
-            self.text += &self.options.paint(heading, Tone::Ink, true);
-            self.text += &blanks(HEADING - columns(heading));
-            self.text += &self.options.paint(&line, Tone::Ink, false);
-            self.blank();
-        }
-    }
-
     /// One line for a capture, and one for each reason not to take it at face value.
     fn capture(&mut self, capture: &Capture, vantage: Vantage) {
         let mut facts = vec![capture.format.clone(), counted(capture.packets, "packet")];
