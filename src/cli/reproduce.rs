@@ -180,7 +180,8 @@ fn run_directory(asked: Option<&Path>, scenario: &str) -> anyhow::Result<PathBuf
     let folder = match asked {
         Some(folder) => folder.to_owned(),
         None => {
-            let stamp = render::units::file_stamp(lab::events::now_ns());
+            // Colons are not for file names: scp and make take them for something else.
+            let stamp = render::units::iso_time(lab::events::now_ns())[.."2026-01-01T00:00:00".len()].replace(':', "-");
             PathBuf::from("finrace-runs").join(format!("{stamp}-{scenario}"))
         }
     };

@@ -11,7 +11,7 @@ use crate::lab::scenario::{Party as LabParty, Scenario};
 use crate::lab::traffic::Attempt as LabAttempt;
 use crate::lab::{Outcome, traffic};
 use crate::render::ladder::{self, Outcome as Seen};
-use crate::render::{self, TextOptions, Theme};
+use crate::render::{self, TextOptions};
 use crate::report::{Attempt, Expectation, Incident, Party, ProductLog, Report, Run, Side, Trace};
 
 /// A run with everything that is said about it.
@@ -55,7 +55,7 @@ impl Told {
             summary: scenario.summary.clone(),
             lab: lab.to_owned(),
             delay_ns: (lab == "wire").then(|| nanoseconds(scenario.wire.delay)),
-            wire_rules: scenario.wire_rules(),
+            wire_rules: wire_rules(scenario),
             proxy: party(scenario.proxy.name(), outcome.versions.0.as_deref(), scenario.proxy.idle_timeout()),
             backend: party(scenario.backend.name(), outcome.versions.1.as_deref(), scenario.backend.idle_timeout()),
             side_by_side: outcome.side_by_side,
@@ -86,7 +86,7 @@ impl Told {
     pub fn page(&self, options: TextOptions) -> String {
         let incident = self.shown.as_ref().and_then(|shown| shown.incident.as_ref());
         let story = self.shown.as_ref().map_or_else(String::new, |shown| {
-            let table = render::table::packet_table(&shown.trace, options);
+            let table = render::table::segments(&shown.trace, options);
             format!("{table}\n{}", ladder::text(&shown.trace, incident, &shown.seen, options))
         });
         render::run_text::page(&self.report, incident, &story, &self.files, options)
@@ -108,7 +108,7 @@ impl Told {
         self.list(&self.folder.join("events.jsonl"), "what proxy, backend, driver and wire did, a line each".to_owned());
         if let Some(shown) = &self.shown {
             let picture = ladder::layout(&shown.trace, shown.incident.as_ref(), &shown.seen);
-            let (svg, png) = (ladder::svg(&picture, Theme::Auto), ladder::png(&picture, Theme::Light)?);
+            let (svg, png) = (ladder::svg(&picture), ladder::png(&ladder::svg(&picture))?);
             self.write("ladder.svg", svg.as_bytes(), "the ladder; light or dark as the viewer is")?;
             self.write("ladder.png", &png, "the same picture for a slide or a chat")?;
         }
@@ -128,6 +128,17 @@ impl Told {
     fn list(&mut self, path: &Path, what: String) {
         self.files.push((near(path), what));
     }
+}
+
+/// What the wire is told to do, in words.
+fn wire_rules(scenario: &Scenario) -> Vec<String> {
+    let holds = scenario.wire.hold.iter().map(|hold| {
+        format!("the wire holds the {}'s {} until a {} has passed", hold.from.token(), hold.packet.token(), hold.until.token())
+    });
+    let losses = scenario.wire.drop.iter().map(|loss| {
+        format!("the wire loses {} {} of the {} on each connection", loss.count, loss.packet.token(), loss.from.token())
+    });
+    holds.chain(losses).collect()
 }
 
 /// A path as short as it can be pasted: relative where it lies below the current folder.
@@ -206,16 +217,13 @@ fn disagreements(client: &Report, server: &Report) -> Vec<String> {
     let key = |incident: &Incident| (incident.client.clone(), incident.server.clone(), incident.cause);
     let (here, there): (Vec<_>, Vec<_>) =
         (client.incidents.iter().map(key).collect(), server.incidents.iter().map(key).collect());
-    let only = |these: &[_], those: &[_], at: &str| -> Vec<String> {
-        these
-            .iter()
-            .filter(|this| !those.contains(this))
-            .map(|(client, server, cause)| format!("only the capture {at} shows {cause} on {client} {server}"))
-            .collect()
-    };
-    let mut all = only(&here, &there, "at the proxy");
-    all.extend(only(&there, &here, "at the backend"));
-    all
+    let mut differences = Vec::new();
+    for (these, those, place) in [(&here, &there, "proxy"), (&there, &here, "backend")] {
+        for (client, server, cause) in these.iter().filter(|this| !those.contains(this)) {
+            differences.push(format!("only the capture at the {place} shows {cause} on {client} {server}"));
+        }
+    }
+    differences
 }
 
 fn expectation(scenario: &Scenario, outcome: &Outcome, attempts: &[Attempt], sound: bool) -> Expectation {

@@ -14,9 +14,9 @@ use super::events::{self, EventLog, What};
 use super::host::Host;
 use super::isolation::StopRequest;
 use super::process::{self, Server, ServerCommand};
-use super::recorder::{Recorder, compare, expected_packets};
+use super::recorder::{Recorder, Recording, compare, expected_packets};
 use super::scenario::{Backend, Family, Packet, Party, Places, Program, Proxy, Scenario};
-use super::traffic::{Attempt, Driver, Sight};
+use super::traffic::{Attempt, Driver};
 use super::wire::{Class, DropRule, HoldRule, Side, Wire, WireEvent, WireEventKind, WireSettings};
 use super::{BindError, CaptureFile, LabError, Outcome, ProductLines, backend, proxy};
 
@@ -75,7 +75,7 @@ pub async fn run(scenario: &Scenario, folder: &Path, servers: &Path, stop: StopR
         }
     };
 
-    let (attempts, interrupted) = drive(&edge, Driver::new(scenario, &proxies, Sight::Wire, log.clone()), stop).await;
+    let (attempts, interrupted) = drive(&edge, Driver::new(scenario, &proxies, log.clone()), stop).await;
     let elapsed = began.elapsed();
 
     let product_lines = [&proxy, &backend].into_iter().filter_map(Running::said).collect();
@@ -105,12 +105,20 @@ pub async fn run(scenario: &Scenario, folder: &Path, servers: &Path, stop: StopR
         side_by_side: u32::from(lanes),
         elapsed,
         interrupted,
-        captures: [recordings.0, recordings.1].into_iter().map(CaptureFile::from).collect(),
+        captures: [recordings.0, recordings.1].map(capture_file).into(),
         complete: completeness.complete,
         missing: completeness.missing,
         versions,
         product_lines,
     })
+}
+
+fn capture_file(recording: Recording) -> CaptureFile {
+    CaptureFile {
+        packets: recording.packets.len() as u64,
+        dropped: recording.stats.dropped_by_kernel + recording.stats.dropped_by_interface,
+        path: recording.file,
+    }
 }
 
 fn addresses(family: Family) -> (IpAddr, IpAddr) {

@@ -4,28 +4,29 @@
 //! between the toys make what remains possible ([`Scenario::loopback_support`] says what is not, and why).
 
 use std::fs::File;
-use std::future::Future;
 use std::io::{self, BufWriter};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::io::unix::AsyncFd;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::mpsc::unbounded_channel;
-use tokio::sync::oneshot;
-use tokio::time::{sleep_until, timeout};
 
 use super::backend::Backend;
 use super::events::EventLog;
 use super::proxy::Proxy;
 use super::scenario::{self, Family, Scenario};
-use super::traffic::{Attempt, Driver, Sight};
+use super::traffic::{Attempt, Driver};
 use super::{CaptureFile, LabError, Outcome};
 use crate::capture::live::{LiveCapture, LiveOptions, devices};
 use crate::capture::{Interface, PcapngWriter};
 
-/// Silence after which everything that the toys' kernel had to say has been captured.
-const QUIET: Duration = Duration::from_millis(100);
+/// Silence, in milliseconds, after which everything that the toys' kernel had to say has been captured.
+const QUIET: u8 = 100;
 /// The capture ends then at the latest: other traffic on the toys' ports cannot be, but may never keep a run alive.
 const QUIET_AT_MOST: Duration = Duration::from_secs(3);
 
@@ -56,13 +57,16 @@ pub async fn run(
     let backend = Backend::bind(backend.clone(), &wanted, log.clone()).await?;
     let backends = backend.addresses().to_vec();
     let proxy = Proxy::bind(proxy.clone(), &wanted, &backends, log.clone()).await?;
-    let driver = Driver::new(scenario, proxy.addresses(), Sight::Toys, log.clone());
+    let driver = Driver::new(scenario, proxy.addresses(), log.clone());
 
     let filter = backends.iter().map(|address| format!("tcp port {}", address.port())).collect::<Vec<_>>().join(" or ");
     let capture = LiveCapture::open(&device.name, &LiveOptions { filter: Some(filter), ..LiveOptions::default() })?;
-    let (finish, finished) = oneshot::channel();
+    let finish = Arc::new(AtomicBool::new(false));
     let file = folder.join("loopback.pcapng");
-    let recording = tokio::spawn(record(capture, file.clone(), finished));
+    let recording = thread::spawn({
+        let (file, finish) = (file.clone(), Arc::clone(&finish));
+        move || record(capture, &file, &finish)
+    });
 
     let backend = tokio::spawn(backend.serve());
     let proxy = tokio::spawn(proxy.serve());
@@ -73,10 +77,9 @@ pub async fn run(
         // Aborted on purpose: that it was is not worth telling.
         let _ = toy.await;
     }
-    // The recorder only ends before this when it failed, and then its result says why.
-    let _ = finish.send(());
+    finish.store(true, Ordering::Release);
     let (packets, dropped) = recording
-        .await
+        .join()
         .map_err(|_| LabError::Gone { part: "the capture".to_owned() })?
         .map_err(|source| LabError::Write { path: file.clone(), source })?;
     log.finish().map_err(|source| LabError::Write { path: events_path, source })?;
@@ -118,38 +121,24 @@ async fn drive(driver: Driver, stopped: impl Future<Output = ()>) -> (Vec<Attemp
 }
 
 /// Writes packets until told to finish and the device has been quiet; returns how many, and how many were dropped.
-async fn record(mut capture: LiveCapture, file: PathBuf, finished: oneshot::Receiver<()>) -> io::Result<(u64, u64)> {
+fn record(mut capture: LiveCapture, file: &Path, finish: &AtomicBool) -> io::Result<(u64, u64)> {
     let interface = Interface { name: capture.device().to_owned(), link: capture.link(), snaplen: capture.snaplen() };
     let mut writer = PcapngWriter::new(BufWriter::new(File::create(file)?), &[interface])?;
-    let descriptor = {
-        use std::os::fd::AsFd;
-        AsyncFd::new(capture.as_fd().try_clone_to_owned()?)?
-    };
     let mut packets = 0;
-    let mut finished = Some(finished);
-    let mut end = None;
+    let mut finish_by = None;
     loop {
         while let Some(packet) = capture.next().map_err(io::Error::other)? {
             writer.packet(0, packet.time_ns, packet.wire_len, packet.data, None)?;
             packets += 1;
         }
         writer.flush()?;
-        match (&mut finished, end) {
-            (Some(asked), _) => tokio::select! {
-                ready = descriptor.readable() => ready?.clear_ready(),
-                _ = asked => {
-                    finished = None;
-                    end = Some(tokio::time::Instant::now() + QUIET_AT_MOST);
-                }
-            },
-            (None, Some(end)) => tokio::select! {
-                quiet = timeout(QUIET, descriptor.readable()) => match quiet {
-                    Ok(ready) => ready?.clear_ready(),
-                    Err(_) => break,
-                },
-                () = sleep_until(end) => break,
-            },
-            (None, None) => break,
+        if finish_by.is_none() && finish.load(Ordering::Acquire) {
+            finish_by = Some(Instant::now() + QUIET_AT_MOST);
+        }
+        let mut fds = [PollFd::new(capture.as_fd(), PollFlags::POLLIN)];
+        let quiet = poll(&mut fds, PollTimeout::from(QUIET))? == 0;
+        if finish_by.is_some_and(|end| quiet || Instant::now() >= end) {
+            break;
         }
     }
     let stats = capture.stats().map_err(io::Error::other)?;
