@@ -266,7 +266,21 @@ fn show(
     };
     let trace = analysis::trace(client_capture, &request, &Options::default())?;
     let seen = Seen { user_saw: Some(attempt.outcome.clone()) };
-    Ok(trace.map(|trace| Shown { trace, incident: incident.cloned(), seen }))
+    let incident = incident.map(|incident| Incident { advice: advice(run, incident), ..incident.clone() });
+    Ok(trace.map(|trace| Shown { trace, incident, seen }))
+}
+
+/// In the lab both timers are known, so the cure can be said with them instead of with what the packets suggest.
+fn advice(run: &Run, incident: &Incident) -> String {
+    match (run.proxy.idle_timeout_ns, run.backend.idle_timeout_ns) {
+        (Some(proxy), Some(backend)) if incident.race && backend <= proxy => format!(
+            "The side that sends requests must give up first: raise the backend's idle timeout ({}) above the proxy's ({}), \
+             or lower the proxy's below the backend's.",
+            render::units::setting(backend),
+            render::units::setting(proxy),
+        ),
+        _ => incident.advice.clone(),
+    }
 }
 
 fn nanoseconds(duration: std::time::Duration) -> i64 {

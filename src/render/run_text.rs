@@ -3,7 +3,7 @@
 use super::columns::{Cell, Columns, Edge};
 use super::page::Page;
 use super::style::{TextOptions, Tone};
-use super::units::{counted, duration};
+use super::units::{counted, duration, setting};
 use crate::report::{Attempt, Incident, Party, Report, Run, Side};
 
 /// The experiment: both timers, who gives up first, what the wire does, and every attempt.
@@ -64,7 +64,7 @@ pub fn after(
 
 fn set_up(run: &Run) -> Columns {
     let idle = |party: &Party, words: &str| match party.idle_timeout_ns {
-        Some(timeout) => format!("{words} after {} idle", duration(timeout)),
+        Some(timeout) => format!("{words} after {} idle", setting(timeout)),
         None => "idle timeout unknown".to_owned(),
     };
     let first = |me: &Party, other: &Party| match (me.idle_timeout_ns, other.idle_timeout_ns) {
@@ -80,7 +80,7 @@ fn set_up(run: &Run) -> Columns {
     };
     let mut rows = vec![row("proxy", &run.proxy, &run.backend), row("backend", &run.backend, &run.proxy)];
     let mut link = match run.delay_ns {
-        Some(delay) => vec![format!("{} each way", duration(delay))],
+        Some(delay) => vec![format!("{} each way", setting(delay))],
         None => vec!["the loopback device: nothing can cross in flight".to_owned()],
     };
     link.extend(run.wire_rules.iter().cloned());

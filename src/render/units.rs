@@ -27,6 +27,17 @@ pub fn relative(ns: i64) -> String {
     }
 }
 
+/// A time that somebody set, in the unit in which it is a whole number: `60 s`, `500 ms`, `250 µs`.
+pub fn setting(ns: i64) -> String {
+    let size = ns.unsigned_abs();
+    match size {
+        _ if size.is_multiple_of(SECOND) => format!("{} s", size / SECOND),
+        _ if size.is_multiple_of(MILLI) => format!("{} ms", size / MILLI),
+        _ if size.is_multiple_of(MICRO) => format!("{} µs", size / MICRO),
+        _ => format!("{size} ns"),
+    }
+}
+
 /// Picks the unit after rounding, so that 999.9 µs becomes `1.0 ms` and never `1000 µs`.
 fn magnitude(ns: u64) -> String {
     if ns < MICRO {
