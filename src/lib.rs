@@ -2,5 +2,7 @@
 //!
 //! Modules are floors and imports go downwards only; `docs/architecture.md` is the map.
 
+#[cfg(feature = "live")]
+pub mod lab;
 pub mod packet;
 pub mod report;
