@@ -14,8 +14,7 @@ use super::events::{Actor, Connection, EventLog, What};
 use super::http::{HttpError, HttpStream, Request, Response};
 use super::scenario::{Close, ToyBackend};
 
-/// How long a half-closed connection is read and thrown away; Apache's `LINGER`-time is 30 s, 2 s after the last
-/// byte, nginx's `lingering_timeout` is 5 s.
+/// How long a half-closed connection is read and thrown away: the value of nginx's `lingering_timeout`.
 const LINGER: Duration = Duration::from_secs(5);
 
 /// How long `close = "unread"` waits for the request that it will not read.
@@ -108,6 +107,8 @@ impl Served {
     async fn serve(&mut self) -> End {
         let mut answered = 0;
         loop {
+            let patience =
+                if answered == 0 { self.settings.header_timeout } else { self.settings.idle_timeout };
             let request = tokio::select! {
                 // A request that is already here wins over a timer that is also due.
                 biased;
@@ -115,7 +116,7 @@ impl Served {
                     Ok(()) => self.http.read_request().await,
                     Err(error) => Err(error),
                 },
-                () = sleep(self.settings.idle_timeout) => {
+                () = sleep(patience) => {
                     self.record(What::IdleTimer);
                     return End::Own;
                 }
@@ -207,6 +208,7 @@ mod tests {
     use super::*;
     use crate::lab::events::testing::wait_for;
     use std::io::ErrorKind;
+    use tokio::io::Interest;
     use tokio::sync::mpsc::UnboundedReceiver;
 
     const REQUEST: &[u8] = b"POST /orders HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab";
@@ -250,8 +252,10 @@ mod tests {
         assert!(matches!(setup.client.first_byte().await, Err(HttpError::Closed)), "the client reads EOF");
         wait_for(&mut setup.events, is_closed).await;
         setup.client.send(REQUEST).await.unwrap();
-        let error = setup.client.send(REQUEST).await.expect_err("the kernel answered the first with RST");
-        assert!(error.is_reset());
+        setup.client.tcp().ready(Interest::ERROR).await.unwrap();
+        let error =
+            setup.client.tcp().take_error().unwrap().expect("the kernel answered the request with RST");
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe, "a RST after an EOF");
     }
 
     #[tokio::test]
@@ -259,10 +263,11 @@ mod tests {
         let mut setup = after_one_response(closing(Close::HalfClose)).await;
         assert!(matches!(setup.client.first_byte().await, Err(HttpError::Closed)), "the client reads EOF");
         setup.client.send(REQUEST).await.unwrap();
-        setup.client.send(REQUEST).await.expect("there was no RST");
-        drop(setup.client);
+        let mut client = setup.client.into_tcp();
+        client.shutdown().await.unwrap();
         let closed = wait_for(&mut setup.events, is_closed).await;
         assert_eq!(closed.what, What::Closed { how: Some(Close::HalfClose) });
+        assert!(client.take_error().unwrap().is_none(), "the request was taken, and no RST came");
     }
 
     #[tokio::test]
@@ -292,6 +297,14 @@ mod tests {
             assert_eq!(last.keep_alive, !announce_close);
             assert!(matches!(setup.client.first_byte().await, Err(HttpError::Closed)));
         }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_never_sends_a_request_has_a_timer_of_its_own() {
+        let settings = ToyBackend { header_timeout: Duration::from_millis(20), ..ToyBackend::default() };
+        let mut setup = connected(settings).await;
+        assert!(matches!(setup.client.first_byte().await, Err(HttpError::Closed)));
+        wait_for(&mut setup.events, |what| *what == What::IdleTimer).await;
     }
 
     #[tokio::test]

@@ -94,6 +94,12 @@ pub enum What {
     NewConnection,
     /// Proxy: a pooled connection was taken for a request.
     Reuse,
+    /// Proxy: its kernel has the backend's end of a pooled connection. Only noted: whether the pool acts on it is the
+    /// setting `check_before_reuse`.
+    PeerClosed {
+        /// What was found.
+        found: String,
+    },
     /// Proxy: a pooled connection was looked at, found dead, and thrown away.
     StaleDiscarded {
         /// What was found.

@@ -299,10 +299,7 @@ impl HttpStream {
         }
     }
 
-    async fn read_head<T>(
-        &mut self,
-        parse: fn(&[u8]) -> Result<Option<(T, usize)>, HttpError>,
-    ) -> Result<T, HttpError> {
+    async fn read_head<T>(&mut self, parse: fn(&[u8]) -> Head<T>) -> Result<T, HttpError> {
         loop {
             if let Some((head, length)) = parse(&self.received)? {
                 self.received.drain(..length);
@@ -403,6 +400,7 @@ impl HttpStream {
     }
 }
 
+/// A head and its length in bytes, once all of it is there.
 type Head<T> = Result<Option<(T, usize)>, HttpError>;
 
 fn malformed(error: httparse::Error) -> HttpError {

@@ -22,15 +22,6 @@ const ANSWER_AT_MOST: Duration = Duration::from_secs(30);
 /// Bytes of a body that are kept to be shown.
 const EXCERPT: usize = 200;
 
-/// Where the driver learns that a FIN was sent or delivered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sight {
-    /// The wire reports its packets ([`EventLog::record_wire`]).
-    Wire,
-    /// There is no wire; the toys report their calls. On loopback `close()` has delivered the FIN when it returns.
-    Toys,
-}
-
 /// What the user saw of one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -120,7 +111,6 @@ pub struct Attempt {
 pub struct Driver {
     traffic: Traffic,
     proxies: Vec<SocketAddr>,
-    sight: Sight,
     proxy_reports: bool,
     backend: String,
     trigger_at_most: Duration,
@@ -129,12 +119,11 @@ pub struct Driver {
 
 impl Driver {
     /// A driver for the proxy's addresses, one for each lane. Only toys report their events; of real programs the
-    /// driver knows what the wire says.
-    pub fn new(scenario: &Scenario, proxies: &[SocketAddr], sight: Sight, log: EventLog) -> Self {
+    /// driver knows what the wire reports to the log.
+    pub fn new(scenario: &Scenario, proxies: &[SocketAddr], log: EventLog) -> Self {
         Self {
             traffic: scenario.traffic.clone(),
             proxies: proxies.to_vec(),
-            sight,
             proxy_reports: matches!(scenario.proxy, Proxy::Toy(_)),
             backend: match &scenario.backend {
                 Backend::Toy(_) => "the toy backend".into(),
@@ -173,7 +162,7 @@ impl Driver {
         // What still comes of the attempt before is not about this one.
         while events.try_recv().is_ok() {}
         self.log.begin_attempt(lane, number);
-        let mut watch = Watch::new(self.traffic.send_when, self.sight, self.proxy_reports);
+        let mut watch = Watch::new(self.traffic.send_when, self.proxy_reports);
         let warm_up = self.request(lane, Turn::WarmUp).await;
         let answered = Instant::now();
         watch.take_all(events);

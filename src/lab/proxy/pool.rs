@@ -1,11 +1,14 @@
 //! Idle connections to the backend, the one used last first.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 use socket2::SockRef;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -30,12 +33,47 @@ impl Upstream {
     ///
     /// Asks the kernel directly, because the runtime hears of a FIN only at its next turn. The race of this program
     /// remains: a FIN that has not arrived cannot be seen.
-    fn defect(&self) -> Option<String> {
-        match SockRef::from(self.http.tcp()).peek(&mut [MaybeUninit::uninit()]) {
-            Ok(0) => Some("EOF".into()),
-            Ok(_) => Some("bytes that nobody asked for".into()),
+    fn defect(&self) -> Option<Defect> {
+        Defect::in_peek(SockRef::from(self.http.tcp()).peek(&mut [MaybeUninit::uninit()]))
+    }
+
+    /// As [`Upstream::defect`], and wakes the task when there is one later.
+    fn poll_defect(&self, context: &mut Context<'_>) -> Option<Defect> {
+        let stream = self.http.tcp();
+        while stream.poll_read_ready(context).is_ready() {
+            let look = || SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]);
+            // Where there is nothing to read after all, this takes the readiness back, and the next turn waits.
+            if let Some(defect) = Defect::in_peek(stream.try_io(Interest::READABLE, look)) {
+                return Some(defect);
+            }
+        }
+        None
+    }
+}
+
+/// Why an idle connection is unfit for a request.
+enum Defect {
+    /// The backend ended it: EOF, or the error of a reset.
+    Ended(String),
+    /// The backend sent bytes that nobody had asked for, such as a 408.
+    Unasked,
+}
+
+impl Defect {
+    /// What this look at a connection tells against it.
+    fn in_peek(peeked: io::Result<usize>) -> Option<Self> {
+        match peeked {
+            Ok(0) => Some(Defect::Ended("EOF".into())),
+            Ok(_) => Some(Defect::Unasked),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-            Err(error) => Some(error.to_string()),
+            Err(error) => Some(Defect::Ended(error.to_string())),
+        }
+    }
+
+    fn found(self) -> String {
+        match self {
+            Defect::Ended(found) => found,
+            Defect::Unasked => "bytes that nobody asked for".into(),
         }
     }
 }
@@ -54,6 +92,8 @@ pub(super) struct Pool {
 struct Idle {
     upstream: Upstream,
     since: Instant,
+    /// What it has to tell while it is idle has been told.
+    told: bool,
 }
 
 impl Pool {
@@ -67,7 +107,7 @@ impl Pool {
             let Idle { upstream, .. } = self.lock().pop_back()?;
             match upstream.defect().filter(|_| self.settings.check_before_reuse) {
                 None => return Some(upstream),
-                Some(found) => self.record(&upstream, What::StaleDiscarded { found }),
+                Some(defect) => self.record(&upstream, What::StaleDiscarded { found: defect.found() }),
             }
         }
     }
@@ -77,7 +117,7 @@ impl Pool {
         self.record(&upstream, What::Pooled);
         let surplus = {
             let mut idle = self.lock();
-            idle.push_back(Idle { upstream, since: Instant::now() });
+            idle.push_back(Idle { upstream, since: Instant::now(), told: false });
             if idle.len() > self.settings.max_idle { idle.pop_front() } else { None }
         };
         if let Some(Idle { upstream, .. }) = surplus {
@@ -86,20 +126,40 @@ impl Pool {
         self.added.notify_one();
     }
 
-    /// Closes each connection at the end of its idle time, for ever.
+    /// Closes each connection at the end of its idle time, and notes when the backend ends one, for ever.
     pub(super) async fn sweep(&self) {
         loop {
             let oldest = self.lock().front().map(|idle| idle.since);
-            match oldest {
-                None => self.added.notified().await,
-                // Should a request take the connection meanwhile, the check after waking finds a younger one or none.
-                Some(since) => sleep_until(since + self.settings.idle_timeout).await,
+            let timer = async {
+                match oldest {
+                    // Should a request take the connection meanwhile, the check below finds a younger one or none.
+                    Some(since) => sleep_until(since + self.settings.idle_timeout).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = timer => {}
+                () = self.added.notified() => {}
+                () = poll_fn(|context| self.poll_ends(context)) => {}
             }
             let now = Instant::now();
             while let Some(expired) = self.pop_expired(now) {
                 self.close(expired, false);
             }
         }
+    }
+
+    /// Notes every end that has arrived; never ready, because a noted end changes nothing in the pool.
+    fn poll_ends(&self, context: &mut Context<'_>) -> Poll<()> {
+        for idle in self.lock().iter_mut().filter(|idle| !idle.told) {
+            let defect = idle.upstream.poll_defect(context);
+            // Nothing behind unasked bytes can be seen without taking them, so they are the last thing to tell, too.
+            idle.told = defect.is_some();
+            if let Some(Defect::Ended(found)) = defect {
+                self.record(&idle.upstream, What::PeerClosed { found });
+            }
+        }
+        Poll::Pending
     }
 
     fn pop_expired(&self, now: Instant) -> Option<Upstream> {

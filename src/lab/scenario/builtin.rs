@@ -82,9 +82,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_answered_with_the_names_there_are() {
-        insta::assert_snapshot!(Scenario::builtin("crossed").unwrap_err(), @r#"
-        no scenario is called `crossed`; there are crossed-fin, unread-request, discarded-request, stale-reuse, retried, fixed, nginx-express; or give the path of a TOML file
-        "#);
+        insta::assert_snapshot!(Scenario::builtin("crossed").unwrap_err(), @"no scenario is called `crossed`; there are crossed-fin, unread-request, discarded-request, stale-reuse, retried, fixed, nginx-express; or give the path of a TOML file");
     }
 
     #[test]
@@ -93,12 +91,8 @@ mod tests {
             .filter(|name| Scenario::builtin(name).unwrap().loopback_support().is_ok())
             .collect();
         assert_eq!(supported, ["unread-request", "stale-reuse", "fixed"]);
-        insta::assert_snapshot!(Scenario::builtin("crossed-fin").unwrap().loopback_support().unwrap_err(), @r#"
-        crossed-fin cannot be made on loopback: on loopback a FIN is never on its way: the kernel delivers it within the close() that sends it, so no request can cross it. Run it with --lab wire (`finrace doctor` says what that needs), or run one of unread-request, stale-reuse and fixed here.
-        "#);
-        insta::assert_snapshot!(Scenario::builtin("nginx-express").unwrap().loopback_support().unwrap_err(), @r#"
-        nginx-express cannot be made on loopback: the loopback lab has no network of its own to put a real program in, and needs gates inside both programs. Run it with --lab wire (`finrace doctor` says what that needs), or run one of unread-request, stale-reuse and fixed here.
-        "#);
+        insta::assert_snapshot!(Scenario::builtin("crossed-fin").unwrap().loopback_support().unwrap_err(), @"crossed-fin cannot be made on loopback: on loopback a FIN arrives within microseconds of the close() that sends it, and nothing can hold it, so a request crosses it only by rare luck. Run it with --lab wire (`finrace doctor` says what that needs), or run one of unread-request, stale-reuse and fixed here.");
+        insta::assert_snapshot!(Scenario::builtin("nginx-express").unwrap().loopback_support().unwrap_err(), @"nginx-express cannot be made on loopback: the loopback lab has no network of its own to put a real program in, and needs gates inside both programs. Run it with --lab wire (`finrace doctor` says what that needs), or run one of unread-request, stale-reuse and fixed here.");
     }
 
     #[test]

@@ -120,7 +120,7 @@ pub enum Proxy {
     /// finrace's own.
     Toy(ToyProxy),
     /// A real program.
-    Program(Program),
+    Program(Box<Program>),
 }
 
 /// The backend of an experiment.
@@ -130,7 +130,7 @@ pub enum Backend {
     /// finrace's own.
     Toy(ToyBackend),
     /// A real program.
-    Program(Program),
+    Program(Box<Program>),
 }
 
 /// Settings of the toy proxy.
@@ -184,10 +184,12 @@ impl Retry {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct ToyBackend {
-    /// A connection is closed when it was idle for this long: since the last byte of the last response, or since it
-    /// was accepted.
+    /// A connection is closed when it was idle for this long since the last byte of the last response.
     #[serde(with = "duration")]
     pub idle_timeout: Duration,
+    /// A connection is closed when no request has begun for this long since it was accepted (Node: `headersTimeout`).
+    #[serde(with = "duration")]
+    pub header_timeout: Duration,
     /// How it is closed.
     pub close: Close,
     /// Close after this many responses; 0 is no limit.
@@ -207,6 +209,7 @@ impl Default for ToyBackend {
     fn default() -> Self {
         Self {
             idle_timeout: Duration::from_secs(5),
+            header_timeout: Duration::from_secs(60),
             close: Close::Fin,
             max_requests: 0,
             announce_close: false,

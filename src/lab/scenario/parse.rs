@@ -46,7 +46,7 @@ impl From<ToyProxy> for Proxy {
 
 impl From<Program> for Proxy {
     fn from(program: Program) -> Self {
-        Proxy::Program(program)
+        Proxy::Program(Box::new(program))
     }
 }
 
@@ -58,7 +58,7 @@ impl From<ToyBackend> for Backend {
 
 impl From<Program> for Backend {
     fn from(program: Program) -> Self {
-        Backend::Program(program)
+        Backend::Program(Box::new(program))
     }
 }
 

@@ -62,8 +62,8 @@ impl Scenario {
         {
             "the loopback lab has no network of its own to put a real program in, and needs gates inside both programs"
         } else if self.traffic.send_when == SendWhen::FinOnWire {
-            "on loopback a FIN is never on its way: the kernel delivers it within the close() that sends it, so no \
-             request can cross it"
+            "on loopback a FIN arrives within microseconds of the close() that sends it, and nothing can hold it, so a \
+             request crosses it only by rare luck"
         } else if !self.wire.hold.is_empty() || !self.wire.drop.is_empty() {
             "on loopback there is no wire that could hold or drop a packet"
         } else {
@@ -168,6 +168,9 @@ fn toy_backend(toy: &ToyBackend, problems: &mut Vec<String>) {
              closes after each response."
                 .into(),
         );
+    }
+    if toy.header_timeout.is_zero() {
+        problems.push("[backend] header_timeout is zero: no request could arrive in time.".into());
     }
     if toy.announce_close && toy.max_requests == 0 {
         problems.push(
@@ -279,6 +282,7 @@ mod tests {
             after(|s| s.name = "My Test".into()),
             after(|s| toy_proxy(s).idle_timeout = Duration::ZERO),
             after(|s| toy(s).idle_timeout = Duration::ZERO),
+            after(|s| toy(s).header_timeout = Duration::ZERO),
             after(|s| toy(s).announce_close = true),
             after(|s| toy(s).port = 0),
             after(|s| toy(s).port = 8080),
@@ -321,6 +325,7 @@ mod tests {
         My Test: name must be lower-case letters, digits and hyphens: it names the run directory.
         crossed-fin: [proxy] idle_timeout is zero: use max_idle = 0 for a proxy that keeps nothing.
         crossed-fin: [backend] idle_timeout is zero: no request could arrive in time; use max_requests = 1 for a backend that closes after each response.
+        crossed-fin: [backend] header_timeout is zero: no request could arrive in time.
         crossed-fin: [backend] announce_close needs max_requests: an idle timer cannot announce anything.
         crossed-fin: [backend] port is 0: name a port, because the other side has to know it.
         crossed-fin: [proxy] port 8080 and [backend] port 8080 collide: each lane takes the next port of both, so keep them 1 or more apart.
@@ -350,9 +355,7 @@ mod tests {
     fn the_inside_of_a_real_backend_cannot_be_waited_for() {
         let mut scenario = Scenario::builtin("nginx-express").unwrap();
         scenario.traffic.send_when = SendWhen::BackendTimer;
-        insta::assert_snapshot!(scenario.validate().unwrap_err(), @r#"
-        nginx-express: [traffic] send_when = "backend-timer" needs the toy backend: nobody can see inside Express; use "fin-on-wire" or "idle".
-        "#);
+        insta::assert_snapshot!(scenario.validate().unwrap_err(), @r#"nginx-express: [traffic] send_when = "backend-timer" needs the toy backend: nobody can see inside Express; use "fin-on-wire" or "idle"."#);
     }
 
     #[test]
@@ -363,8 +366,6 @@ mod tests {
         }
         let idle = Some(Duration::from_secs(1));
         let overrides = crate::lab::scenario::Overrides { proxy_idle: idle, ..Default::default() };
-        insta::assert_snapshot!(scenario.with_overrides(&overrides).unwrap_err(), @r#"
-        nginx-express: --proxy-idle cannot reach nginx: its [proxy] table has no idle_directive that would set the timer.
-        "#);
+        insta::assert_snapshot!(scenario.with_overrides(&overrides).unwrap_err(), @"nginx-express: --proxy-idle cannot reach nginx: its [proxy] table has no idle_directive that would set the timer.");
     }
 }

@@ -3,18 +3,16 @@
 use super::*;
 use crate::lab::backend;
 use crate::lab::proxy;
-use crate::lab::scenario::{Close, ToyBackend};
+use crate::lab::scenario::ToyBackend;
 use std::io;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc::unbounded_channel;
 
 /// A built-in scenario with timers short enough for a test.
 fn scenario(name: &str, attempts: u32) -> Scenario {
     let mut scenario = Scenario::builtin(name).unwrap();
     scenario.traffic.attempts = attempts;
-    for timer in [&mut toy(&mut scenario).idle_timeout] {
-        *timer = Duration::from_millis(30);
-    }
+    toy(&mut scenario).idle_timeout = Duration::from_millis(30);
     scenario
 }
 
@@ -34,7 +32,7 @@ async fn run(scenario: &Scenario) -> Vec<Attempt> {
     let lanes = vec![SocketAddr::from(([127, 0, 0, 1], 0)); scenario.lanes()];
     let backend = backend::Backend::bind(backend.clone(), &lanes, log.clone()).await.unwrap();
     let proxy = proxy::Proxy::bind(proxy.clone(), &lanes, backend.addresses(), log.clone()).await.unwrap();
-    let driver = Driver::new(scenario, proxy.addresses(), Sight::Toys, log);
+    let driver = Driver::new(scenario, proxy.addresses(), log);
     let mut tasks = JoinSet::new();
     tasks.spawn(backend.serve());
     tasks.spawn(proxy.serve());
@@ -58,7 +56,6 @@ async fn the_race_scenarios_of_the_loopback_lab_give_502_at_every_attempt() {
                 attempt.connection.is_some() && attempt.sent_on == attempt.connection,
                 "{name}: {attempt:?}"
             );
-            assert!(attempt.idle >= Duration::from_millis(29), "{name}: {attempt:?}");
         }
     }
 }
@@ -97,13 +94,12 @@ async fn waiting_for_a_backend_that_is_closed_after_the_proxy_ends_with_the_prox
 
 #[tokio::test]
 async fn a_moment_that_does_not_come_is_an_outcome_that_says_so() {
-    let mut scenario = scenario("stale-reuse", 1);
-    toy(&mut scenario).close = Close::Fin;
+    let scenario = scenario("stale-reuse", 1);
     let log = EventLog::new(io::sink());
     // A proxy that answers and reports nothing: no FIN will ever be heard of.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let mut driver = Driver::new(&scenario, &[address], Sight::Wire, log);
+    let mut driver = Driver::new(&scenario, &[address], log);
     driver.trigger_at_most = Duration::from_millis(10);
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
@@ -126,7 +122,7 @@ async fn a_moment_that_does_not_come_is_an_outcome_that_says_so() {
 async fn outcome_of<F: Future<Output = ()> + Send + 'static>(proxy: impl FnOnce(TcpStream) -> F) -> Outcome {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let driver = Driver::new(&scenario("stale-reuse", 1), &[address], Sight::Toys, EventLog::new(io::sink()));
+    let driver = Driver::new(&scenario("stale-reuse", 1), &[address], EventLog::new(io::sink()));
     let serve = async { proxy(listener.accept().await.unwrap().0).await };
     tokio::join!(driver.request(0, Turn::WarmUp), serve).0
 }
@@ -162,11 +158,12 @@ async fn what_the_user_sees_is_told_apart() {
 
 #[tokio::test]
 async fn a_proxy_that_does_not_listen_is_refused_and_no_second_request_is_sent() {
-    let unused = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = unused.local_addr().unwrap();
-    drop(unused);
+    // Bound and not listening: refuses, and nobody else can take the port meanwhile.
+    let deaf = TcpSocket::new_v4().unwrap();
+    deaf.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = deaf.local_addr().unwrap();
     let scenario = scenario("stale-reuse", 1);
-    let driver = Driver::new(&scenario, &[address], Sight::Toys, EventLog::new(io::sink()));
+    let driver = Driver::new(&scenario, &[address], EventLog::new(io::sink()));
     let (sender, mut receiver) = unbounded_channel();
     driver.run(sender).await;
     let attempt = receiver.recv().await.unwrap();
@@ -178,7 +175,7 @@ async fn a_proxy_that_does_not_listen_is_refused_and_no_second_request_is_sent()
 #[test]
 fn attempts_are_spread_evenly_over_the_idle_range_both_ends_included() {
     let scenario = Scenario::builtin("fixed").unwrap();
-    let driver = Driver::new(&scenario, &[], Sight::Wire, EventLog::new(io::sink()));
+    let driver = Driver::new(&scenario, &[], EventLog::new(io::sink()));
     let idle: Vec<_> = (1..=10).map(|number| driver.idle_of(number).as_millis()).collect();
     assert_eq!(idle, [0, 100, 200, 300, 400, 500, 600, 700, 800, 900]);
 }

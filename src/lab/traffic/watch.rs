@@ -2,15 +2,13 @@
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::Sight;
-use crate::lab::events::{Actor, Connection, Event, What};
+use crate::lab::events::{Connection, Event, What};
 use crate::lab::scenario::{Party, SendWhen};
 
 /// One attempt, as far as it was reported.
 pub(super) struct Watch {
     send_when: SendWhen,
-    sight: Sight,
-    /// A toy proxy says which connection it uses; of a real one only its packets do.
+    /// A toy proxy says which connection it uses and when its kernel has a FIN; of a real one only packets tell.
     proxy_reports: bool,
     second_sent_ns: Option<i64>,
     /// The connection that the first request used.
@@ -26,10 +24,9 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(send_when: SendWhen, sight: Sight, proxy_reports: bool) -> Self {
+    pub(super) fn new(send_when: SendWhen, proxy_reports: bool) -> Self {
         Self {
             send_when,
-            sight,
             proxy_reports,
             second_sent_ns: None,
             connection: None,
@@ -96,9 +93,9 @@ impl Watch {
             (SendWhen::FinOnWire, What::FinHeld { from } | What::FinForwarded { from }) => {
                 *from == Party::Backend
             }
-            (SendWhen::FinDelivered, What::FinForwarded { from }) => *from == Party::Backend,
-            (SendWhen::FinDelivered, What::Closed { .. } | What::HalfClosed) => {
-                self.sight == Sight::Toys && event.actor == Actor::Backend
+            (SendWhen::FinDelivered, What::PeerClosed { .. }) => true,
+            (SendWhen::FinDelivered, What::FinForwarded { from }) => {
+                !self.proxy_reports && *from == Party::Backend
             }
             (SendWhen::BackendTimer, What::IdleTimer) => true,
             _ => false,
@@ -110,7 +107,7 @@ impl Watch {
 fn closer(what: &What) -> Option<Party> {
     match what {
         What::FinHeld { from } | What::FinForwarded { from } => Some(*from),
-        What::Closed { how: Some(_) } | What::HalfClosed => Some(Party::Backend),
+        What::Closed { how: Some(_) } | What::HalfClosed | What::PeerClosed { .. } => Some(Party::Backend),
         What::IdleClose { .. } => Some(Party::Proxy),
         _ => None,
     }
@@ -119,6 +116,7 @@ fn closer(what: &What) -> Option<Party> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::events::Actor;
 
     fn connection(port: u16) -> Connection {
         Connection { edge: ([192, 0, 2, 1], port).into(), origin: ([192, 0, 2, 2], 3000).into() }
@@ -132,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_held_fin_of_this_connection_is_the_moment_and_another_ones_is_not() {
-        let mut watch = Watch::new(SendWhen::FinOnWire, Sight::Wire, true);
+        let mut watch = Watch::new(SendWhen::FinOnWire, true);
         watch.take(&event(1, Actor::Proxy, 40_000, What::NewConnection));
         watch.take(&event(2, Actor::Wire, 39_999, HELD));
         assert!(!watch.moment_has_come);
@@ -144,7 +142,7 @@ mod tests {
     #[test]
     fn when_the_proxy_closes_first_there_is_nothing_more_to_wait_for() {
         for send_when in [SendWhen::FinOnWire, SendWhen::FinDelivered, SendWhen::BackendTimer] {
-            let mut watch = Watch::new(send_when, Sight::Wire, false);
+            let mut watch = Watch::new(send_when, false);
             watch.take(&event(1, Actor::Wire, 40_000, What::RequestForwarded));
             watch.take(&event(2, Actor::Wire, 40_000, What::FinForwarded { from: Party::Proxy }));
             assert!(watch.moment_has_come, "{send_when:?}");
@@ -153,21 +151,24 @@ mod tests {
     }
 
     #[test]
-    fn with_a_wire_a_fin_is_delivered_when_the_wire_says_so_and_without_when_close_returns() {
-        for (sight, after_close) in [(Sight::Wire, false), (Sight::Toys, true)] {
-            let mut watch = Watch::new(SendWhen::FinDelivered, sight, true);
+    fn a_fin_is_delivered_when_a_toy_proxy_says_so_and_of_a_real_one_when_the_wire_says_so() {
+        let forwarded = What::FinForwarded { from: Party::Backend };
+        let noted = What::PeerClosed { found: "EOF".into() };
+        for (proxy_reports, actor, delivered) in
+            [(true, Actor::Proxy, noted), (false, Actor::Wire, forwarded)]
+        {
+            let mut watch = Watch::new(SendWhen::FinDelivered, proxy_reports);
             watch.take(&event(1, Actor::Proxy, 40_000, What::NewConnection));
-            let how = Some(crate::lab::scenario::Close::Fin);
-            watch.take(&event(2, Actor::Backend, 40_000, What::Closed { how }));
-            assert_eq!(watch.moment_has_come, after_close);
-            watch.take(&event(3, Actor::Wire, 40_000, What::FinForwarded { from: Party::Backend }));
+            watch.take(&event(2, Actor::Wire, 40_000, HELD));
+            assert!(!watch.moment_has_come);
+            watch.take(&event(3, actor, 40_000, delivered));
             assert!(watch.moment_has_come);
         }
     }
 
     #[test]
     fn a_first_request_that_moves_to_another_connection_takes_the_watch_along() {
-        let mut watch = Watch::new(SendWhen::FinOnWire, Sight::Wire, true);
+        let mut watch = Watch::new(SendWhen::FinOnWire, true);
         watch.take(&event(1, Actor::Proxy, 40_000, What::Reuse));
         watch.take(&event(2, Actor::Wire, 40_000, HELD));
         watch.take(&event(3, Actor::Proxy, 40_001, What::NewConnection));
@@ -177,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_late_report_of_the_first_request_is_not_taken_for_the_second() {
-        let mut watch = Watch::new(SendWhen::FinOnWire, Sight::Wire, false);
+        let mut watch = Watch::new(SendWhen::FinOnWire, false);
         watch.take(&event(1, Actor::Wire, 40_000, HELD));
         watch.second_is_sent(10);
         watch.take(&event(0, Actor::Wire, 40_000, What::RequestForwarded));
