@@ -10,7 +10,7 @@ pub mod diagnosis;
 #[cfg(feature = "live")]
 pub mod doctor;
 #[cfg(feature = "live")]
-//pub mod lab;
+pub mod lab;
 pub mod packet;
 pub mod render;
 pub mod report;

@@ -5,10 +5,12 @@ mod analyze;
 mod doctor;
 mod output;
 #[cfg(feature = "live")]
-//mod reproduce;
+mod reproduce;
 #[cfg(feature = "live")]
-//mod scenarios;
+mod scenarios;
 mod show;
+#[cfg(feature = "live")]
+mod told;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -56,14 +58,14 @@ struct Cli {
 enum Command {
     /// Make the race happen in the lab: tables, captures and pictures of it
     #[cfg(feature = "live")]
-    //Reproduce(reproduce::Args),
+    Reproduce(reproduce::Args),
     /// Say which requests died in a capture, of what, and what to change
     Analyze(analyze::Args),
     /// Draw one incident or connection of a capture
     Show(show::Args),
     /// List the built-in scenarios, or print one to start from
     #[cfg(feature = "live")]
-    //Scenarios(scenarios::Args),
+    Scenarios(scenarios::Args),
     /// Say what works on this machine, and what to do about what does not
     #[cfg(feature = "live")]
     Doctor(doctor::Args),
@@ -78,11 +80,11 @@ pub fn main() -> ExitCode {
     let color = cli.color;
     let result = match cli.command {
         #[cfg(feature = "live")]
-        //Command::Reproduce(args) => reproduce::run(&args, color),
+        Command::Reproduce(args) => reproduce::run(&args, color),
         Command::Analyze(args) => analyze::run(&args, color),
         Command::Show(args) => show::run(&args, color),
         #[cfg(feature = "live")]
-        //Command::Scenarios(args) => scenarios::run(&args, color),
+        Command::Scenarios(args) => scenarios::run(&args),
         #[cfg(feature = "live")]
         Command::Doctor(args) => doctor::run(&args),
         Command::Schema => output::print(crate::report::json_schema().as_bytes()).map(|()| Exit::Clean),

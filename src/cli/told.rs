@@ -1,0 +1,266 @@
+//! A lab run, judged by its captures and told: the report, the story of one attempt, the files beside them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::analysis::{self, Options, TraceRequest};
+use crate::capture::Reader;
+use crate::lab::scenario::{Party as LabParty, Scenario};
+use crate::lab::traffic::Attempt as LabAttempt;
+use crate::lab::{Outcome, traffic};
+use crate::render::ladder::{self, Outcome as Seen};
+use crate::render::{self, TextOptions, Theme};
+use crate::report::{Attempt, Expectation, Incident, Party, ProductLog, Report, Run, Side, Trace};
+
+/// A run with everything that is said about it.
+pub struct Told {
+    /// Report on the proxy's capture, with the run in it.
+    pub report: Report,
+    folder: PathBuf,
+    shown: Option<Shown>,
+    files: Vec<(String, String)>,
+}
+
+/// The attempt whose packets are shown.
+struct Shown {
+    trace: Trace,
+    incident: Option<Incident>,
+    seen: Seen,
+}
+
+impl Told {
+    /// Judges the captures of a run and writes `report.json` and the pictures into its folder.
+    ///
+    /// # Errors
+    /// When a capture of the run cannot be read, or a file cannot be written.
+    pub fn new(scenario: &Scenario, folder: &Path, lab: &str, outcome: &Outcome) -> anyhow::Result<Told> {
+        let options = Options { connections: true, ..Options::default() };
+        let judged = |path: &Path| -> anyhow::Result<Report> {
+            let reader = Reader::open(path)?;
+            Ok(analysis::analyze(vec![reader], &options))
+        };
+        let [proxy_capture, others @ ..] = outcome.captures.as_slice() else {
+            anyhow::bail!("the run left no capture");
+        };
+        let mut report = judged(&proxy_capture.path)?;
+        let mut missing = outcome.missing.clone();
+        for other in others {
+            missing.extend(disagreements(&report, &judged(&other.path)?));
+        }
+        let attempts: Vec<Attempt> = outcome.attempts.iter().map(|attempt| judge(attempt, &report)).collect();
+        let run = Run {
+            scenario: scenario.name.clone(),
+            summary: scenario.summary.clone(),
+            lab: lab.to_owned(),
+            delay_ns: (lab == "wire").then(|| nanoseconds(scenario.wire.delay)),
+            wire_rules: scenario.wire_rules(),
+            proxy: party(scenario.proxy.name(), outcome.versions.0.as_deref(), scenario.proxy.idle_timeout()),
+            backend: party(scenario.backend.name(), outcome.versions.1.as_deref(), scenario.backend.idle_timeout()),
+            side_by_side: outcome.side_by_side,
+            elapsed_ns: nanoseconds(outcome.elapsed),
+            complete: outcome.complete && missing.is_empty(),
+            interrupted: outcome.interrupted,
+            expectation: expectation(scenario, outcome, &attempts, missing.is_empty()),
+            missing,
+            product_logs: outcome.product_lines.iter().map(|lines| product_log(lines, folder)).collect(),
+            attempts,
+        };
+        let server_capture = others.first().map(|capture| capture.path.as_path());
+        let shown = show(scenario, &run, &report, &proxy_capture.path, server_capture)?;
+        // A connection list of hundreds of attempts helps nobody: the attempts name their streams.
+        report.connections = None;
+        report.run = Some(run);
+        let mut told = Told { report, folder: folder.to_owned(), shown, files: Vec::new() };
+        told.write_files(outcome)?;
+        Ok(told)
+    }
+
+    /// Whether the expectation held.
+    pub fn held(&self) -> bool {
+        self.report.run.as_ref().is_some_and(|run| run.expectation.held)
+    }
+
+    /// The whole answer as text.
+    pub fn page(&self, options: TextOptions) -> String {
+        let incident = self.shown.as_ref().and_then(|shown| shown.incident.as_ref());
+        let story = self.shown.as_ref().map_or_else(String::new, |shown| {
+            let table = render::table::packet_table(&shown.trace, options);
+            format!("{table}\n{}", ladder::text(&shown.trace, incident, &shown.seen, options))
+        });
+        render::run_text::page(&self.report, incident, &story, &self.files, options)
+    }
+
+    fn write_files(&mut self, outcome: &Outcome) -> anyhow::Result<()> {
+        for capture in &outcome.captures {
+            let dropped = match capture.dropped {
+                0 => "none dropped by the kernel".to_owned(),
+                dropped => format!("{dropped} DROPPED by the kernel"),
+            };
+            let host = match capture.path.file_stem().and_then(|stem| stem.to_str()) {
+                Some("edge") => "as seen on the proxy's host",
+                Some("origin") => "as seen on the backend's host",
+                _ => "as seen on the loopback device",
+            };
+            self.list(&capture.path, format!("{} packets {host}, {dropped}", capture.packets));
+        }
+        self.list(&self.folder.join("events.jsonl"), "what proxy, backend, driver and wire did, a line each".to_owned());
+        if let Some(shown) = &self.shown {
+            let picture = ladder::layout(&shown.trace, shown.incident.as_ref(), &shown.seen);
+            let (svg, png) = (ladder::svg(&picture, Theme::Auto), ladder::png(&picture, Theme::Light)?);
+            self.write("ladder.svg", svg.as_bytes(), "the ladder; light or dark as the viewer is")?;
+            self.write("ladder.png", &png, "the same picture for a slide or a chat")?;
+        }
+        let json = render::json::pretty(&self.report);
+        self.write("report.json", json.as_bytes(), "all of this for programs")?;
+        self.list(&self.folder.join("scenario.toml"), "the scenario as it was run".to_owned());
+        Ok(())
+    }
+
+    fn write(&mut self, name: &str, bytes: &[u8], what: &str) -> anyhow::Result<()> {
+        let path = self.folder.join(name);
+        fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+        self.list(&path, what.to_owned());
+        Ok(())
+    }
+
+    fn list(&mut self, path: &Path, what: String) {
+        self.files.push((near(path), what));
+    }
+}
+
+/// A path as short as it can be pasted: relative where it lies below the current folder.
+fn near(path: &Path) -> String {
+    let relative = std::env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
+    relative.unwrap_or_else(|| path.to_owned()).display().to_string()
+}
+
+/// What the packets say of one attempt: the connection that carried its second request decides.
+fn judge(attempt: &LabAttempt, report: &Report) -> Attempt {
+    let connection = attempt.sent_on.or(attempt.connection);
+    let ends = connection.map(|connection| (connection.edge.to_string(), connection.origin.to_string()));
+    let incident = ends.as_ref().and_then(|(client, server)| {
+        report.incidents.iter().find(|incident| incident.client == *client && incident.server == *server)
+    });
+    let listed = ends.as_ref().and_then(|(client, server)| {
+        let connections = report.connections.as_deref().unwrap_or_default();
+        connections.iter().find(|listed| listed.client == *client && listed.server == *server)
+    });
+    Attempt {
+        number: attempt.number,
+        outcome: seen(&attempt.outcome),
+        status: attempt.outcome.status(),
+        cause: incident.map(|incident| incident.cause),
+        retried: attempt.retried || incident.is_some_and(|incident| incident.retried),
+        idle_ns: nanoseconds(attempt.idle),
+        closed_first: attempt.closed_first.map(side).or_else(|| listed.and_then(|listed| listed.closed_first)),
+        stream: incident.map(|incident| incident.stream).or_else(|| listed.map(|listed| listed.stream)),
+        note: match &attempt.outcome {
+            traffic::Outcome::NotSent { reason } => Some(reason.clone()),
+            _ => None,
+        },
+    }
+}
+
+fn side(party: LabParty) -> Side {
+    match party {
+        LabParty::Proxy => Side::Client,
+        LabParty::Backend => Side::Server,
+    }
+}
+
+fn seen(outcome: &traffic::Outcome) -> String {
+    match outcome {
+        traffic::Outcome::Status { code, .. } => match *code {
+            200 => "200 OK".to_owned(),
+            502 => "502 Bad Gateway".to_owned(),
+            503 => "503 Service Unavailable".to_owned(),
+            504 => "504 Gateway Timeout".to_owned(),
+            code => code.to_string(),
+        },
+        traffic::Outcome::NotSent { .. } => "nothing sent".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn party(name: &str, version: Option<&str>, idle: Option<std::time::Duration>) -> Party {
+    Party {
+        name: name.to_owned(),
+        version: version.map(|version| {
+            // Some programs say only a number (`v20.20.2`), some their name too (`nginx version: nginx/1.22.1`).
+            let number = version.rsplit([' ', '/']).next().unwrap_or(version);
+            format!("{name} ({})", if version.contains("nginx version") { number } else { version })
+        }),
+        idle_timeout_ns: idle.map(nanoseconds),
+    }
+}
+
+fn product_log(lines: &crate::lab::ProductLines, folder: &Path) -> ProductLog {
+    let file = lines.file.strip_prefix(folder).unwrap_or(&lines.file);
+    ProductLog { name: lines.name.clone(), file: file.display().to_string(), lines: lines.lines.clone() }
+}
+
+/// Incidents that one end's capture shows and the other's does not, or judges otherwise: there must be none.
+fn disagreements(client: &Report, server: &Report) -> Vec<String> {
+    let key = |incident: &Incident| (incident.client.clone(), incident.server.clone(), incident.cause);
+    let (here, there): (Vec<_>, Vec<_>) =
+        (client.incidents.iter().map(key).collect(), server.incidents.iter().map(key).collect());
+    let only = |these: &[_], those: &[_], at: &str| -> Vec<String> {
+        these
+            .iter()
+            .filter(|this| !those.contains(this))
+            .map(|(client, server, cause)| format!("only the capture {at} shows {cause} on {client} {server}"))
+            .collect()
+    };
+    let mut all = only(&here, &there, "at the proxy");
+    all.extend(only(&there, &here, "at the backend"));
+    all
+}
+
+fn expectation(scenario: &Scenario, outcome: &Outcome, attempts: &[Attempt], sound: bool) -> Expectation {
+    let expect = &scenario.expect;
+    let cause = expect.cause.map_or("no request lost".to_owned(), |cause| cause.to_string());
+    let retried = if expect.retried { ", sent again by the proxy" } else { "" };
+    let met = |attempt: &&Attempt| {
+        attempt.cause == expect.cause && attempt.status == Some(expect.status) && attempt.retried == expect.retried
+    };
+    let number = attempts.iter().filter(met).count();
+    let wanted = scenario.traffic.attempts as usize;
+    Expectation {
+        text: format!("{cause}, the user sees {}{retried}: {number} of {wanted} attempts", expect.status),
+        held: number == wanted && outcome.complete && sound && !outcome.interrupted,
+    }
+}
+
+/// The story to show: the first attempt that came out as expected, or else the first at all.
+fn show(
+    scenario: &Scenario,
+    run: &Run,
+    report: &Report,
+    client_capture: &Path,
+    server_capture: Option<&Path>,
+) -> anyhow::Result<Option<Shown>> {
+    let expected = run.attempts.iter().find(|attempt| attempt.cause == scenario.expect.cause && attempt.stream.is_some());
+    let Some((attempt, stream)) = expected
+        .or_else(|| run.attempts.iter().find(|attempt| attempt.stream.is_some()))
+        .and_then(|attempt| Some((attempt, attempt.stream?)))
+    else {
+        return Ok(None);
+    };
+    let incident = report.incidents.iter().find(|incident| incident.stream == stream);
+    let request = TraceRequest {
+        stream,
+        incident,
+        names: ("proxy", "backend"),
+        products: (run.proxy.version.as_deref(), run.backend.version.as_deref()),
+        server_capture,
+    };
+    let trace = analysis::trace(client_capture, &request, &Options::default())?;
+    let seen = Seen { user_saw: Some(attempt.outcome.clone()) };
+    Ok(trace.map(|trace| Shown { trace, incident: incident.cloned(), seen }))
+}
+
+fn nanoseconds(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
