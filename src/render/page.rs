@@ -4,6 +4,9 @@ use super::columns::blanks;
 use super::style::{TextOptions, Tone};
 use super::wrap::{columns, wrap};
 
+/// Columns for the heading of an explanation.
+const HEADING: i32 = 16;
+
 /// A page so far.
 pub(super) struct Page {
     /// What is written.
@@ -34,14 +37,16 @@ impl Page {
 
     /// A sentence beside its heading, wrapped under itself.
     pub fn explained(&mut self, heading: &str, sentence: &str) {
-        const HEADING: i32 = 16;
-        for (index, line) in wrap(sentence, self.options.columns() - HEADING, columns).into_iter().enumerate()
-        {
-            let heading = if index == 0 { heading } else { "" };
-            self.text += &self.options.paint(heading, Tone::Ink, true);
-            self.text += &blanks(HEADING - columns(heading));
-            self.text += &self.options.paint(&line, Tone::Ink, false);
-            self.blank();
+        for (index, line) in wrap(sentence, self.options.columns() - HEADING, columns).iter().enumerate() {
+            self.command(if index == 0 { heading } else { "" }, line);
         }
+    }
+
+    /// A line beside its heading, whole however long it is: a broken command cannot be copied.
+    pub fn command(&mut self, heading: &str, line: &str) {
+        self.text += &self.options.paint(heading, Tone::Ink, true);
+        self.text += &blanks(HEADING - columns(heading));
+        self.text += &self.options.paint(line, Tone::Ink, false);
+        self.blank();
     }
 }

@@ -60,6 +60,7 @@ pub(super) fn frames(incident: &Incident) -> String {
         .iter()
         .filter_map(|(role, &frame)| {
             let name = match role {
+                Role::Syn if matches!(incident.cause, Cause::Refused | Cause::ConnectTimeout) => "SYN",
                 Role::Fin => "FIN",
                 Role::FinAck if incident.cause == Cause::StaleReuse => "FIN’s ACK",
                 Role::Request => "request",
@@ -166,15 +167,17 @@ impl Page {
             ("frames", Edge::Left),
         ];
         let rows = incidents.iter().map(|incident| {
-            let mut last = frames(incident);
-            match incident.confidence {
-                Confidence::Certain => {}
-                Confidence::Likely => last += "; likely",
-                Confidence::Inconclusive => last += "; not certain",
-            }
-            if incident.retried {
-                last += "; retried: the user saw nothing";
-            }
+            let remarks = [
+                match incident.confidence {
+                    Confidence::Certain => "",
+                    Confidence::Likely => "likely",
+                    Confidence::Inconclusive => "not certain",
+                },
+                if incident.retried { "retried: the user saw nothing" } else { "" },
+            ];
+            let frames = frames(incident);
+            let last: Vec<&str> =
+                [frames.as_str()].into_iter().chain(remarks).filter(|it| !it.is_empty()).collect();
             vec![
                 Cell::plain(incident.id.to_string()),
                 Cell::toned(time_of_day(incident.time_ns), Tone::Muted),
@@ -182,7 +185,7 @@ impl Page {
                 Cell::toned(shortened(&incident.request.label(), 32), Tone::Request),
                 Cell::toned(incident.cause.token(), Tone::Reset),
                 Cell::plain(idle(incident)),
-                Cell::plain(last),
+                Cell::plain(last.join("; ")),
             ]
         });
         self.text += &Columns { headings, rows: rows.collect(), indent: 2 }.text(self.options);
@@ -236,11 +239,11 @@ impl Page {
             self.explained("What happened", &format!("{} (#{})", incident.what_happened, incident.id));
             self.explained("What to change", &incident.advice);
             if let Some(file) = file(report, incident) {
-                self.explained(
+                self.command(
                     "Show it",
                     &format!("finrace show {} {} -o race.svg", quoted(file), incident.id),
                 );
-                self.explained("", &format!("in Wireshark: tcp.stream eq {}", incident.stream));
+                self.command("", &format!("in Wireshark: tcp.stream eq {}", incident.stream));
             }
         }
         if report.incidents.is_empty() {
@@ -278,6 +281,7 @@ fn spread(close: &IdleClose) -> i64 {
 mod tests {
     use super::*;
     use crate::render::fixtures;
+    use crate::render::wrap::columns;
 
     fn text(report: &Report, width: u16) -> String {
         report_text(report, TextOptions { width, color: false, unicode: true })

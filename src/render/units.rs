@@ -56,6 +56,7 @@ fn magnitude(ns: u64) -> String {
     } else {
         let minutes = rounded(ns, 60 * SECOND);
         match (minutes / 60, minutes % 60) {
+            (48.., _) => format!("{} days", rounded(ns, 86_400 * SECOND)),
             (0, minutes) => format!("{minutes} min"),
             (hours, 0) => format!("{hours} h"),
             (hours, minutes) => format!("{hours} h {minutes:02} min"),
@@ -176,7 +177,7 @@ mod tests {
         assert_eq!(relative(-6_010_000_000), "−6.010 s");
         assert_eq!(relative(0), "0.0 ms");
         assert_eq!(relative(5_300_000), "+5.3 ms");
-        assert_eq!(relative(i64::MIN), "−2562047 h 47 min");
+        assert_eq!(relative(i64::MIN), "−106752 days");
     }
 
     #[test]

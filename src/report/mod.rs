@@ -152,10 +152,11 @@ pub struct Request {
 }
 
 impl Request {
-    /// `POST /orders`, or what is known when the bytes are not HTTP.
+    /// `POST /orders`, or what is known when the bytes are not HTTP, or when there are none.
     pub fn label(&self) -> String {
         match (&self.method, &self.path) {
             (Some(method), Some(path)) => format!("{method} {path}"),
+            _ if self.bytes == 0 => "connection attempt".to_owned(),
             _ if self.protocol == "tls" => format!("request (encrypted, {} B)", self.bytes),
             _ => format!("request ({} B)", self.bytes),
         }

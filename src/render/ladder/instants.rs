@@ -48,9 +48,10 @@ pub fn instants(trace: &Trace) -> Vec<Instant> {
 }
 
 /// The shortest quiet time that is worth folding away: far longer than a segment's flight, and not short beside the
-/// longest quiet time of the trace. 10 ms is the least: below, the time is the network's and belongs in the picture.
+/// longest quiet time of the trace. Less than 10 ms is the network's time and belongs in the picture; with one capture
+/// point, where flights are not known, less than 50 ms.
 pub fn shortest_fold(trace: &Trace, instants: &[Instant]) -> i64 {
-    const LEAST_NS: i64 = 10_000_000;
+    let least_ns = if trace.clocks == Clocks::Both { 10_000_000 } else { 50_000_000 };
     let flight = trace
         .segments
         .iter()
@@ -59,5 +60,5 @@ pub fn shortest_fold(trace: &Trace, instants: &[Instant]) -> i64 {
         .unwrap_or(0);
     let quiet =
         instants.windows(2).map(|pair| pair[1].time_ns.saturating_sub(pair[0].time_ns)).max().unwrap_or(0);
-    LEAST_NS.max(flight.saturating_mul(4)).max(quiet / 10)
+    least_ns.max(flight.saturating_mul(4)).max(quiet / 10)
 }

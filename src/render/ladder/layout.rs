@@ -108,7 +108,7 @@ fn foot(story: &Story, ladder: &mut Ladder) {
     let paragraphs = story.foot();
     let mut y = ladder.lane_span[1] + if metrics.cells { 1 } else { 12 };
     if paragraphs.is_empty() {
-        ladder.height = ladder.lane_span[1] + metrics.margin;
+        ladder.height = ladder.lane_span[1] + metrics.margin + metrics.step;
         return;
     }
     let top = y;
@@ -138,8 +138,10 @@ struct Pen<'a> {
     last_received: [Option<i32>; 2],
     /// Where each segment left.
     sent_at: Vec<i32>,
-    /// Below everything drawn so far.
+    /// The lowest point of an arrow.
     lowest: i32,
+    /// Below the last fold.
+    ceiling: i32,
 }
 
 impl<'a> Pen<'a> {
@@ -153,12 +155,14 @@ impl<'a> Pen<'a> {
             last_received: [None; 2],
             sent_at: vec![top; segments],
             lowest: top,
+            ceiling: top,
             ladder,
         }
     }
 
+    /// Below everything drawn so far.
     fn bottom(&self) -> i32 {
-        self.lowest.max(self.words_end[0]).max(self.words_end[1])
+        (self.lowest + self.ladder.metrics.step).max(self.words_end[0]).max(self.words_end[1])
     }
 
     fn place_instants(&mut self) {
@@ -205,9 +209,11 @@ impl<'a> Pen<'a> {
         let [before, height, after] = self.ladder.metrics.fold;
         let above = self.lowest.max(self.y).max(self.words_end[0] - 1).max(self.words_end[1] - 1);
         let y = above + before;
-        let label = self.story.quiet(length_ns, until.side(self.story.trace), until.time_ns);
+        let by = until.side(self.story.trace);
+        let label = self.story.quiet(length_ns, until.segment, by, until.time_ns);
         self.ladder.folds.push(Fold { y, label });
         self.words_end = [y + height; 2];
+        self.ceiling = y + height;
         self.last_sent = [None; 2];
         self.last_received = [None; 2];
         y + height + after
@@ -235,6 +241,12 @@ impl<'a> Pen<'a> {
         };
         y = neighbour.map_or(y, |above| y.max(above + metrics.same_direction));
         y = y.max(self.clearance(instant));
+        if let Some(height) = self.inference_height(instant) {
+            let above = self.ceiling.max(self.y);
+            y = y.max(above + height);
+            let lines = inference_lines(&self.story, &metrics);
+            self.ladder.marks.push(Mark::InferredCrossing { y: [above, y], lines });
+        }
         self.settle(instant, side, y);
         for (side, lines) in notes {
             self.write(side, y, &lines, instant);
@@ -248,17 +260,6 @@ impl<'a> Pen<'a> {
         let is = |index: usize| instant.segment == index;
         match (instant.end, meeting) {
             (End::Received, _) => self.sent_at[instant.segment] + self.drop(instant.segment),
-            (End::Sent, Some((request, met)))
-                if self.story.crossing_is_inferred() && (is(request) || is(met)) =>
-            {
-                let other = if is(request) { met } else { request };
-                let placed = self.ladder.arrows[other].y_received.is_some();
-                let lines = inference_lines(&self.story, &metrics)
-                    .iter()
-                    .map(|_| metrics.line(Face::Strong))
-                    .sum::<i32>();
-                if placed { self.sent_at[other] + lines + metrics.inference_padding[1] } else { i32::MIN }
-            }
             // Room for the words in the window in which a request is already lost.
             (End::Sent, Some((request, met)))
                 if !metrics.cells && is(request) && self.ladder.arrows[met].y_sent > 0 =>
@@ -267,6 +268,22 @@ impl<'a> Pen<'a> {
             }
             _ => i32::MIN,
         }
+    }
+
+    /// The height of what is inferred of this instant and the one it is concluded to have crossed, if that one is already
+    /// drawn.
+    fn inference_height(&self, instant: Instant) -> Option<i32> {
+        let (request, met) = self.story.meeting().filter(|_| self.story.crossing_is_inferred())?;
+        let other = match instant.segment {
+            it if it == request => met,
+            it if it == met => request,
+            _ => return None,
+        };
+        self.ladder.arrows[other].y_received?;
+        let metrics = self.ladder.metrics;
+        let lines =
+            inference_lines(&self.story, &metrics).iter().map(|_| metrics.line(Face::Strong)).sum::<i32>();
+        Some(lines + metrics.inference_padding[1])
     }
 
     /// How far a segment sinks at least on its way.
@@ -383,11 +400,6 @@ fn marks(story: &Story, ladder: &mut Ladder) {
     let between = [request, met];
     let [request, met] = between.map(|index| &ladder.arrows[index]);
     let mut marks = Vec::new();
-    if story.crossing_is_inferred() {
-        let mut y = [request.y_sent, met.y_sent];
-        y.sort_unstable();
-        marks.push(Mark::InferredCrossing { y, lines: inference_lines(story, &ladder.metrics) });
-    }
     if ladder.clocks == Clocks::Both
         && let Some(known) = met.y_received
     {
@@ -403,7 +415,7 @@ fn marks(story: &Story, ladder: &mut Ladder) {
             marks.push(Mark::Bracket { y: [known, request.y_sent], tone: Tone::Fin });
         }
     }
-    ladder.marks = marks;
+    ladder.marks.extend(marks);
 }
 
 /// The words of an inferred crossing, broken to fit between the lanes.

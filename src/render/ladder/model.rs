@@ -113,7 +113,7 @@ pub enum Mark {
     },
     /// The crossing cannot be seen from where the capture was taken, only concluded.
     InferredCrossing {
-        /// Between the arrow above (first) and below (second).
+        /// From what is above it (first) to the later of the two arrows (second).
         y: [i32; 2],
         /// What was concluded and from what, a line each.
         lines: Vec<String>,

@@ -58,11 +58,13 @@ impl<'a> Story<'a> {
         }
     }
 
-    /// The two segments that the story is about: the lost request, and what it met on its way.
+    /// The two segments that the story is about: the lost request, and what it met on its way; none where the cause is
+    /// no meeting of two.
     pub fn meeting(&self) -> Option<(usize, usize)> {
         let met = match self.cause()? {
+            Cause::CrossedFin | Cause::DiscardedRequest | Cause::StaleReuse => Role::Fin,
             Cause::ResetIdle => Role::Reset,
-            _ => Role::Fin,
+            _ => return None,
         };
         Some((self.index(Role::Request)?, self.index(met)?))
     }
@@ -86,6 +88,7 @@ impl<'a> Story<'a> {
         let Some(incident) = self.incident else {
             return format!("One connection: {client} and {server}");
         };
+        let lost = if incident.retried { "One request sent twice: " } else { "One request lost: " };
         let what = match incident.cause {
             Cause::CrossedFin => format!("it crossed the {server}’s FIN in flight"),
             Cause::UnreadRequest => format!("the {server} closed without reading it"),
@@ -95,18 +98,17 @@ impl<'a> Story<'a> {
             Cause::StateLost => format!("the {server}’s side no longer knew the connection"),
             Cause::SilentDrop => "nobody ever acknowledged it".to_owned(),
             Cause::DiedMidRequest => format!("the {server} closed before it answered"),
-            Cause::TruncatedResponse => "its response was cut short".to_owned(),
-            Cause::ResponseReset => "a reset may have erased its response".to_owned(),
-            Cause::ProxyTimeout => format!("the {client} gave up waiting"),
-            Cause::ClientAbort => format!("the {client} went away during the response"),
-            Cause::Refused => format!("the {server} refused the connection"),
-            Cause::ConnectTimeout => format!("the {server} never answered the connection attempt"),
+            Cause::TruncatedResponse => return "One response cut short".to_owned(),
+            Cause::ResponseReset => return "One response that a reset may have erased".to_owned(),
+            Cause::ProxyTimeout => return format!("The {client} gave up waiting for a response"),
+            Cause::ClientAbort => return format!("The {client} went away before the response was complete"),
+            Cause::Refused => return format!("The {server} refused the connection"),
+            Cause::ConnectTimeout => return format!("The {server} never answered the connection attempt"),
             Cause::UnsolicitedResponse => format!("the {server} had already said something else"),
             Cause::Goaway => format!("the {server} had said goodbye (GOAWAY)"),
             Cause::Unknown => "no rule explains why".to_owned(),
         };
-        let fate = if incident.retried { "One request sent twice" } else { "One request lost" };
-        format!("{fate}: {what}")
+        format!("{lost}{what}")
     }
 
     /// Under the headline: who, how far apart, what was asked, where to find it, what became of it.
@@ -163,7 +165,7 @@ impl<'a> Story<'a> {
             }
         }
         if self.trace.omitted > 0 {
-            foot.push(format!("Not drawn: {} that add nothing.", counted(self.trace.omitted, "segment")));
+            foot.push(format!("Left out as adding nothing: {}.", counted(self.trace.omitted, "segment")));
         }
         foot
     }
@@ -202,10 +204,11 @@ impl<'a> Story<'a> {
         crate::render::units::relative(time_ns.saturating_sub(self.trace.zero_ns))
     }
 
-    /// How long, and what kind of quiet: `length_ns` between two instants, and ended by the side `by` at `time_ns`.
+    /// How long, and what kind of quiet: `length_ns` between two instants, ended by `until` at `time_ns` on side `by`.
     ///
-    /// It counts from the last segment that means something, as the side that ends it saw that: what its timer counts.
-    pub fn quiet(&self, length_ns: i64, by: Side, time_ns: i64) -> String {
+    /// Where it is the story's idle time, it counts from the last segment that means something, as the side that ends
+    /// it saw that: what its timer counts.
+    pub fn quiet(&self, length_ns: i64, until: usize, by: Side, time_ns: i64) -> String {
         let before = || self.trace.segments.iter().filter(|segment| segment.sent_ns < time_ns);
         let since = |segment: &Segment| {
             let here = if segment.from == by {
@@ -215,20 +218,21 @@ impl<'a> Story<'a> {
             };
             duration(time_ns.saturating_sub(here))
         };
-        if let Some(end) =
-            before().rfind(|segment| matches!(segment.kind, SegmentKind::Fin | SegmentKind::Reset))
-        {
-            return format!(
-                "{} after the {}",
-                since(end),
-                if end.kind == SegmentKind::Fin { "FIN" } else { "RST" }
-            );
-        }
-        match before().rfind(|segment| matches!(segment.kind, SegmentKind::Request | SegmentKind::Response)) {
-            Some(segment) if segment.kind == SegmentKind::Request => {
-                format!("{} without an answer", since(segment))
+        let is_request = self.trace.segments[until].role == Some(Role::Request);
+        match before().rfind(|segment| !matches!(segment.kind, SegmentKind::Ack | SegmentKind::Handshake)) {
+            Some(fin) if fin.kind == SegmentKind::Fin && is_request => {
+                format!("{} after the FIN", since(fin))
             }
-            Some(segment) => format!("{} idle", since(segment)),
+            Some(end) if matches!(end.kind, SegmentKind::Fin | SegmentKind::Reset) => {
+                format!("{} later", duration(length_ns))
+            }
+            Some(request) if request.kind == SegmentKind::Request => {
+                format!("{} without an answer", since(request))
+            }
+            Some(response) => format!("{} idle", since(response)),
+            None if before().all(|segment| segment.from == Side::Client) => {
+                format!("{} without an answer", duration(length_ns))
+            }
             None => format!("{} idle", duration(length_ns)),
         }
     }
@@ -281,6 +285,7 @@ impl<'a> Story<'a> {
     fn closing(&self, fin: &Segment) -> Vec<Line> {
         let idle = self.segment(Role::PreviousResponse).map(|last| fin.sent_ns.saturating_sub(last.sent_ns));
         let words = match idle {
+            Some(idle) if idle < SHORTEST_IDLE_NS => "closes right after the response: FIN".to_owned(),
             Some(idle) => format!("closes after {} idle: sends FIN", duration(idle)),
             None => "closes: sends FIN".to_owned(),
         };
@@ -359,12 +364,17 @@ impl<'a> Story<'a> {
     /// Who answers with RST, and what that says about the application.
     fn refusal(&self, incident: &Incident, reset: &Segment) -> Vec<Line> {
         let (what, application) = match (incident.cause, reset.ack) {
+            (Cause::CrossedFin | Cause::StaleReuse, None) => {
+                ("no socket any more: the kernel answers RST", "never saw the request")
+            }
+            (Cause::CrossedFin | Cause::StaleReuse, Some(_)) => {
+                ("closes at once: RST, ACK", "never saw the request")
+            }
             (Cause::UnreadRequest, _) => {
                 ("closes with the request unread: RST, ACK", "never read the request")
             }
             (Cause::ResetIdle, _) => ("resets the idle connection", "never saw the request"),
-            (_, None) => ("no socket any more: the kernel answers RST", "never saw the request"),
-            (_, Some(_)) => ("closes at once: RST, ACK", "never saw the request"),
+            _ => return vec![strong(Tone::Reset, reset.meaning.clone())],
         };
         let mut lines = vec![strong(Tone::Reset, what.to_owned())];
         if incident.retry_safe == RetrySafe::Yes {
@@ -392,7 +402,12 @@ impl<'a> Story<'a> {
         let retried = self.incident.is_some_and(|incident| incident.retried);
         let mut lines = Vec::new();
         if segment.kind == SegmentKind::Reset {
-            lines.extend(plain("RST arrives: the request is lost"));
+            lines.extend(plain(match self.cause() {
+                Some(Cause::Refused) => "RST arrives: no connection",
+                Some(Cause::TruncatedResponse) => "RST arrives: the rest is lost",
+                Some(Cause::ResponseReset) => "RST arrives: the response may be erased",
+                _ => "RST arrives: the request is lost",
+            }));
         }
         if retried {
             lines.extend(plain("sent again on another connection"));
@@ -425,6 +440,9 @@ impl<'a> Story<'a> {
         self.names()[lane(side)]
     }
 }
+
+/// Below, a close belongs to the response before it and no idle timer has run.
+const SHORTEST_IDLE_NS: i64 = 10_000_000;
 
 /// Index of a side's lane: the client is drawn left.
 pub const fn lane(side: Side) -> usize {

@@ -250,7 +250,11 @@ impl Canvas<'_> {
     fn inferred_crossing(&mut self, y: [i32; 2], lines: &[String]) {
         let Slab { centre: [x, middle], half: [w, h], .. } =
             labels::inference(y, lines, &self.ladder.metrics);
-        for (from, to) in [(f64::from(y[0]), middle - h), (middle + h, f64::from(y[1]))] {
+        // To the other arrow only where nothing stands between.
+        let adjoining =
+            self.ladder.arrows.iter().any(|arrow| arrow.y_sent == y[0] && arrow.kind != SegmentKind::Ack);
+        let above = adjoining.then_some((f64::from(y[0]), middle - h));
+        for (from, to) in above.into_iter().chain([(middle + h, f64::from(y[1]))]) {
             self.put(format_args!(
                 r#"<line x1="{x:.1}" y1="{from:.1}" x2="{x:.1}" y2="{to:.1}" class="lead dash"/>"#
             ));

@@ -76,9 +76,11 @@ fn folds(ladder: &Ladder, grid: &mut Grid) {
         for x in [left, right] {
             grid.set([x, fold.y], Cell { sign: '≈', tone: Tone::Line, strong: false, ink: Ink::Lane });
         }
-        let label =
-            clip(&format!("· · · {} · · ·", fold.label), right - left - 2, &ladder.metrics, Face::Strong);
-        grid.write([(left + right - columns(&label)) / 2 + 1, fold.y], &label, Tone::Ink, true);
+        let room = right - left - 2;
+        let dressed = format!("· · · {} · · ·", fold.label);
+        let label = if columns(&dressed) <= room { &dressed } else { &fold.label };
+        let label = clip(label, room, &ladder.metrics, Face::Strong);
+        grid.write([(left + right + 1 - columns(&label)) / 2, fold.y], &label, Tone::Ink, true);
     }
 }
 

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::labels::{Slab, label_slab, line, words};
+use super::labels::{Slab, inference, label_slab, line, words};
 use super::layout::{crossing, ends};
 use super::*;
 use crate::render::style::Theme;
@@ -114,6 +114,16 @@ fn a_segment_not_seen_to_arrive_has_no_head() {
 }
 
 #[test]
+fn every_arrow_of_a_terminal_ends_in_a_head() {
+    for (name, trace, incident) in stories() {
+        let options = TextOptions { width: 100, color: false, unicode: true };
+        let text = text(&trace, incident.as_ref(), &Outcome::default(), options);
+        let heads = text.chars().filter(|&sign| sign == '▶' || sign == '◀').count();
+        assert_eq!(heads, trace.segments.len(), "{name}: {text}");
+    }
+}
+
+#[test]
 fn ascii_terminals_get_ascii() {
     for (name, trace, incident) in stories() {
         let options = TextOptions { width: 80, color: false, unicode: false };
@@ -189,6 +199,15 @@ fn race() -> impl Strategy<Value = (Trace, Incident)> {
         })
 }
 
+/// The same from one capture point.
+fn race_from_one_end() -> impl Strategy<Value = (Trace, Incident)> {
+    (race(), prop::sample::select(vec![Vantage::Client, Vantage::Server, Vantage::Unknown])).prop_map(
+        |((trace, incident), vantage)| {
+            (fixtures::one_clock(trace, vantage), Incident { vantage, ..incident })
+        },
+    )
+}
+
 /// Any segments at all.
 fn anything() -> impl Strategy<Value = Trace> {
     let kind = prop::sample::select(vec![
@@ -241,6 +260,7 @@ fn texts(ladder: &Ladder) -> Vec<(Slab, String)> {
         | Mark::LostWindow { label, label_at: Some(at), .. } => {
             Some((words(*at, label, metrics), label.clone()))
         }
+        Mark::InferredCrossing { y, lines } => Some((inference(*y, lines, metrics), lines.join(" "))),
         _ => None,
     });
     outside.chain(labels).chain(marks).collect()
@@ -283,6 +303,17 @@ proptest! {
     }
 
     #[test]
+    fn from_one_end_no_words_collide((trace, incident) in race_from_one_end()) {
+        let ladder = layout(&trace, Some(&incident), &outcome());
+        check(&ladder)?;
+        let crossed = ladder.marks.iter().any(|mark| matches!(mark, Mark::Crossing { .. }));
+        prop_assert!(!crossed, "one capture point cannot see a crossing");
+        let inferred = ladder.marks.iter().filter(|mark| matches!(mark, Mark::InferredCrossing { .. })).count();
+        let race = incident.cause != Cause::Unknown && incident.ack_covers_fin == Some(false);
+        prop_assert_eq!(inferred, usize::from(race));
+    }
+
+    #[test]
     fn in_any_trace_no_words_collide_and_no_arrow_points_upwards(trace in anything()) {
         check(&layout(&trace, None, &Outcome::default()))?;
     }
@@ -297,7 +328,7 @@ proptest! {
         let ([a_left, a_right], [b_left, b_right]) = (ends(a).unwrap(), ends(b).unwrap());
         prop_assert_eq!(crossing(a, b, &ladder.metrics).is_some(), (a_left < b_left) != (a_right < b_right));
         let marked = ladder.marks.iter().any(|mark| matches!(mark, Mark::Crossing { .. }));
-        prop_assert_eq!(marked, in_flight_together);
+        prop_assert_eq!(marked, in_flight_together && incident.cause != Cause::Unknown);
     }
 
     #[test]
