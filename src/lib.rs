@@ -3,5 +3,7 @@
 //! Modules are floors and imports go downwards only; `docs/architecture.md` is the map.
 
 pub mod capture;
+#[cfg(feature = "live")]
+pub mod lab;
 pub mod packet;
 pub mod report;
