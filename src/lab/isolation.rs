@@ -28,7 +28,9 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, kill, sigaction, sigprocmask};
+use nix::sys::signal::{
+    SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, kill, sigaction, sigprocmask,
+};
 use nix::sys::signalfd::SignalFd;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getegid, geteuid, pipe2, write};
@@ -62,7 +64,9 @@ pub enum IsolationError {
         source: io::Error,
     },
     /// The user namespace was made, but its user could not be mapped.
-    #[error("cannot write {path} for the lab's user namespace; `finrace doctor` names the remedy, or run as root")]
+    #[error(
+        "cannot write {path} for the lab's user namespace; `finrace doctor` names the remedy, or run as root"
+    )]
     UserMap {
         /// The file.
         path: &'static str,
@@ -119,9 +123,9 @@ pub fn enter() -> Result<Entered, IsolationError> {
     // Until each half has its own way of taking signals none may be lost or kill only one of them.
     let supervised = supervised_signals();
     let mut before = SigSet::empty();
-    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&supervised), Some(&mut before)).map_err(system("block signals"))?;
-    let (parent_gone, parent_lives) =
-        pipe2(OFlag::O_CLOEXEC).map_err(system("create a pipe"))?;
+    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&supervised), Some(&mut before))
+        .map_err(system("block signals"))?;
+    let (parent_gone, parent_lives) = pipe2(OFlag::O_CLOEXEC).map_err(system("create a pipe"))?;
 
     // SAFETY: the process has a single thread (checked above), so the child's copy of memory holds no lock that a
     // vanished thread owns, and it may go on like any freshly started process.
@@ -142,7 +146,10 @@ fn thread_count() -> Result<usize, IsolationError> {
     const PATH: &str = "/proc/self/status";
     let status = fs::read_to_string(PATH).map_err(|source| IsolationError::Proc { path: PATH, source })?;
     status.lines().find_map(|line| line.strip_prefix("Threads:")?.trim().parse().ok()).ok_or_else(|| {
-        IsolationError::Proc { path: PATH, source: io::Error::new(io::ErrorKind::InvalidData, "no Threads line") }
+        IsolationError::Proc {
+            path: PATH,
+            source: io::Error::new(io::ErrorKind::InvalidData, "no Threads line"),
+        }
     })
 }
 
@@ -179,16 +186,9 @@ fn system(action: &'static str) -> impl Fn(Errno) -> IsolationError {
 /// Signals that the supervisor takes from a queue instead of dying of them. SIGTSTP is among them because a run cannot
 /// pause: the kernels' timers would go on.
 fn supervised_signals() -> SigSet {
-    [
-        Signal::SIGCHLD,
-        Signal::SIGINT,
-        Signal::SIGQUIT,
-        Signal::SIGTERM,
-        Signal::SIGHUP,
-        Signal::SIGTSTP,
-    ]
-    .into_iter()
-    .collect()
+    [Signal::SIGCHLD, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGTSTP]
+        .into_iter()
+        .collect()
 }
 
 /// Asks the kernel to kill this process with its parent, and covers a parent that died before the asking.

@@ -28,7 +28,9 @@ const SHOWN_LINES: usize = 5;
 #[derive(Debug, Error)]
 pub enum ProcessError {
     /// A scenario's command is empty.
-    #[error("the command of {name} is empty; give the program and its arguments, as in [\"nginx\", \"-g\", \"daemon off;\"]")]
+    #[error(
+        "the command of {name} is empty; give the program and its arguments, as in [\"nginx\", \"-g\", \"daemon off;\"]"
+    )]
     NoCommand {
         /// What the scenario calls it.
         name: String,
@@ -256,7 +258,9 @@ pub fn find_program(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path)
         .chain(SYSTEM_FOLDERS.map(PathBuf::from))
         .map(|folder| folder.join(program))
-        .find(|candidate| nix::unistd::access(candidate, nix::unistd::AccessFlags::X_OK).is_ok() && candidate.is_file())
+        .find(|candidate| {
+            nix::unistd::access(candidate, nix::unistd::AccessFlags::X_OK).is_ok() && candidate.is_file()
+        })
 }
 
 /// The command ready to be spawned on the host's thread, and the path of its program.
@@ -326,14 +330,17 @@ fn lists_listener(table: &str, port: u16) -> bool {
         let local = fields.next().and_then(|address| address.rsplit_once(':'));
         let state = fields.nth(1);
         state == Some("0A")
-            && local.and_then(|(_, hex)| u16::from_str_radix(hex, 16).ok()).is_some_and(|listens| listens == port)
+            && local
+                .and_then(|(_, hex)| u16::from_str_radix(hex, 16).ok())
+                .is_some_and(|listens| listens == port)
     })
 }
 
 /// The last lines of a program's output, indented; or that there are none.
 fn tail(output: &Path) -> String {
     let text = fs::read(output).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-    let mut lines: Vec<&str> = text.lines().rev().filter(|line| !line.trim().is_empty()).take(SHOWN_LINES).collect();
+    let mut lines: Vec<&str> =
+        text.lines().rev().filter(|line| !line.trim().is_empty()).take(SHOWN_LINES).collect();
     lines.reverse();
     if lines.is_empty() { "  (it printed nothing)".to_owned() } else { format!("  {}", lines.join("\n  ")) }
 }

@@ -6,8 +6,8 @@ use std::fs::File;
 use std::io::{self, BufWriter};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
 use nix::errno::Errno;
@@ -121,11 +121,8 @@ impl Recorder {
             .run(move || LiveCapture::open(DEVICE, &options))
             .map_err(|source| RecorderError::Host { host: name.clone(), source })?
             .map_err(|source| RecorderError::Capture { host: name.clone(), source })?;
-        let interface = Interface {
-            name: format!("{name}/{DEVICE}"),
-            link: capture.link(),
-            snaplen: capture.snaplen(),
-        };
+        let interface =
+            Interface { name: format!("{name}/{DEVICE}"), link: capture.link(), snaplen: capture.snaplen() };
         let writer = File::create(file)
             .and_then(|out| PcapngWriter::new(BufWriter::new(out), &[interface]))
             .map_err(|source| RecorderError::Write { file: file.to_owned(), source })?;
@@ -203,7 +200,8 @@ impl Tape {
                 break;
             }
             let timeout = expected.map_or(PollTimeout::NONE, |_| PollTimeout::from(SILENCE_MS));
-            let mut fds = [self.capture.as_fd(), self.wake.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+            let mut fds =
+                [self.capture.as_fd(), self.wake.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
             match poll(&mut fds, timeout) {
                 Ok(0) => break,
                 Ok(_) | Err(Errno::EINTR) => {}

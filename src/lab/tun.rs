@@ -21,7 +21,9 @@ pub enum TunError {
     )]
     Missing,
     /// `/dev/net/tun` is closed to this user.
-    #[error("may not open {CONTROL}: its mode should be 0666 (`chmod 0666 {CONTROL}`); `finrace doctor` tells more")]
+    #[error(
+        "may not open {CONTROL}: its mode should be 0666 (`chmod 0666 {CONTROL}`); `finrace doctor` tells more"
+    )]
     NotPermitted,
     /// `/dev/net/tun` failed to open for another reason.
     #[error("cannot open {CONTROL}")]
@@ -75,7 +77,10 @@ impl Tun {
             })?;
         let failed = |source| TunError::Create { name: name.to_owned(), source };
         if name.is_empty() || name.len() >= libc::IFNAMSIZ {
-            return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "the name must have 1 to 15 bytes")));
+            return Err(failed(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the name must have 1 to 15 bytes",
+            )));
         }
 
         // SAFETY: ifreq is a C struct of integers, arrays and unions of them, for which all zeroes is a value.

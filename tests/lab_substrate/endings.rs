@@ -57,7 +57,10 @@ fn signal_to_the_supervisor_asks_the_lab_to_stop() {
         let lab = Lab::start(|entered, ready| {
             block_on(async move {
                 ready.send("");
-                assert_eq!(entered.stop.wait().await.expect("a signal"), entered.stop.requested().expect("it"));
+                assert_eq!(
+                    entered.stop.wait().await.expect("a signal"),
+                    entered.stop.requested().expect("it")
+                );
             });
             40 + entered.stop.requested().map_or(0, |signal| signal as i32)
         });
@@ -126,7 +129,8 @@ impl Lab {
         let mut words = BufReader::new(File::from(words));
         let mut line = String::new();
         words.read_line(&mut line).expect("the lab's words");
-        let (inner, said) = line.trim_end_matches('\n').split_once(' ').unwrap_or_else(|| panic!("not ready: {line}"));
+        let (inner, said) =
+            line.trim_end_matches('\n').split_once(' ').unwrap_or_else(|| panic!("not ready: {line}"));
         let inner = Pid::from_raw(inner.parse().unwrap_or_else(|_| panic!("not ready: {line}")));
         Lab { supervisor, inner, said: said.to_owned(), words }
     }
@@ -156,7 +160,9 @@ fn wait_for_ever(_: isolation::Entered, ready: Ready) -> i32 {
 fn serve_for_ever(entered: isolation::Entered, ready: Ready) -> i32 {
     let ends: [IpAddr; 2] = ["192.0.2.1".parse().expect("v4"), "192.0.2.2".parse().expect("v4")];
     let hosts: Vec<(Arc<Host>, Tun)> = [("edge", ends[0], ends[1]), ("origin", ends[1], ends[0])]
-        .map(|(name, address, peer)| Host::start(name, address, peer).unwrap_or_else(|error| panic!("{}", chain(&error))))
+        .map(|(name, address, peer)| {
+            Host::start(name, address, peer).unwrap_or_else(|error| panic!("{}", chain(&error)))
+        })
         .map(|(host, tun)| (Arc::new(host), tun))
         .into();
     let namespaces: Vec<String> = hosts

@@ -33,7 +33,8 @@ enum User {
 
 /// Runs the cases whose names contain the words on the command line; returns the exit code.
 pub fn run(cases: &[Case]) -> i32 {
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wanted: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let users: &[User] = if geteuid().is_root() { &[User::Same, User::Ordinary] } else { &[User::Same] };
     if !Path::new("/dev/net/tun").exists() {
         println!("\nEvery case needs /dev/net/tun, which this machine lacks.");
@@ -159,5 +160,6 @@ fn open_tun_to_everyone() {
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE).expect("mounts become private");
     mount(Some("tmpfs"), "/dev/net", Some("tmpfs"), MsFlags::empty(), NONE).expect("an empty /dev/net");
     umask(Mode::empty());
-    mknod("/dev/net/tun", SFlag::S_IFCHR, Mode::from_bits_truncate(0o666), makedev(10, 200)).expect("the TUN node");
+    mknod("/dev/net/tun", SFlag::S_IFCHR, Mode::from_bits_truncate(0o666), makedev(10, 200))
+        .expect("the TUN node");
 }

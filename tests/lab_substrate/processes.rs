@@ -67,8 +67,10 @@ fn wait() {
 }
 
 fn host() -> (Arc<Host>, Tun) {
-    let [address, peer]: [IpAddr; 2] = ["192.0.2.2", "192.0.2.1"].map(|text| text.parse().expect("an address"));
-    let (host, tun) = Host::start("origin", address, peer).unwrap_or_else(|error| panic!("{}", chain(&error)));
+    let [address, peer]: [IpAddr; 2] =
+        ["192.0.2.2", "192.0.2.1"].map(|text| text.parse().expect("an address"));
+    let (host, tun) =
+        Host::start("origin", address, peer).unwrap_or_else(|error| panic!("{}", chain(&error)));
     (Arc::new(host), tun)
 }
 
@@ -102,13 +104,17 @@ fn program_listens_on_its_host_only() {
             let server = server.unwrap_or_else(|error| panic!("{}", chain(&error)));
             let read = host.run(|| TcpStream::connect(("127.0.0.1", PORT))?.read(&mut [0; 1]));
             assert_eq!(read.expect("the host runs").expect("a connection"), 0, "the program closed it");
-            let [address, peer]: [IpAddr; 2] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().expect("v4"));
+            let [address, peer]: [IpAddr; 2] =
+                ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().expect("v4"));
             let (other, _tun) = Host::start("edge", address, peer).expect("another host");
             let elsewhere = other.run(|| TcpStream::connect(("127.0.0.1", PORT)).map(drop));
             elsewhere.expect("the host runs").expect_err("another network");
             let status = server.stop(LONG).await;
             assert_eq!(status.signal(), Some(Signal::SIGTERM as i32));
-            assert_eq!(std::fs::read_to_string(folder.path().join("output.log")).expect("output"), "listening\n");
+            assert_eq!(
+                std::fs::read_to_string(folder.path().join("output.log")).expect("output"),
+                "listening\n"
+            );
         })
     });
 }
@@ -150,7 +156,8 @@ fn port_in_use_is_told() {
         Box::pin(async {
             let (host, _tun) = host();
             let folder = folder();
-            let taken = host.run(|| TcpListener::bind(("::", PORT)).or_else(|_| TcpListener::bind(("0.0.0.0", PORT))));
+            let taken = host
+                .run(|| TcpListener::bind(("::", PORT)).or_else(|_| TcpListener::bind(("0.0.0.0", PORT))));
             let _taken = taken.expect("the host runs").expect("a free port");
             let error = refused(&host, command("act-as-server", folder.path())).await;
             assert_eq!(
@@ -171,7 +178,10 @@ fn missing_program_is_told() {
             command.argv = vec!["finrace-no-such-program".to_owned()];
             command.needs = "apt install it".to_owned();
             let error = refused(&host, command).await.to_string();
-            assert!(error.contains("no program finrace-no-such-program in PATH or /usr/local/sbin"), "{error}");
+            assert!(
+                error.contains("no program finrace-no-such-program in PATH or /usr/local/sbin"),
+                "{error}"
+            );
             assert!(error.ends_with("install it (apt install it)"), "{error}");
         })
     });
@@ -187,7 +197,8 @@ fn stubborn_program_is_killed() {
             let script = format!("trap '' TERM; \"$0\" {}; :", command.argv[1]);
             let program = std::fs::read_link("/proc/self/exe").expect("/proc").display().to_string();
             command.argv = vec!["sh".to_owned(), "-c".to_owned(), script, program];
-            let server = Server::start(&host, command).await.unwrap_or_else(|error| panic!("{}", chain(&error)));
+            let server =
+                Server::start(&host, command).await.unwrap_or_else(|error| panic!("{}", chain(&error)));
             let status = server.stop(Duration::ZERO).await;
             assert_eq!(status.signal(), Some(Signal::SIGKILL as i32));
             let mut freed = false;

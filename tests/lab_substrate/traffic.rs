@@ -80,8 +80,9 @@ impl Net {
     fn start(family: u8, delay: Duration, holds: &[HoldRule], drops: &[DropRule]) -> Net {
         let [(edge, edge_tun), (origin, origin_tun)] = hosts(family);
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let recorders = [&edge, &origin]
-            .map(|host| good(Recorder::start(host, &folder.path().join(host.name()).with_extension("pcapng"))));
+        let recorders = [&edge, &origin].map(|host| {
+            good(Recorder::start(host, &folder.path().join(host.name()).with_extension("pcapng")))
+        });
         let settings = WireSettings {
             holds: holds.to_vec(),
             drops: drops.to_vec(),
@@ -283,7 +284,11 @@ async fn crossing() {
     assert!(sent < fin_came, "at the edge the request was sent before the FIN came");
     assert_eq!(edge[sent].ack, edge[fin_came].seq, "the edge's kernel did not know of the FIN");
     let reset = &edge[position(&edge, |seen| seen.flags.rst())];
-    assert_eq!((reset.from, reset.flags, reset.seq), (Side::Origin, Flags(Flags::RST), edge[sent].ack), "passive");
+    assert_eq!(
+        (reset.from, reset.flags, reset.seq),
+        (Side::Origin, Flags(Flags::RST), edge[sent].ack),
+        "passive"
+    );
 
     let origin = read(&run.origin.file);
     assert!(position(&origin, fin) < position(&origin, request), "at the origin the FIN came first");
@@ -321,7 +326,8 @@ fn lost_syn_is_sent_again() {
             let net = Net::start(4, Duration::ZERO, &[], &[lose]);
             let serving = net.serve(1).await;
             let target = net.target();
-            let client = net.edge.spawn(move || async move { ping(&mut TcpStream::connect(target).await?).await });
+            let client =
+                net.edge.spawn(move || async move { ping(&mut TcpStream::connect(target).await?).await });
             client.await.expect("no panic").expect("an answer");
             serving.await.expect("no panic").expect("one answer");
             let run = net.finish();
@@ -356,7 +362,8 @@ async fn injection() {
     let local = is_connected.await.expect("a connection");
     // A reset is accepted at exactly the next sequence number (RFC 5961 section 3.2).
     let pong = loop {
-        let packet = good(capture.next()).expect("the client has read the answer, so its packet was captured");
+        let packet =
+            good(capture.next()).expect("the client has read the answer, so its packet was captured");
         let segment = packet::decode(link.0, packet.data, packet.wire_len).expect("TCP only");
         if segment.payload == b"pong" {
             break segment.seq;
@@ -431,7 +438,8 @@ fn unfinished_capture_can_be_read() {
             let net = Net::start(4, DELAY, &[], &[]);
             let serving = net.serve(1).await;
             let target = net.target();
-            let client = net.edge.spawn(move || async move { ping(&mut TcpStream::connect(target).await?).await });
+            let client =
+                net.edge.spawn(move || async move { ping(&mut TcpStream::connect(target).await?).await });
             client.await.expect("no panic").expect("an answer");
             serving.await.expect("no panic").expect("one answer");
             // Nobody finishes these captures.

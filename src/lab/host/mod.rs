@@ -41,7 +41,9 @@ const IN_SERVICE_WITHIN: Duration = Duration::from_secs(2);
 #[derive(Debug, Error)]
 pub enum HostError {
     /// No right to make a network namespace.
-    #[error("cannot create the network namespace of host {host}; `finrace doctor` names the remedy, or run as root")]
+    #[error(
+        "cannot create the network namespace of host {host}; `finrace doctor` names the remedy, or run as root"
+    )]
     Namespace {
         /// Name of the host.
         host: String,
@@ -216,8 +218,11 @@ fn set_up(name: &str, address: IpAddr, peer: IpAddr) -> Result<(LocalRuntime, Tu
     let _ = fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
 
     let tun = Tun::create(DEVICE).map_err(|source| HostError::Tun { host: host(), source })?;
-    configure(address, peer)
-        .map_err(|(action, source)| HostError::Device { host: host(), action, source })?;
+    configure(address, peer).map_err(|(action, source)| HostError::Device {
+        host: host(),
+        action,
+        source,
+    })?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .thread_name(name)
@@ -246,8 +251,9 @@ fn wait_until_in_service(address: IpAddr, peer: IpAddr) -> io::Result<()> {
     const DISCARD: u16 = 9;
     let deadline = Instant::now() + IN_SERVICE_WITHIN;
     loop {
-        let ready = UdpSocket::bind((address, 0))
-            .and_then(|socket| socket.connect((address, DISCARD)).and_then(|()| socket.connect((peer, DISCARD))));
+        let ready = UdpSocket::bind((address, 0)).and_then(|socket| {
+            socket.connect((address, DISCARD)).and_then(|()| socket.connect((peer, DISCARD)))
+        });
         match ready {
             Err(error) if Instant::now() >= deadline => return Err(error),
             Err(_) => thread::sleep(Duration::from_micros(100)),

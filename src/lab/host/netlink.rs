@@ -120,7 +120,8 @@ fn family_and_bytes(address: IpAddr) -> (u8, Vec<u8>) {
 /// Reads an NLMSG_ERROR message: its number is 0 for success, else a negated error number.
 fn acknowledged(answer: &[u8]) -> io::Result<()> {
     let kind = answer.get(4..6).map(|bytes| u16::from_ne_bytes([bytes[0], bytes[1]]));
-    let code = answer.get(16..).and_then(|rest| rest.first_chunk::<4>()).map(|bytes| i32::from_ne_bytes(*bytes));
+    let code =
+        answer.get(16..).and_then(|rest| rest.first_chunk::<4>()).map(|bytes| i32::from_ne_bytes(*bytes));
     match (kind, code) {
         (Some(kind), Some(0)) if i32::from(kind) == libc::NLMSG_ERROR => Ok(()),
         (Some(kind), Some(code)) if i32::from(kind) == libc::NLMSG_ERROR => {

@@ -265,5 +265,6 @@ fn now() -> Moment {
 
 /// Reads a clock in nanoseconds; these two clocks exist on every Linux, so that reading them cannot fail.
 fn clock_ns(clock: ClockId) -> i64 {
-    clock_gettime(clock).map_or(0, |time| time.tv_sec().saturating_mul(1_000_000_000).saturating_add(time.tv_nsec()))
+    clock_gettime(clock)
+        .map_or(0, |time| time.tv_sec().saturating_mul(1_000_000_000).saturating_add(time.tv_nsec()))
 }

@@ -176,7 +176,8 @@ impl Schedule {
         self.settings.holds.clear();
         while let Some((_, connection, from)) = self.deadlines.pop_first() {
             if let Some(state) = self.connections.get_mut(&connection) {
-                for hold in state.waiting[from.index()].iter_mut().filter_map(|waiting| waiting.hold.as_mut()) {
+                for hold in state.waiting[from.index()].iter_mut().filter_map(|waiting| waiting.hold.as_mut())
+                {
                     hold.deadline_ns = now.steady_ns;
                 }
             }
