@@ -17,9 +17,9 @@ impl LinkType {
     pub const RAW_OPENBSD: Self = Self(14);
     /// OpenBSD loopback: the address family in network byte order.
     pub const LOOP: Self = Self(108);
-    /// Linux cooked capture, version 1 (`tcpdump -i any`, before libpcap 1.11).
+    /// Linux cooked capture, version 1, as `tcpdump -i any` writes on older systems.
     pub const LINUX_SLL: Self = Self(113);
-    /// Linux cooked capture, version 2: version 1 with the interface number.
+    /// Linux cooked capture, version 2: also says which interface.
     pub const LINUX_SLL2: Self = Self(276);
     /// IPv4 without a link header.
     pub const IPV4: Self = Self(228);
