@@ -163,7 +163,7 @@ impl Driver {
         while events.try_recv().is_ok() {}
         self.log.begin_attempt(lane, number);
         let mut watch = Watch::new(self.traffic.send_when, self.proxy_reports);
-        let warm_up = self.request(lane, Turn::WarmUp).await;
+        let warm_up = self.request(number, lane, Turn::WarmUp).await;
         let answered = Instant::now();
         watch.take_all(events);
         let moment = if warm_up.is_success() {
@@ -189,7 +189,7 @@ impl Driver {
                 let sent_ns = now_ns();
                 attempt.sent_ns = Some(sent_ns);
                 watch.second_is_sent(sent_ns);
-                let outcome = self.request(lane, Turn::Second).await;
+                let outcome = self.request(number, lane, Turn::Second).await;
                 attempt.answered_ns = Some(now_ns());
                 outcome
             }
@@ -254,22 +254,23 @@ impl Driver {
     }
 
     /// One request on a connection of its own, as from a user who has not been here before.
-    async fn request(&self, lane: usize, turn: Turn) -> Outcome {
+    async fn request(&self, attempt: u32, lane: usize, turn: Turn) -> Outcome {
         self.log.record(Actor::Driver, lane, None, What::Sent { request: turn });
-        let exchanged = timeout(ANSWER_AT_MOST, self.exchange(self.proxies[lane])).await;
+        let request_id = format!("{attempt}-{}", if turn == Turn::WarmUp { 1 } else { 2 });
+        let exchanged = timeout(ANSWER_AT_MOST, self.exchange(self.proxies[lane], &request_id)).await;
         let outcome = exchanged.unwrap_or(Outcome::NoAnswer);
         let told = What::Answered { request: turn, outcome: outcome.to_string() };
         self.log.record(Actor::Driver, lane, None, told);
         outcome
     }
 
-    async fn exchange(&self, proxy: SocketAddr) -> Outcome {
+    async fn exchange(&self, proxy: SocketAddr, request_id: &str) -> Outcome {
         let stream = match TcpStream::connect(proxy).await.and_then(HttpStream::new) {
             Ok(stream) => stream,
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => return Outcome::Refused,
             Err(error) => return Outcome::Failed { reason: format!("cannot connect to {proxy}: {error}") },
         };
-        match self.ask(stream, proxy).await {
+        match self.ask(stream, proxy, request_id).await {
             Ok(outcome) => outcome,
             Err(HttpError::Closed) => Outcome::EmptyReply,
             Err(error) if error.is_reset() => Outcome::Reset,
@@ -277,10 +278,12 @@ impl Driver {
         }
     }
 
-    async fn ask(&self, mut stream: HttpStream, proxy: SocketAddr) -> Result<Outcome, HttpError> {
+    async fn ask(&self, mut stream: HttpStream, proxy: SocketAddr, request_id: &str) -> Result<Outcome, HttpError> {
         let Traffic { method, path, body_bytes, .. } = &self.traffic;
         let fields = Fields::default()
             .with("Host", &proxy.to_string())
+            // No two requests of a run are the same, so that the same bytes on another connection are a retry.
+            .with("X-Request-Id", request_id)
             .with("User-Agent", concat!("finrace/", env!("CARGO_PKG_VERSION")))
             .with("Accept", "*/*");
         let fields = if *body_bytes > 0 { fields.with("Content-Type", "text/plain") } else { fields };

@@ -1,7 +1,7 @@
 //! TUN devices: a network device whose cable end is a file descriptor (kernel documentation,
 //! `networking/tuntap`).
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
@@ -54,6 +54,29 @@ mod request {
     );
 }
 
+/// Whether this user may ask for TUN devices at all.
+///
+/// # Errors
+/// [`TunError::Missing`], [`TunError::NotPermitted`] or [`TunError::Open`].
+pub fn usable() -> Result<(), TunError> {
+    open_control().map(drop)
+}
+
+fn open_control() -> Result<File, TunError> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(CONTROL)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => TunError::Missing,
+            io::ErrorKind::PermissionDenied => TunError::NotPermitted,
+            // Without the driver, the node exists but nobody answers for it (ENODEV, ENXIO).
+            _ if matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENXIO)) => TunError::Missing,
+            _ => TunError::Open(error),
+        })
+}
+
 impl Tun {
     /// Makes a device in the network namespace of the calling thread. It is down and has no address.
     ///
@@ -63,18 +86,7 @@ impl Tun {
     /// # Errors
     /// See [`TunError`].
     pub fn create(name: &str) -> Result<Tun, TunError> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(CONTROL)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => TunError::Missing,
-                io::ErrorKind::PermissionDenied => TunError::NotPermitted,
-                // Without the driver, the node exists but nobody answers for it (ENODEV, ENXIO).
-                _ if matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENXIO)) => TunError::Missing,
-                _ => TunError::Open(error),
-            })?;
+        let file = open_control()?;
         let failed = |source| TunError::Create { name: name.to_owned(), source };
         if name.is_empty() || name.len() >= libc::IFNAMSIZ {
             return Err(failed(io::Error::new(
