@@ -11,7 +11,7 @@ use crate::lab::scenario::{Party as LabParty, Scenario};
 use crate::lab::traffic::Attempt as LabAttempt;
 use crate::lab::{Outcome, traffic};
 use crate::render::ladder::{self, Outcome as Seen};
-use crate::render::{self, TextOptions, Theme};
+use crate::render::{self, TextOptions};
 use crate::report::{Attempt, Expectation, Incident, Party, ProductLog, Report, Run, Side, Trace};
 
 /// A run with everything that is said about it.
@@ -86,7 +86,7 @@ impl Told {
     pub fn page(&self, options: TextOptions) -> String {
         let incident = self.shown.as_ref().and_then(|shown| shown.incident.as_ref());
         let story = self.shown.as_ref().map_or_else(String::new, |shown| {
-            let table = render::table::packet_table(&shown.trace, options);
+            let table = render::table::segments(&shown.trace, options);
             format!("{table}\n{}", ladder::text(&shown.trace, incident, &shown.seen, options))
         });
         render::run_text::page(&self.report, incident, &story, &self.files, options)
@@ -108,7 +108,8 @@ impl Told {
         self.list(&self.folder.join("events.jsonl"), "what proxy, backend, driver and wire did, a line each".to_owned());
         if let Some(shown) = &self.shown {
             let picture = ladder::layout(&shown.trace, shown.incident.as_ref(), &shown.seen);
-            let (svg, png) = (ladder::svg(&picture, Theme::Auto), ladder::png(&picture, Theme::Light)?);
+            let svg = ladder::svg(&picture);
+            let png = ladder::png(&svg)?;
             self.write("ladder.svg", svg.as_bytes(), "the ladder; light or dark as the viewer is")?;
             self.write("ladder.png", &png, "the same picture for a slide or a chat")?;
         }
