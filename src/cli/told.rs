@@ -108,7 +108,8 @@ impl Told {
         self.list(&self.folder.join("events.jsonl"), "what proxy, backend, driver and wire did, a line each".to_owned());
         if let Some(shown) = &self.shown {
             let picture = ladder::layout(&shown.trace, shown.incident.as_ref(), &shown.seen);
-            let (svg, png) = (ladder::svg(&picture), ladder::png(&ladder::svg(&picture))?);
+            let svg = ladder::svg(&picture);
+            let png = ladder::png(&svg)?;
             self.write("ladder.svg", svg.as_bytes(), "the ladder; light or dark as the viewer is")?;
             self.write("ladder.png", &png, "the same picture for a slide or a chat")?;
         }

@@ -129,6 +129,15 @@ pub fn iso_time(epoch_ns: i64) -> String {
     )
 }
 
+/// Date and time of day for a file name, sorting by time: ISO 8601 basic format, `20251122T141241.220Z`.
+pub fn file_stamp(epoch_ns: i64) -> String {
+    let date = date(epoch_ns).replace('-', "");
+    let millis = epoch_ns.rem_euclid(86_400 * 1_000_000_000) / 1_000_000;
+    let seconds = millis / 1_000;
+    let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    format!("{date}T{hours:02}{minutes:02}{seconds:02}.{:03}Z", millis % 1_000)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,6 +207,7 @@ mod tests {
         assert_eq!(date(day * 11_016), "2000-02-29");
         assert_eq!(date(day * 19_782), "2024-02-29");
         assert_eq!(iso_time(1_763_820_761_220_301_007), "2025-11-22T14:12:41.220301007Z");
+        assert_eq!(file_stamp(1_763_820_761_220_301_007), "20251122T141241.220Z");
         assert_eq!(time_of_day(1_763_820_761_220_301_007), "14:12:41.220 301");
     }
 }
