@@ -7,10 +7,10 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 
-#[cfg(target_os = "linux")]
-use crate::lab::{experiment, isolation, tun};
 use crate::lab::scenario::{self, Overrides, Scenario, parse_duration};
 use crate::lab::{self, LabError, Outcome, loopback};
+#[cfg(target_os = "linux")]
+use crate::lab::{experiment, isolation, tun};
 use crate::render;
 
 use super::output::{self, Color, Format};
@@ -180,13 +180,13 @@ fn run_directory(asked: Option<&Path>, scenario: &str) -> anyhow::Result<PathBuf
     let folder = match asked {
         Some(folder) => folder.to_owned(),
         None => {
-            // Colons are not for file names: scp and make take them for something else.
-            let stamp = render::units::iso_time(lab::events::now_ns())[.."2026-01-01T00:00:00".len()].replace(':', "-");
+            let stamp = render::units::file_stamp(lab::events::now_ns());
             PathBuf::from("finrace-runs").join(format!("{stamp}-{scenario}"))
         }
     };
-    fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot make the run directory {}: name another with --out", folder.display()))?;
+    fs::create_dir_all(&folder).with_context(|| {
+        format!("cannot make the run directory {}: name another with --out", folder.display())
+    })?;
     // Real programs are told absolute paths.
     fs::canonicalize(&folder).with_context(|| format!("cannot find the run directory {}", folder.display()))
 }

@@ -57,7 +57,11 @@ impl Told {
             delay_ns: (lab == "wire").then(|| nanoseconds(scenario.wire.delay)),
             wire_rules: wire_rules(scenario),
             proxy: party(scenario.proxy.name(), outcome.versions.0.as_deref(), scenario.proxy.idle_timeout()),
-            backend: party(scenario.backend.name(), outcome.versions.1.as_deref(), scenario.backend.idle_timeout()),
+            backend: party(
+                scenario.backend.name(),
+                outcome.versions.1.as_deref(),
+                scenario.backend.idle_timeout(),
+            ),
             side_by_side: outcome.side_by_side,
             elapsed_ns: nanoseconds(outcome.elapsed),
             complete: outcome.complete && missing.is_empty(),
@@ -105,7 +109,10 @@ impl Told {
             };
             self.list(&capture.path, format!("{} packets {host}, {dropped}", capture.packets));
         }
-        self.list(&self.folder.join("events.jsonl"), "what proxy, backend, driver and wire did, a line each".to_owned());
+        self.list(
+            &self.folder.join("events.jsonl"),
+            "what proxy, backend, driver and wire did, a line each".to_owned(),
+        );
         if let Some(shown) = &self.shown {
             let picture = ladder::layout(&shown.trace, shown.incident.as_ref(), &shown.seen);
             let svg = ladder::svg(&picture);
@@ -134,17 +141,28 @@ impl Told {
 /// What the wire is told to do, in words.
 fn wire_rules(scenario: &Scenario) -> Vec<String> {
     let holds = scenario.wire.hold.iter().map(|hold| {
-        format!("the wire holds the {}'s {} until a {} has passed", hold.from.token(), hold.packet.token(), hold.until.token())
+        format!(
+            "the wire holds the {}'s {} until a {} has passed",
+            hold.from.token(),
+            hold.packet.token(),
+            hold.until.token()
+        )
     });
     let losses = scenario.wire.drop.iter().map(|loss| {
-        format!("the wire loses {} {} of the {} on each connection", loss.count, loss.packet.token(), loss.from.token())
+        format!(
+            "the wire loses {} {} of the {} on each connection",
+            loss.count,
+            loss.packet.token(),
+            loss.from.token()
+        )
     });
     holds.chain(losses).collect()
 }
 
 /// A path as short as it can be pasted: relative where it lies below the current folder.
 fn near(path: &Path) -> String {
-    let relative = std::env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
+    let relative =
+        std::env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
     relative.unwrap_or_else(|| path.to_owned()).display().to_string()
 }
 
@@ -166,7 +184,10 @@ fn judge(attempt: &LabAttempt, report: &Report) -> Attempt {
         cause: incident.map(|incident| incident.cause),
         retried: attempt.retried || incident.is_some_and(|incident| incident.retried),
         idle_ns: nanoseconds(attempt.idle),
-        closed_first: attempt.closed_first.map(side).or_else(|| listed.and_then(|listed| listed.closed_first)),
+        closed_first: attempt
+            .closed_first
+            .map(side)
+            .or_else(|| listed.and_then(|listed| listed.closed_first)),
         stream: incident.map(|incident| incident.stream).or_else(|| listed.map(|listed| listed.stream)),
         note: match &attempt.outcome {
             traffic::Outcome::NotSent { reason } => Some(reason.clone()),
@@ -232,7 +253,9 @@ fn expectation(scenario: &Scenario, outcome: &Outcome, attempts: &[Attempt], sou
     let cause = expect.cause.map_or("no request lost".to_owned(), |cause| cause.to_string());
     let retried = if expect.retried { ", sent again by the proxy" } else { "" };
     let met = |attempt: &&Attempt| {
-        attempt.cause == expect.cause && attempt.status == Some(expect.status) && attempt.retried == expect.retried
+        attempt.cause == expect.cause
+            && attempt.status == Some(expect.status)
+            && attempt.retried == expect.retried
     };
     let number = attempts.iter().filter(met).count();
     let wanted = scenario.traffic.attempts as usize;
@@ -250,7 +273,10 @@ fn show(
     client_capture: &Path,
     server_capture: Option<&Path>,
 ) -> anyhow::Result<Option<Shown>> {
-    let expected = run.attempts.iter().find(|attempt| attempt.cause == scenario.expect.cause && attempt.stream.is_some());
+    let expected = run
+        .attempts
+        .iter()
+        .find(|attempt| attempt.cause == scenario.expect.cause && attempt.stream.is_some());
     let Some((attempt, stream)) = expected
         .or_else(|| run.attempts.iter().find(|attempt| attempt.stream.is_some()))
         .and_then(|attempt| Some((attempt, attempt.stream?)))

@@ -32,7 +32,12 @@ const LOG_LINES: usize = 3;
 ///
 /// # Errors
 /// See [`LabError`]. Files already written stay.
-pub async fn run(scenario: &Scenario, folder: &Path, servers: &Path, stop: StopRequest) -> Result<Outcome, LabError> {
+pub async fn run(
+    scenario: &Scenario,
+    folder: &Path,
+    servers: &Path,
+    stop: StopRequest,
+) -> Result<Outcome, LabError> {
     let began = Instant::now();
     let (edge_ip, origin_ip) = addresses(scenario.wire.family);
     let (edge, edge_tun) = Host::start("edge", edge_ip, origin_ip)?;
@@ -40,7 +45,8 @@ pub async fn run(scenario: &Scenario, folder: &Path, servers: &Path, stop: StopR
     let (edge, origin) = (Arc::new(edge), Arc::new(origin));
 
     let events_path = folder.join("events.jsonl");
-    let events_file = File::create(&events_path).map_err(|source| LabError::Write { path: events_path.clone(), source })?;
+    let events_file =
+        File::create(&events_path).map_err(|source| LabError::Write { path: events_path.clone(), source })?;
     let log = EventLog::new(events_file);
     let recorders = (
         Recorder::start(&edge, &folder.join("edge.pcapng"))?,
@@ -52,25 +58,39 @@ pub async fn run(scenario: &Scenario, folder: &Path, servers: &Path, stop: StopR
     let lanes = scenario.lanes() as u16;
     let backends: Vec<SocketAddr> =
         (0..lanes).map(|lane| SocketAddr::new(origin_ip, scenario.backend.port() + lane)).collect();
-    let proxies: Vec<SocketAddr> =
-        (0..lanes).map(|lane| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), scenario.proxy.port() + lane)).collect();
+    let proxies: Vec<SocketAddr> = (0..lanes)
+        .map(|lane| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), scenario.proxy.port() + lane))
+        .collect();
     let backend = match &scenario.backend {
         Backend::Toy(settings) => {
             let (settings, addresses, log) = (settings.clone(), backends.clone(), log.clone());
-            serve(&origin, move || async move { backend::Backend::bind(settings, &addresses, log).await }, backend::Backend::serve).await?
+            serve(
+                &origin,
+                move || async move { backend::Backend::bind(settings, &addresses, log).await },
+                backend::Backend::serve,
+            )
+            .await?
         }
         Backend::Program(program) => {
-            let places = Places { dir: &folder.join("backend"), listen: backends[0], backend: backends[0], servers };
+            let places =
+                Places { dir: &folder.join("backend"), listen: backends[0], backend: backends[0], servers };
             start(&origin, program, &places).await?
         }
     };
     let proxy = match &scenario.proxy {
         Proxy::Toy(settings) => {
-            let (settings, addresses, backends, log) = (settings.clone(), proxies.clone(), backends.clone(), log.clone());
-            serve(&edge, move || async move { proxy::Proxy::bind(settings, &addresses, &backends, log).await }, proxy::Proxy::serve).await?
+            let (settings, addresses, backends, log) =
+                (settings.clone(), proxies.clone(), backends.clone(), log.clone());
+            serve(
+                &edge,
+                move || async move { proxy::Proxy::bind(settings, &addresses, &backends, log).await },
+                proxy::Proxy::serve,
+            )
+            .await?
         }
         Proxy::Program(program) => {
-            let places = Places { dir: &folder.join("proxy"), listen: proxies[0], backend: backends[0], servers };
+            let places =
+                Places { dir: &folder.join("proxy"), listen: proxies[0], backend: backends[0], servers };
             start(&edge, program, &places).await?
         }
     };
@@ -92,7 +112,9 @@ pub async fn run(scenario: &Scenario, folder: &Path, servers: &Path, stop: StopR
     log.finish().map_err(|source| LabError::Write { path: events_path, source })?;
     let mut completeness = compare(&wire_log, &recordings.0, &recordings.1);
     if wire_log.strays > 0 {
-        completeness.missing.push(format!("{} packets on the wire were not from or to the lab's addresses", wire_log.strays));
+        completeness
+            .missing
+            .push(format!("{} packets on the wire were not from or to the lab's addresses", wire_log.strays));
     }
     if wire_log.expired_holds > 0 {
         completeness.missing.push(format!(
@@ -243,7 +265,8 @@ impl Running {
     fn said(&self) -> Option<ProductLines> {
         let Running::Program { name, log: Some(path), .. } = self else { return None };
         let text = String::from_utf8_lossy(&fs::read(path).ok()?).into_owned();
-        let about_errors: Vec<&str> = text.lines().filter(|line| line.contains("[error]") || line.contains("[crit]")).collect();
+        let about_errors: Vec<&str> =
+            text.lines().filter(|line| line.contains("[error]") || line.contains("[crit]")).collect();
         let lines = about_errors.iter().rev().take(LOG_LINES).rev().map(|line| printable(line)).collect();
         Some(ProductLines { name: name.clone(), file: path.clone(), lines })
     }
@@ -267,7 +290,11 @@ fn printable(line: &str) -> String {
 }
 
 /// Starts a toy on a host: `bind` reports its failure here, `serve` then runs until it is stopped.
-async fn serve<T, B, F, S>(host: &Host, bind: impl FnOnce() -> B + Send + 'static, run: F) -> Result<Running, LabError>
+async fn serve<T, B, F, S>(
+    host: &Host,
+    bind: impl FnOnce() -> B + Send + 'static,
+    run: F,
+) -> Result<Running, LabError>
 where
     T: 'static,
     B: Future<Output = Result<T, BindError>> + 'static,
@@ -293,7 +320,8 @@ where
 
 /// Starts a real program on a host, in a folder of its own.
 async fn start(host: &Arc<Host>, program: &Program, places: &Places<'_>) -> Result<Running, LabError> {
-    fs::create_dir_all(places.dir).map_err(|source| LabError::Write { path: places.dir.to_owned(), source })?;
+    fs::create_dir_all(places.dir)
+        .map_err(|source| LabError::Write { path: places.dir.to_owned(), source })?;
     let expanded = program.expand(places);
     expanded.write_files()?;
     let version = process::version(&program.version);

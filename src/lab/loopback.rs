@@ -40,12 +40,15 @@ pub async fn run(
     stopped: impl Future<Output = ()>,
 ) -> Result<Outcome, LabError> {
     let began = Instant::now();
-    let (scenario::Proxy::Toy(proxy), scenario::Backend::Toy(backend)) = (&scenario.proxy, &scenario.backend) else {
+    let (scenario::Proxy::Toy(proxy), scenario::Backend::Toy(backend)) = (&scenario.proxy, &scenario.backend)
+    else {
         return Err(LabError::NeedsWire);
     };
-    let device = devices().into_iter().find(|device| device.loopback && device.up).ok_or(LabError::NoLoopback)?;
+    let device =
+        devices().into_iter().find(|device| device.loopback && device.up).ok_or(LabError::NoLoopback)?;
     let events_path = folder.join("events.jsonl");
-    let events_file = File::create(&events_path).map_err(|source| LabError::Write { path: events_path.clone(), source })?;
+    let events_file =
+        File::create(&events_path).map_err(|source| LabError::Write { path: events_path.clone(), source })?;
     let log = EventLog::new(events_file);
 
     // Ports of this machine are other people's too: the kernel chooses free ones.
@@ -59,8 +62,13 @@ pub async fn run(
     let proxy = Proxy::bind(proxy.clone(), &wanted, &backends, log.clone()).await?;
     let driver = Driver::new(scenario, proxy.addresses(), log.clone());
 
-    let filter = backends.iter().map(|address| format!("tcp port {}", address.port())).collect::<Vec<_>>().join(" or ");
-    let capture = LiveCapture::open(&device.name, &LiveOptions { filter: Some(filter), ..LiveOptions::default() })?;
+    let filter = backends
+        .iter()
+        .map(|address| format!("tcp port {}", address.port()))
+        .collect::<Vec<_>>()
+        .join(" or ");
+    let capture =
+        LiveCapture::open(&device.name, &LiveOptions { filter: Some(filter), ..LiveOptions::default() })?;
     let finish = Arc::new(AtomicBool::new(false));
     let file = folder.join("loopback.pcapng");
     let recording = thread::spawn({
@@ -83,7 +91,8 @@ pub async fn run(
         .map_err(|_| LabError::Gone { part: "the capture".to_owned() })?
         .map_err(|source| LabError::Write { path: file.clone(), source })?;
     log.finish().map_err(|source| LabError::Write { path: events_path, source })?;
-    let missing = if dropped == 0 { Vec::new() } else { vec![format!("the kernel dropped {dropped} packets")] };
+    let missing =
+        if dropped == 0 { Vec::new() } else { vec![format!("the kernel dropped {dropped} packets")] };
     Ok(Outcome {
         attempts,
         side_by_side: scenario.lanes() as u32,
@@ -122,7 +131,8 @@ async fn drive(driver: Driver, stopped: impl Future<Output = ()>) -> (Vec<Attemp
 
 /// Writes packets until told to finish and the device has been quiet; returns how many, and how many were dropped.
 fn record(mut capture: LiveCapture, file: &Path, finish: &AtomicBool) -> io::Result<(u64, u64)> {
-    let interface = Interface { name: capture.device().to_owned(), link: capture.link(), snaplen: capture.snaplen() };
+    let interface =
+        Interface { name: capture.device().to_owned(), link: capture.link(), snaplen: capture.snaplen() };
     let mut writer = PcapngWriter::new(BufWriter::new(File::create(file)?), &[interface])?;
     let mut packets = 0;
     let mut finish_by = None;

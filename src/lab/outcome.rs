@@ -7,10 +7,10 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::BindError;
-#[cfg(target_os = "linux")]
-use super::{host::HostError, process::ProcessError, recorder::RecorderError, wire::WireError};
 use super::scenario::ScenarioError;
 use super::traffic::Attempt;
+#[cfg(target_os = "linux")]
+use super::{host::HostError, process::ProcessError, recorder::RecorderError, wire::WireError};
 use crate::capture::live::LiveError;
 
 /// A run, whole or interrupted.
@@ -87,7 +87,9 @@ pub enum LabError {
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
     /// Real programs do not run on the loopback device.
-    #[error("this scenario runs real programs, which need the wire; `finrace doctor` says what it lacks here")]
+    #[error(
+        "this scenario runs real programs, which need the wire; `finrace doctor` says what it lacks here"
+    )]
     NeedsWire,
     /// There is no loopback device to capture on.
     #[error("there is no loopback device that is up; bring it up (ip link set lo up)")]

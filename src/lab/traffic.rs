@@ -278,7 +278,12 @@ impl Driver {
         }
     }
 
-    async fn ask(&self, mut stream: HttpStream, proxy: SocketAddr, request_id: &str) -> Result<Outcome, HttpError> {
+    async fn ask(
+        &self,
+        mut stream: HttpStream,
+        proxy: SocketAddr,
+        request_id: &str,
+    ) -> Result<Outcome, HttpError> {
         let Traffic { method, path, body_bytes, .. } = &self.traffic;
         let fields = Fields::default()
             .with("Host", &proxy.to_string())

@@ -63,18 +63,15 @@ pub fn usable() -> Result<(), TunError> {
 }
 
 fn open_control() -> Result<File, TunError> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(CONTROL)
-        .map_err(|error| match error.kind() {
+    OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(CONTROL).map_err(|error| {
+        match error.kind() {
             io::ErrorKind::NotFound => TunError::Missing,
             io::ErrorKind::PermissionDenied => TunError::NotPermitted,
             // Without the driver, the node exists but nobody answers for it (ENODEV, ENXIO).
             _ if matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENXIO)) => TunError::Missing,
             _ => TunError::Open(error),
-        })
+        }
+    })
 }
 
 impl Tun {
