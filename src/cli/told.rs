@@ -7,6 +7,7 @@ use anyhow::Context;
 
 use crate::analysis::{self, Options, TraceRequest};
 use crate::capture::Reader;
+use crate::lab::events::Connection;
 use crate::lab::scenario::{Party as LabParty, Scenario};
 use crate::lab::traffic::Attempt as LabAttempt;
 use crate::lab::{Outcome, traffic};
@@ -20,6 +21,7 @@ pub struct Told {
     pub report: Report,
     folder: PathBuf,
     shown: Option<Shown>,
+    /// Name and meaning of each file of the run.
     files: Vec<(String, String)>,
 }
 
@@ -93,7 +95,8 @@ impl Told {
             let table = render::table::segments(&shown.trace, options);
             format!("{table}\n{}", ladder::text(&shown.trace, incident, &shown.seen, options))
         });
-        render::run_text::page(&self.report, incident, &story, &self.files, options)
+        let folder = near(&self.folder);
+        render::run_text::page(&self.report, incident, &story, (&folder, &self.files), options)
     }
 
     fn write_files(&mut self, outcome: &Outcome) -> anyhow::Result<()> {
@@ -134,7 +137,8 @@ impl Told {
     }
 
     fn list(&mut self, path: &Path, what: String) {
-        self.files.push((near(path), what));
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        self.files.push((name.into_owned(), what));
     }
 }
 
@@ -166,16 +170,16 @@ fn near(path: &Path) -> String {
     relative.unwrap_or_else(|| path.to_owned()).display().to_string()
 }
 
-/// What the packets say of one attempt: the connection that carried its second request decides.
+/// What the packets say of one attempt: an incident on the connection that carried its second request, or else how the
+/// connection fared that the first request had left idle.
 fn judge(attempt: &LabAttempt, report: &Report) -> Attempt {
-    let connection = attempt.sent_on.or(attempt.connection);
-    let ends = connection.map(|connection| (connection.edge.to_string(), connection.origin.to_string()));
-    let incident = ends.as_ref().and_then(|(client, server)| {
-        report.incidents.iter().find(|incident| incident.client == *client && incident.server == *server)
+    let ends = |connection: Connection| (connection.edge.to_string(), connection.origin.to_string());
+    let incident = attempt.sent_on.or(attempt.connection).map(ends).and_then(|(client, server)| {
+        report.incidents.iter().find(|incident| incident.client == client && incident.server == server)
     });
-    let listed = ends.as_ref().and_then(|(client, server)| {
+    let listed = attempt.connection.or(attempt.sent_on).map(ends).and_then(|(client, server)| {
         let connections = report.connections.as_deref().unwrap_or_default();
-        connections.iter().find(|listed| listed.client == *client && listed.server == *server)
+        connections.iter().find(|listed| listed.client == client && listed.server == server)
     });
     Attempt {
         number: attempt.number,
@@ -220,13 +224,18 @@ fn seen(outcome: &traffic::Outcome) -> String {
 fn party(name: &str, version: Option<&str>, idle: Option<std::time::Duration>) -> Party {
     Party {
         name: name.to_owned(),
-        version: version.map(|version| {
-            // Some programs say only a number (`v20.20.2`), some their name too (`nginx version: nginx/1.22.1`).
-            let number = version.rsplit([' ', '/']).next().unwrap_or(version);
-            format!("{name} ({})", if version.contains("nginx version") { number } else { version })
-        }),
+        version: version.map(version_number),
         idle_timeout_ns: idle.map(nanoseconds),
     }
+}
+
+/// The number in what a program says of its version: `20.20.2` in `v20.20.2`, `1.22.1` in `nginx version: nginx/1.22.1`.
+fn version_number(line: &str) -> String {
+    let words = line.split([' ', '/', ',']).map(|word| word.trim_start_matches('v'));
+    let number = words
+        .clone()
+        .find(|word| word.starts_with(|first: char| first.is_ascii_digit()) && word.contains('.'));
+    number.unwrap_or(line).to_owned()
 }
 
 fn product_log(lines: &crate::lab::ProductLines, folder: &Path) -> ProductLog {
@@ -265,6 +274,11 @@ fn expectation(scenario: &Scenario, outcome: &Outcome, attempts: &[Attempt], sou
     }
 }
 
+/// The name of a real program, for the picture; a toy is called what it is by its lane.
+fn product(party: &Party) -> Option<String> {
+    party.version.is_some().then(|| party.title())
+}
+
 /// The story to show: the first attempt that came out as expected, or else the first at all.
 fn show(
     scenario: &Scenario,
@@ -288,7 +302,7 @@ fn show(
         stream,
         incident,
         names: ("proxy", "backend"),
-        products: (run.proxy.version.as_deref(), run.backend.version.as_deref()),
+        products: (product(&run.proxy), product(&run.backend)),
         server_capture,
     };
     let trace = analysis::trace(client_capture, &request, &Options::default())?;

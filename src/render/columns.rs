@@ -69,7 +69,8 @@ impl Columns {
             last.text.clear();
         }
         let mut text = String::new();
-        for row in std::iter::once(&headings).chain(&self.rows) {
+        let named = headings.iter().any(|heading| !heading.text.is_empty());
+        for row in named.then_some(&headings).into_iter().chain(&self.rows) {
             self.row(row, &shape, options, &mut text);
         }
         text

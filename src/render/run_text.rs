@@ -25,7 +25,7 @@ pub fn before(run: &Run, options: TextOptions) -> String {
 pub fn after(
     run: &Run,
     incident: Option<&Incident>,
-    files: &[(String, String)],
+    (folder, files): (&str, &[(String, String)]),
     options: TextOptions,
 ) -> String {
     let mut page = Page::new(options);
@@ -54,11 +54,11 @@ pub fn after(
         page.explained("PARTIAL", "the run was interrupted; this is what had been found until then");
     }
     page.blank();
-    page.paragraph("Files", Tone::Ink, true, 0);
+    page.command("Files in", folder);
     let rows =
-        files.iter().map(|(path, what)| vec![Cell::plain(path), Cell::toned(what, Tone::Muted)]).collect();
-    page.text += &Columns { headings: vec![("path", Edge::Left), ("what", Edge::Left)], rows, indent: 2 }
-        .text(options);
+        files.iter().map(|(name, what)| vec![Cell::plain(name), Cell::toned(what, Tone::Muted)]).collect();
+    page.text +=
+        &Columns { headings: vec![("", Edge::Left), ("", Edge::Left)], rows, indent: 2 }.text(options);
     page.text
 }
 
@@ -163,6 +163,9 @@ fn totals(run: &Run) -> String {
 fn nothing_lost(run: &Run) -> String {
     let first = |side: Side| run.attempts.iter().filter(|attempt| attempt.closed_first == Some(side)).count();
     let (proxy, backend) = (first(Side::Client), first(Side::Server));
+    if run.attempts.is_empty() {
+        return "No attempt ended, so nothing can be said.".to_owned();
+    }
     let closes = match (proxy, backend) {
         (0, 0) => "Neither side closed a connection while it was watched.".to_owned(),
         (_, 0) => "Whenever a connection was closed, the proxy closed it first.".to_owned(),
@@ -177,7 +180,7 @@ pub fn page(
     report: &Report,
     incident: Option<&Incident>,
     story: &str,
-    files: &[(String, String)],
+    files: (&str, &[(String, String)]),
     options: TextOptions,
 ) -> String {
     let Some(run) = &report.run else { return String::new() };

@@ -45,16 +45,19 @@ pub struct Run {
 pub struct Party {
     /// `toy proxy`, `nginx`.
     pub name: String,
-    /// What the program says of itself, where it is a real one.
+    /// The version it states, where it is a real program: `1.22.1`.
     pub version: Option<String>,
     /// How long it keeps idle connections; none where the scenario does not say.
     pub idle_timeout_ns: Option<i64>,
 }
 
 impl Party {
-    /// Name, and version where there is one.
+    /// Name, and version where there is one: `nginx 1.22.1`.
     pub fn title(&self) -> String {
-        self.version.clone().unwrap_or_else(|| self.name.clone())
+        match &self.version {
+            Some(version) => format!("{} {version}", self.name),
+            None => self.name.clone(),
+        }
     }
 }
 
