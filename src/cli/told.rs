@@ -48,10 +48,10 @@ impl Told {
         };
         let mut report = judged(&proxy_capture.path)?;
         let mut missing = outcome.missing.clone();
-        for other in others {
-            missing.extend(disagreements(&report, &judged(&other.path)?));
-        }
-        let attempts: Vec<Attempt> = outcome.attempts.iter().map(|attempt| judge(attempt, &report)).collect();
+        let server_report = others.first().map(|other| judged(&other.path)).transpose()?;
+        missing.extend(server_report.iter().flat_map(|server| disagreements(&report, server)));
+        let attempts: Vec<Attempt> =
+            outcome.attempts.iter().map(|attempt| judge(attempt, &report, server_report.as_ref())).collect();
         let run = Run {
             scenario: scenario.name.clone(),
             summary: scenario.summary.clone(),
@@ -172,7 +172,7 @@ fn near(path: &Path) -> String {
 
 /// What the packets say of one attempt: an incident on the connection that carried its second request, or else how the
 /// connection fared that the first request had left idle.
-fn judge(attempt: &LabAttempt, report: &Report) -> Attempt {
+fn judge(attempt: &LabAttempt, report: &Report, server_report: Option<&Report>) -> Attempt {
     let ends = |connection: Connection| (connection.edge.to_string(), connection.origin.to_string());
     let incident = attempt.sent_on.or(attempt.connection).map(ends).and_then(|(client, server)| {
         report.incidents.iter().find(|incident| incident.client == client && incident.server == server)
@@ -181,6 +181,7 @@ fn judge(attempt: &LabAttempt, report: &Report) -> Attempt {
         let connections = report.connections.as_deref().unwrap_or_default();
         connections.iter().find(|listed| listed.client == client && listed.server == server)
     });
+    let meeting = incident.zip(server_report).and_then(|(incident, server)| meeting(incident, server));
     Attempt {
         number: attempt.number,
         outcome: seen(&attempt.outcome),
@@ -188,6 +189,8 @@ fn judge(attempt: &LabAttempt, report: &Report) -> Attempt {
         cause: incident.map(|incident| incident.cause),
         retried: attempt.retried || incident.is_some_and(|incident| incident.retried),
         idle_ns: nanoseconds(attempt.idle),
+        request_after_fin_ns: meeting.map(|(request_after_fin, _)| request_after_fin),
+        fin_flight_ns: meeting.map(|(_, fin_flight)| fin_flight),
         closed_first: attempt
             .closed_first
             .map(side)
@@ -198,6 +201,17 @@ fn judge(attempt: &LabAttempt, report: &Report) -> Attempt {
             _ => None,
         },
     }
+}
+
+/// When the request left after the FIN had left, and how long the FIN was on its way: by the one clock of both captures.
+fn meeting(at_client: &Incident, server_report: &Report) -> Option<(i64, i64)> {
+    let at_server = server_report
+        .incidents
+        .iter()
+        .find(|other| other.client == at_client.client && other.server == at_client.server)?;
+    let fin_left = at_server.time_ns - at_server.fin_to_request_ns?;
+    let fin_arrived = at_client.time_ns - at_client.fin_to_request_ns?;
+    Some((at_client.time_ns - fin_left, fin_arrived - fin_left))
 }
 
 fn side(party: LabParty) -> Side {

@@ -3,7 +3,7 @@
 use super::columns::{Cell, Columns, Edge};
 use super::page::Page;
 use super::style::{TextOptions, Tone};
-use super::units::{counted, duration, setting};
+use super::units::{counted, duration, relative, setting};
 use crate::report::{Attempt, Incident, Party, Report, Run, Side};
 
 /// The experiment: both timers, who gives up first, what the wire does, and every attempt.
@@ -93,6 +93,8 @@ fn attempts(run: &Run) -> Columns {
         ("#", Edge::Right),
         ("idle", Edge::Right),
         ("closed first", Edge::Left),
+        ("FIN’s flight", Edge::Right),
+        ("request left", Edge::Right),
         ("the user saw", Edge::Left),
         ("the packets say", Edge::Left),
     ];
@@ -109,6 +111,8 @@ fn attempts(run: &Run) -> Columns {
             Cell::plain(attempt.number.to_string()),
             Cell::plain(duration(attempt.idle_ns)),
             Cell::plain(closer),
+            Cell::plain(attempt.fin_flight_ns.map_or_else(String::new, duration)),
+            Cell::plain(attempt.request_after_fin_ns.map_or_else(String::new, relative)),
             Cell::toned(&attempt.outcome, seen),
             Cell::toned(packets, tone),
         ]

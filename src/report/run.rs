@@ -76,6 +76,11 @@ pub struct Attempt {
     pub retried: bool,
     /// Idle time before the second request.
     pub idle_ns: i64,
+    /// When the second request left the proxy, measured from when the FIN left the backend. Needs captures of both ends;
+    /// none where no FIN met a request.
+    pub request_after_fin_ns: Option<i64>,
+    /// How long that FIN was on its way: a request that leaves within this time is lost.
+    pub fin_flight_ns: Option<i64>,
     /// Which side closed the first connection first.
     pub closed_first: Option<Side>,
     /// Wireshark's `tcp.stream` of the connection in the proxy's capture.
