@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Serialize, Serializer};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::scenario::{Close, Party};
+use super::scenario::{Close, Packet, Party};
 
 /// CLOCK_REALTIME in nanoseconds since the Unix epoch: the clock of the captures.
 pub fn now_ns() -> i64 {
@@ -141,27 +141,35 @@ pub enum What {
         /// How; none when the proxy had ended it before.
         how: Option<Close>,
     },
-    /// Wire: a FIN waits.
-    FinHeld {
+    /// Wire: a packet waits.
+    Held {
         /// Who sent it.
         from: Party,
+        /// Which.
+        packet: Packet,
     },
-    /// Wire: a FIN was delivered to the other host.
-    FinForwarded {
-        /// Who sent it.
-        from: Party,
-    },
-    /// Wire: payload from the proxy left its host.
-    RequestForwarded,
-    /// Wire: held packets went on.
+    /// Wire: it goes on.
     Released {
-        /// True when what they waited for did not come in time.
+        /// Who sent it.
+        from: Party,
+        /// Which.
+        packet: Packet,
+        /// True when what it waited for did not come in time.
         expired: bool,
+    },
+    /// Wire: a packet was handed to the other host.
+    Forwarded {
+        /// Who sent it.
+        from: Party,
+        /// Which.
+        packet: Packet,
     },
     /// Wire: a packet was lost on purpose.
     Dropped {
         /// Who sent it.
         from: Party,
+        /// Which.
+        packet: Packet,
     },
 }
 
@@ -309,11 +317,11 @@ mod tests {
     fn a_line_says_when_who_where_and_what() {
         let memory = Memory::default();
         let log = EventLog::new(memory.clone());
-        log.record_wire(7, 2, CONNECTION(), What::FinHeld { from: Party::Backend });
+        log.record_wire(7, 2, CONNECTION(), What::Held { from: Party::Backend, packet: Packet::Fin });
         assert_eq!(
             memory.text(),
             "{\"time_ns\":7,\"actor\":\"wire\",\"lane\":2,\"connection\":\"192.0.2.1:40000 192.0.2.2:3000\",\
-             \"event\":\"fin-held\",\"from\":\"backend\"}\n"
+             \"event\":\"held\",\"from\":\"backend\",\"packet\":\"fin\"}\n"
         );
     }
 

@@ -19,6 +19,9 @@ use super::scenario::{Backend, Party, Proxy, Scenario, SendWhen, Traffic, format
 /// How long an answer may take: longer than the proxy's attempt to connect, and than any hold of the wire.
 const ANSWER_AT_MOST: Duration = Duration::from_secs(30);
 
+/// How long the wire may be late, beyond its own delay, in reporting a request of a real proxy.
+const REPORT_MARGIN: Duration = Duration::from_millis(100);
+
 /// Bytes of a body that are kept to be shown.
 const EXCERPT: usize = 200;
 
@@ -89,7 +92,8 @@ pub struct Attempt {
     pub lane: usize,
     /// The connection between proxy and backend that the first request left idle.
     pub connection: Option<Connection>,
-    /// The connection on which the proxy sent the second request (at first, if it was sent twice).
+    /// The connection on which the proxy sent the second request (at first, if it was sent twice); none where it sent
+    /// none, or nobody reported it.
     pub sent_on: Option<Connection>,
     /// What the user saw of the first request.
     pub warm_up: Outcome,
@@ -114,6 +118,7 @@ pub struct Driver {
     proxy_reports: bool,
     backend: String,
     trigger_at_most: Duration,
+    report_at_most: Duration,
     log: EventLog,
 }
 
@@ -130,6 +135,7 @@ impl Driver {
                 Backend::Program(program) => program.name.clone(),
             },
             trigger_at_most: scenario.trigger_at_most(),
+            report_at_most: scenario.wire.delay + REPORT_MARGIN,
             log,
         }
     }
@@ -171,26 +177,14 @@ impl Driver {
         } else {
             Err(format!("the first request already failed ({warm_up})"))
         };
-        let mut attempt = Attempt {
-            number,
-            lane,
-            connection: None,
-            sent_on: None,
-            warm_up,
-            outcome: Outcome::NoAnswer,
-            retried: false,
-            idle: answered.elapsed(),
-            closed_first: None,
-            sent_ns: None,
-            answered_ns: None,
-        };
-        attempt.outcome = match moment {
+        let idle = answered.elapsed();
+        let (mut sent_ns, mut answered_ns) = (None, None);
+        let outcome = match moment {
             Ok(()) => {
-                let sent_ns = now_ns();
-                attempt.sent_ns = Some(sent_ns);
-                watch.second_is_sent(sent_ns);
+                watch.second_is_sent(*sent_ns.insert(now_ns()));
                 let outcome = self.request(number, lane, Turn::Second).await;
-                attempt.answered_ns = Some(now_ns());
+                answered_ns = Some(now_ns());
+                self.wait_for_report(&mut watch, events).await;
                 outcome
             }
             Err(reason) => {
@@ -199,11 +193,20 @@ impl Driver {
             }
         };
         watch.take_all(events);
-        attempt.connection = watch.connection;
-        attempt.sent_on = watch.sent_on;
-        attempt.retried = watch.retried;
-        attempt.closed_first = watch.closed_first;
-        attempt
+        let Watch { connection, sent_on, retried, closed_first, .. } = watch;
+        Attempt {
+            number,
+            lane,
+            connection,
+            sent_on,
+            warm_up,
+            outcome,
+            retried,
+            idle,
+            closed_first,
+            sent_ns,
+            answered_ns,
+        }
     }
 
     /// Waits until the second request is to be sent; the error says why that moment did not come.
@@ -230,6 +233,19 @@ impl Driver {
             sleep(self.traffic.send_after).await;
         }
         Ok(())
+    }
+
+    /// An answer can be there before the request is: the FIN of a race ends it while the request is still on its way.
+    /// Of a real proxy only the request's arrival tells the connection.
+    async fn wait_for_report(&self, watch: &mut Watch, events: &mut UnboundedReceiver<Event>) {
+        let deadline = Instant::now() + self.report_at_most;
+        while !self.proxy_reports && watch.sent_on.is_none() {
+            match timeout_at(deadline, events.recv()).await {
+                Ok(Some(event)) => watch.take(&event),
+                // A proxy that answers by itself sends nothing.
+                Ok(None) | Err(_) => return,
+            }
+        }
     }
 
     fn missing_moment(&self) -> String {

@@ -3,7 +3,7 @@
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::lab::events::{Connection, Event, What};
-use crate::lab::scenario::{Party, SendWhen};
+use crate::lab::scenario::{Packet, Party, SendWhen};
 
 /// One attempt, as far as it was reported.
 pub(super) struct Watch {
@@ -70,7 +70,7 @@ impl Watch {
     fn is_request(&self, event: &Event) -> bool {
         match event.what {
             What::NewConnection | What::Reuse => true,
-            What::RequestForwarded => !self.proxy_reports,
+            What::Forwarded { from: Party::Proxy, packet: Packet::Request } => !self.proxy_reports,
             _ => false,
         }
     }
@@ -90,12 +90,11 @@ impl Watch {
 
     fn is_moment(&self, event: &Event) -> bool {
         match (self.send_when, &event.what) {
-            (SendWhen::FinOnWire, What::FinHeld { from } | What::FinForwarded { from }) => {
-                *from == Party::Backend
-            }
+            (SendWhen::FinOnWire, What::Held { from, packet: Packet::Fin })
+            | (SendWhen::FinOnWire, What::Forwarded { from, packet: Packet::Fin }) => *from == Party::Backend,
             (SendWhen::FinDelivered, What::PeerClosed { .. }) => true,
-            (SendWhen::FinDelivered, What::FinForwarded { from }) => {
-                !self.proxy_reports && *from == Party::Backend
+            (SendWhen::FinDelivered, What::Forwarded { from: Party::Backend, packet: Packet::Fin }) => {
+                !self.proxy_reports
             }
             (SendWhen::BackendTimer, What::IdleTimer) => true,
             _ => false,
@@ -106,7 +105,8 @@ impl Watch {
 /// Who closes the connection, if this event is a close.
 fn closer(what: &What) -> Option<Party> {
     match what {
-        What::FinHeld { from } | What::FinForwarded { from } => Some(*from),
+        What::Held { from, packet: Packet::Fin | Packet::Rst }
+        | What::Forwarded { from, packet: Packet::Fin | Packet::Rst } => Some(*from),
         What::Closed { how: Some(_) } | What::HalfClosed | What::PeerClosed { .. } => Some(Party::Backend),
         What::IdleClose { .. } => Some(Party::Proxy),
         _ => None,
@@ -126,7 +126,8 @@ mod tests {
         Event { time_ns, actor, lane: 0, attempt: Some(1), connection: Some(connection(port)), what }
     }
 
-    const HELD: What = What::FinHeld { from: Party::Backend };
+    const HELD: What = What::Held { from: Party::Backend, packet: Packet::Fin };
+    const REQUEST: What = What::Forwarded { from: Party::Proxy, packet: Packet::Request };
 
     #[test]
     fn a_held_fin_of_this_connection_is_the_moment_and_another_ones_is_not() {
@@ -143,8 +144,13 @@ mod tests {
     fn when_the_proxy_closes_first_there_is_nothing_more_to_wait_for() {
         for send_when in [SendWhen::FinOnWire, SendWhen::FinDelivered, SendWhen::BackendTimer] {
             let mut watch = Watch::new(send_when, false);
-            watch.take(&event(1, Actor::Wire, 40_000, What::RequestForwarded));
-            watch.take(&event(2, Actor::Wire, 40_000, What::FinForwarded { from: Party::Proxy }));
+            watch.take(&event(1, Actor::Wire, 40_000, REQUEST));
+            watch.take(&event(
+                2,
+                Actor::Wire,
+                40_000,
+                What::Forwarded { from: Party::Proxy, packet: Packet::Fin },
+            ));
             assert!(watch.moment_has_come, "{send_when:?}");
             assert_eq!(watch.closed_first, Some(Party::Proxy));
         }
@@ -152,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_fin_is_delivered_when_a_toy_proxy_says_so_and_of_a_real_one_when_the_wire_says_so() {
-        let forwarded = What::FinForwarded { from: Party::Backend };
+        let forwarded = What::Forwarded { from: Party::Backend, packet: Packet::Fin };
         let noted = What::PeerClosed { found: "EOF".into() };
         for (proxy_reports, actor, delivered) in
             [(true, Actor::Proxy, noted), (false, Actor::Wire, forwarded)]
@@ -181,12 +187,12 @@ mod tests {
         let mut watch = Watch::new(SendWhen::FinOnWire, false);
         watch.take(&event(1, Actor::Wire, 40_000, HELD));
         watch.second_is_sent(10);
-        watch.take(&event(0, Actor::Wire, 40_000, What::RequestForwarded));
+        watch.take(&event(0, Actor::Wire, 40_000, REQUEST));
         assert_eq!(watch.sent_on, None);
-        watch.take(&event(11, Actor::Wire, 40_000, What::RequestForwarded));
-        watch.take(&event(12, Actor::Wire, 40_000, What::RequestForwarded));
+        watch.take(&event(11, Actor::Wire, 40_000, REQUEST));
+        watch.take(&event(12, Actor::Wire, 40_000, REQUEST));
         assert!(!watch.retried, "two segments of one request");
-        watch.take(&event(13, Actor::Wire, 40_001, What::RequestForwarded));
+        watch.take(&event(13, Actor::Wire, 40_001, REQUEST));
         assert!(watch.retried);
         assert_eq!((watch.connection, watch.sent_on), (Some(connection(40_000)), Some(connection(40_000))));
     }
