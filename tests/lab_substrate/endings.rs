@@ -172,7 +172,7 @@ fn serve_for_ever(entered: isolation::Entered, ready: Ready) -> i32 {
             inode.expect("the host runs").to_string()
         })
         .collect();
-    let said = hosts[0].0.run(|| {
+    let started = hosts[0].0.run(|| {
         let mut shell = Command::new("sh")
             .args(["-c", "setsid sleep 1000 & trap '' TERM INT HUP; echo started; sleep 1000 & wait; wait"])
             .stdout(Stdio::piped())
@@ -180,9 +180,10 @@ fn serve_for_ever(entered: isolation::Entered, ready: Ready) -> i32 {
             .expect("a shell");
         let mut line = String::new();
         BufReader::new(shell.stdout.take().expect("piped")).read_line(&mut line).expect("the shell's words");
-        line
+        (shell, line)
     });
-    assert_eq!(said.expect("the host runs"), "started\n");
+    let (_shell, line) = started.expect("the host runs");
+    assert_eq!(line, "started\n");
     ready.send(&namespaces.join(" "));
     wait_for_ever(entered, Ready(File::open("/dev/null").expect("/dev/null")))
 }

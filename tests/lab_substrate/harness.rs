@@ -1,9 +1,10 @@
 //! Runs cases in forked processes and counts.
 
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::pin::Pin;
+use std::process::ExitCode;
 
 use finrace::lab::isolation::{self, Entered};
 use nix::mount::{MsFlags, mount};
@@ -31,15 +32,15 @@ enum User {
     Ordinary,
 }
 
-/// Runs the cases whose names contain the words on the command line; returns the exit code.
-pub fn run(cases: &[Case]) -> i32 {
+/// Runs the cases whose names contain the words on the command line.
+pub fn run(cases: &[Case]) -> ExitCode {
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let users: &[User] = if geteuid().is_root() { &[User::Same, User::Ordinary] } else { &[User::Same] };
-    if !Path::new("/dev/net/tun").exists() {
-        println!("\nEvery case needs /dev/net/tun, which this machine lacks.");
+    if let Err(lack) = machine_has_what_a_lab_needs() {
+        println!("\nNone of these cases can run here: {lack}.");
         println!("test result: ok. 0 passed; 0 failed; {} ignored", cases.len());
-        return 0;
+        return ExitCode::SUCCESS;
     }
     let (mut passed, mut failed) = (0, Vec::new());
     for &(name, body) in cases {
@@ -70,7 +71,22 @@ pub fn run(cases: &[Case]) -> i32 {
         println!("failed: {name}");
     }
     println!("\ntest result: {verdict}. {passed} passed; {} failed; 0 ignored", failed.len());
-    i32::from(!failed.is_empty())
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Asks the kernel itself, so that a mistake in the code under test cannot pass for a lack of the machine.
+fn machine_has_what_a_lab_needs() -> Result<(), String> {
+    if let Err(error) = OpenOptions::new().read(true).write(true).open("/dev/net/tun") {
+        return Err(format!("/dev/net/tun cannot be opened ({error})"));
+    }
+    let namespaces = CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWPID;
+    let granted = in_child(|| {
+        let as_root = geteuid().is_root() && unshare(namespaces).is_ok();
+        let granted =
+            as_root || unshare(CloneFlags::CLONE_NEWUSER).and_then(|()| unshare(namespaces)).is_ok();
+        i32::from(!granted)
+    });
+    if exit_code(granted) == Some(0) { Ok(()) } else { Err("namespaces are refused".to_owned()) }
 }
 
 fn title(user: User) -> &'static str {
@@ -96,7 +112,9 @@ pub fn fork_child(body: impl FnOnce() -> i32) -> Pid {
             // A case that fails leaves no lab of its own behind.
             prctl::set_pdeathsig(Signal::SIGKILL).expect("a valid signal");
             let code = catch_unwind(AssertUnwindSafe(body)).unwrap_or(101);
-            std::process::exit(code);
+            // The caller's own code must not run twice.
+            #[allow(clippy::exit)]
+            std::process::exit(code)
         }
     }
 }

@@ -14,13 +14,13 @@ mod processes;
 mod traffic;
 
 #[cfg(target_os = "linux")]
-fn main() {
+fn main() -> std::process::ExitCode {
     // A case about processes needs a program that is certainly installed: this one.
     if let Some(role) = std::env::args().nth(1).filter(|argument| argument.starts_with("act-as-")) {
         return processes::act(&role);
     }
     let cases = [endings::CASES, traffic::CASES, processes::CASES].concat();
-    std::process::exit(harness::run(&cases));
+    harness::run(&cases)
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::net::{IpAddr, TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,13 +31,13 @@ const PORT: u16 = 3000;
 const LONG: Duration = Duration::from_secs(60);
 
 /// What this program does when a case has started it.
-pub fn act(role: &str) {
+pub fn act(role: &str) -> ExitCode {
     match role {
         "act-as-server" => serve(),
         "act-as-failure" => {
             println!("reading configuration");
             eprintln!("no such directive: keepalive_tymeout");
-            std::process::exit(3);
+            return ExitCode::from(3);
         }
         "act-as-sleeper" => {
             println!("thinking");
@@ -50,6 +51,7 @@ pub fn act(role: &str) {
         "act-as-version" => eprintln!("\nfinrace test program 1.2.3\nbuilt today"),
         other => panic!("unknown role {other}"),
     }
+    ExitCode::SUCCESS
 }
 
 fn serve() {

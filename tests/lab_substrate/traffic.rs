@@ -35,6 +35,7 @@ pub const CASES: &[Case] = &[
     ("a burst is captured whole", burst_is_captured_whole),
     ("an unfinished capture can be read", unfinished_capture_can_be_read),
     ("low ports are open to an ordinary user", low_ports_are_open),
+    ("a capture that cannot be made says why", capture_that_cannot_be_made_says_why),
 ];
 
 const PORT: u16 = 3000;
@@ -459,6 +460,27 @@ fn low_ports_are_open() {
             let [(host, _tun), _] = hosts(4);
             let bound = good(host.run(|| std::net::TcpListener::bind("127.0.0.1:80").map(drop)));
             bound.expect("port 80 is free in a new namespace");
+        })
+    });
+}
+
+fn capture_that_cannot_be_made_says_why() {
+    let all = LiveOptions::default();
+    let unknown = LiveCapture::open("tun9", &all).err().expect("no such device").to_string();
+    assert!(unknown.starts_with("there is no network device tun9; there are: lo"), "{unknown}");
+    if !nix::unistd::geteuid().is_root() {
+        let refused = LiveCapture::open("lo", &all).err().expect("no rights").to_string();
+        assert_eq!(refused, "may not capture on lo; run `finrace doctor`, which names the remedy");
+    }
+    in_lab(|_| {
+        Box::pin(async {
+            let [(host, _tun), _] = hosts(4);
+            let options = LiveOptions { filter: Some("port eighty".to_owned()), ..LiveOptions::default() };
+            let invalid = good(host.run(move || LiveCapture::open(DEVICE, &options)));
+            assert_eq!(
+                invalid.err().expect("no such filter").to_string(),
+                "the capture filter \"port eighty\" is not valid (see pcap-filter(7))"
+            );
         })
     });
 }
