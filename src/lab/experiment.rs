@@ -202,17 +202,29 @@ fn class(packet: Packet) -> Class {
     }
 }
 
+fn packet(class: Class) -> Packet {
+    match class {
+        Class::Syn => Packet::Syn,
+        Class::SynAck => Packet::SynAck,
+        Class::Request => Packet::Request,
+        Class::Response => Packet::Response,
+        Class::Fin => Packet::Fin,
+        Class::Rst => Packet::Rst,
+        Class::Ack => Packet::Ack,
+        Class::Any => Packet::Any,
+    }
+}
+
 /// Writes what the wire does into the event log, where the driver waits for it.
 async fn report_wire(mut wire: UnboundedReceiver<WireEvent>, log: EventLog, first_port: u16) {
     while let Some(event) = wire.recv().await {
         let from = party(event.from);
-        let what = match (event.kind, event.packet) {
-            (WireEventKind::Held, Class::Fin) => What::FinHeld { from },
-            (WireEventKind::Forwarded, Class::Fin) => What::FinForwarded { from },
-            (WireEventKind::Forwarded, Class::Request) => What::RequestForwarded,
-            (WireEventKind::Released { expired }, _) => What::Released { expired },
-            (WireEventKind::Dropped, _) => What::Dropped { from },
-            _ => continue,
+        let packet = packet(event.packet);
+        let what = match event.kind {
+            WireEventKind::Held => What::Held { from, packet },
+            WireEventKind::Forwarded => What::Forwarded { from, packet },
+            WireEventKind::Released { expired } => What::Released { from, packet, expired },
+            WireEventKind::Dropped => What::Dropped { from, packet },
         };
         let (edge, origin) = (event.connection.edge, event.connection.origin);
         let connection = events::Connection {
