@@ -16,8 +16,9 @@
 //! steal the exit status of children that others wait for, and their number is bounded by what one run starts.
 //! `/proc` stays that of the machine: `/proc/self` is right in it, numbers of other processes are the machine's.
 
-use std::fs;
-use std::io;
+use std::error::Error;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -34,11 +35,13 @@ use nix::sys::signal::{
 use nix::sys::signalfd::SignalFd;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getegid, geteuid, pipe2, write};
-use thiserror::Error;
 use tokio::net::unix::pipe;
 
+use super::host::{DEVICE, HostError};
+use super::tun::Tun;
+
 /// Why a lab cannot be isolated on this machine.
-#[derive(Debug, Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum IsolationError {
     /// A thread besides the caller exists; `fork` would copy its locks but not the thread.
     #[error("the lab has to be entered before any thread starts, but {threads} threads are running")]
@@ -80,6 +83,12 @@ pub enum IsolationError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// A rehearsal failed.
+    #[error("{reason}")]
+    Rehearsal {
+        /// What failed and what to do about it, as told by the process that tried.
+        reason: String,
+    },
     /// A system call that fails only when the machine is out of something.
     #[error("cannot {action} for the lab")]
     System {
@@ -114,10 +123,7 @@ pub struct Entered {
 /// When namespaces cannot be had; nothing has been changed for the caller that would matter to a program that then
 /// reports the error and exits.
 pub fn enter() -> Result<Entered, IsolationError> {
-    let threads = thread_count()?;
-    if threads != 1 {
-        return Err(IsolationError::Threads { threads });
-    }
+    check_single_thread()?;
     let user_namespace = unshare_processes()?;
 
     // Until each half has its own way of taking signals none may be lost or kill only one of them.
@@ -141,16 +147,65 @@ pub fn enter() -> Result<Entered, IsolationError> {
     }
 }
 
-/// The threads of this process, from `/proc/self/status` (proc(5)).
-fn thread_count() -> Result<usize, IsolationError> {
-    const PATH: &str = "/proc/self/status";
-    let status = fs::read_to_string(PATH).map_err(|source| IsolationError::Proc { path: PATH, source })?;
-    status.lines().find_map(|line| line.strip_prefix("Threads:")?.trim().parse().ok()).ok_or_else(|| {
-        IsolationError::Proc {
-            path: PATH,
-            source: io::Error::new(io::ErrorKind::InvalidData, "no Threads line"),
+/// Tries, in a process that then ends, whether a lab can be entered and get a network device here, for those who have
+/// something else to do if not. Takes some milliseconds, and like [`enter`] wants a process with a single thread.
+///
+/// # Errors
+/// What is lacking, with its remedy.
+pub fn rehearse() -> Result<(), IsolationError> {
+    check_single_thread()?;
+    let (told, tell) = pipe2(OFlag::O_CLOEXEC).map_err(system("create a pipe"))?;
+    // SAFETY: as in `enter`.
+    match unsafe { fork() }.map_err(system("fork"))? {
+        ForkResult::Child => {
+            let words = attempt().err().map(|error| with_causes(error.as_ref())).unwrap_or_default();
+            // A reader that has gone does not want to know.
+            let _ = write(&tell, words.as_bytes());
+            // SAFETY: _exit is always safe to call; what the parent has buffered is the parent's to write.
+            unsafe { libc::_exit(i32::from(!words.is_empty())) }
         }
-    })
+        ForkResult::Parent { child } => {
+            drop(tell);
+            let mut reason = String::new();
+            let read = File::from(told).read_to_string(&mut reason);
+            let end = waitpid(child, None).map_err(system("wait for a process"))?;
+            read.map_err(|source| IsolationError::System { action: "read from a pipe", source })?;
+            match end {
+                WaitStatus::Exited(_, 0) => Ok(()),
+                // A seccomp filter may answer unshare with a signal.
+                WaitStatus::Signaled(_, signal, _) => {
+                    let reason = format!("this system ends a process that asks for namespaces ({signal})");
+                    Err(IsolationError::Rehearsal { reason })
+                }
+                _ => Err(IsolationError::Rehearsal { reason }),
+            }
+        }
+    }
+}
+
+fn attempt() -> Result<(), Box<dyn Error>> {
+    unshare_processes()?;
+    unshare(CloneFlags::CLONE_NEWNET)
+        .map_err(|errno| HostError::Namespace { host: "edge".to_owned(), source: errno.into() })?;
+    Tun::create(DEVICE)?;
+    Ok(())
+}
+
+fn with_causes(error: &dyn Error) -> String {
+    std::iter::successors(error.source(), |&cause| cause.source())
+        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// Counts the threads of this process in `/proc/self/status` (proc(5)).
+fn check_single_thread() -> Result<(), IsolationError> {
+    const PATH: &str = "/proc/self/status";
+    let proc_error = |source| IsolationError::Proc { path: PATH, source };
+    let status = fs::read_to_string(PATH).map_err(proc_error)?;
+    match status.lines().find_map(|line| line.strip_prefix("Threads:")?.trim().parse().ok()) {
+        Some(1) => Ok(()),
+        Some(threads) => Err(IsolationError::Threads { threads }),
+        None => Err(proc_error(io::Error::new(io::ErrorKind::InvalidData, "it has no Threads line"))),
+    }
 }
 
 /// Makes the next child PID 1 of a new PID namespace; says whether that took a user namespace.

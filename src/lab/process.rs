@@ -5,7 +5,6 @@ use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill, killpg};
@@ -164,7 +163,7 @@ impl Server {
     ///
     /// # Errors
     /// See [`ProcessError`].
-    pub async fn start(host: &Arc<Host>, command: ServerCommand) -> Result<Server, ProcessError> {
+    pub async fn start(host: &Host, command: ServerCommand) -> Result<Server, ProcessError> {
         let name = command.name.clone();
         let port = command.port;
         if is_listening(host, &name, port).await? {
@@ -298,7 +297,7 @@ fn prepare(command: &ServerCommand) -> Result<(Command, PathBuf), ProcessError> 
 }
 
 async fn on_host<R: Send + 'static>(
-    host: &Arc<Host>,
+    host: &Host,
     name: &str,
     job: impl FnOnce() -> R + Send + 'static,
 ) -> Result<R, ProcessError> {
@@ -308,7 +307,7 @@ async fn on_host<R: Send + 'static>(
     })
 }
 
-async fn is_listening(host: &Arc<Host>, name: &str, port: u16) -> Result<bool, ProcessError> {
+async fn is_listening(host: &Host, name: &str, port: u16) -> Result<bool, ProcessError> {
     on_host(host, name, move || listening(port))
         .await?
         .map_err(|source| ProcessError::Sockets { host: host.name().to_owned(), source })

@@ -6,18 +6,21 @@ use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 
 use finrace::lab::host::Host;
 use finrace::lab::isolation::{self, IsolationError};
 use finrace::lab::tun::Tun;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{Pid, pipe};
+use nix::unistd::{Pid, getegid, geteuid, pipe};
 
 use crate::harness::{Case, block_on, chain, exit_code, fork_child, in_child};
 
 pub const CASES: &[Case] = &[
+    ("a rehearsal changes nothing", rehearsal_changes_nothing),
+    ("a rehearsal tells what is missing", rehearsal_tells_what_is_missing),
     ("the supervisor takes over the exit code", supervisor_takes_over_the_exit_code),
     ("the supervisor says which signal ended the lab", supervisor_says_which_signal_ended_the_lab),
     ("a lab is refused once threads run", lab_is_refused_once_threads_run),
@@ -26,6 +29,33 @@ pub const CASES: &[Case] = &[
     ("kill -9 of the lab leaves nothing", kill_of_the_lab_leaves_nothing),
     ("SIGQUIT ends a lab that does not answer", sigquit_ends_a_lab_that_does_not_answer),
 ];
+
+fn rehearsal_changes_nothing() {
+    let namespaces =
+        || ["net", "pid_for_children", "user"].map(|kind| fs::read_link(format!("/proc/self/ns/{kind}")));
+    let before = namespaces().map(|link| link.expect("/proc"));
+    isolation::rehearse().expect("a lab");
+    assert_eq!(namespaces().map(|link| link.expect("/proc")), before);
+}
+
+fn rehearsal_tells_what_is_missing() {
+    let root = geteuid().is_root();
+    if root {
+        unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace");
+    } else {
+        let user = geteuid();
+        let group = getegid();
+        unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).expect("a mount namespace");
+        fs::write("/proc/self/setgroups", "deny").expect("groups can be given up");
+        fs::write("/proc/self/uid_map", format!("{user} {user} 1")).expect("a user");
+        fs::write("/proc/self/gid_map", format!("{group} {group} 1")).expect("a group");
+    }
+    const NONE: Option<&str> = None;
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE).expect("mounts become private");
+    mount(Some("tmpfs"), "/dev/net", Some("tmpfs"), MsFlags::empty(), NONE).expect("an empty /dev/net");
+    let error = isolation::rehearse().expect_err("no /dev/net/tun").to_string();
+    assert!(error.starts_with("/dev/net/tun does not exist: load the module (`modprobe tun`)"), "{error}");
+}
 
 fn supervisor_takes_over_the_exit_code() {
     let status = in_child(|| {
@@ -159,11 +189,10 @@ fn wait_for_ever(_: isolation::Entered, ready: Ready) -> i32 {
 /// Two hosts with devices, a program on one of them, and a daemon that it has started and that has left its session.
 fn serve_for_ever(entered: isolation::Entered, ready: Ready) -> i32 {
     let ends: [IpAddr; 2] = ["192.0.2.1".parse().expect("v4"), "192.0.2.2".parse().expect("v4")];
-    let hosts: Vec<(Arc<Host>, Tun)> = [("edge", ends[0], ends[1]), ("origin", ends[1], ends[0])]
+    let hosts: Vec<(Host, Tun)> = [("edge", ends[0], ends[1]), ("origin", ends[1], ends[0])]
         .map(|(name, address, peer)| {
             Host::start(name, address, peer).unwrap_or_else(|error| panic!("{}", chain(&error)))
         })
-        .map(|(host, tun)| (Arc::new(host), tun))
         .into();
     let namespaces: Vec<String> = hosts
         .iter()

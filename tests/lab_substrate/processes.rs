@@ -5,7 +5,6 @@ use std::net::{IpAddr, TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use finrace::lab::host::Host;
@@ -68,12 +67,10 @@ fn wait() {
     }
 }
 
-fn host() -> (Arc<Host>, Tun) {
+fn host() -> (Host, Tun) {
     let [address, peer]: [IpAddr; 2] =
         ["192.0.2.2", "192.0.2.1"].map(|text| text.parse().expect("an address"));
-    let (host, tun) =
-        Host::start("origin", address, peer).unwrap_or_else(|error| panic!("{}", chain(&error)));
-    (Arc::new(host), tun)
+    Host::start("origin", address, peer).unwrap_or_else(|error| panic!("{}", chain(&error)))
 }
 
 fn command(role: &str, folder: &Path) -> ServerCommand {
@@ -93,7 +90,7 @@ fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder")
 }
 
-async fn refused(host: &Arc<Host>, command: ServerCommand) -> ProcessError {
+async fn refused(host: &Host, command: ServerCommand) -> ProcessError {
     Server::start(host, command).await.expect_err("it does not serve")
 }
 

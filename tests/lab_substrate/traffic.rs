@@ -4,7 +4,6 @@ use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use finrace::capture::Reader;
@@ -43,8 +42,8 @@ const DELAY: Duration = Duration::from_millis(5);
 
 /// Two hosts, the wire, and both captures.
 struct Net {
-    edge: Arc<Host>,
-    origin: Arc<Host>,
+    edge: Host,
+    origin: Host,
     wire: Wire,
     events: UnboundedReceiver<WireEvent>,
     recorders: [Recorder; 2],
@@ -69,12 +68,10 @@ fn addresses(family: u8) -> [IpAddr; 2] {
     texts.map(|text| text.parse().expect("an address"))
 }
 
-fn hosts(family: u8) -> [(Arc<Host>, Tun); 2] {
+fn hosts(family: u8) -> [(Host, Tun); 2] {
     let [edge, origin] = addresses(family);
-    [("edge", edge, origin), ("origin", origin, edge)].map(|(name, address, peer)| {
-        let (host, tun) = good(Host::start(name, address, peer));
-        (Arc::new(host), tun)
-    })
+    [("edge", edge, origin), ("origin", origin, edge)]
+        .map(|(name, address, peer)| good(Host::start(name, address, peer)))
 }
 
 impl Net {
