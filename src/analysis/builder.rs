@@ -62,8 +62,7 @@ impl Builder {
     pub fn connection(&mut self, capture: u32, connection: &Connection) {
         let judgement = diagnosis::judge(connection, self.circumstances);
         let server = connection.endpoint(Side::Server);
-        let races = judgement.findings.iter().filter(|finding| finding.is_race()).count() as u64;
-        self.timers(server).add(connection, races);
+        self.timers(server).add(connection, &judgement.findings);
         self.summary.connections += 1;
         self.summary.requests += u64::from(connection.requests);
         let vantage = vantage(connection);
@@ -101,7 +100,7 @@ impl Builder {
                 server: server.to_string(),
                 time_ns: start.time_ns,
                 idle_ns: exchange.and_then(|exchange| exchange.idle_ns),
-                requests_before: exchange.map_or(0, |exchange| exchange.served_before),
+                requests_before: answered_before(connection, finding.exchange),
                 ack_covers_fin: finding.ack_covers_fin,
                 fin_to_request_ns: finding.fin_to_request_ns(),
                 request: request(connection, exchange),
@@ -184,6 +183,12 @@ impl Builder {
         }
         &mut self.servers[index].1
     }
+}
+
+/// Requests answered before one that was not, wherever their responses were captured: answers come in order.
+fn answered_before(connection: &Connection, exchange: Option<usize>) -> u32 {
+    let kept = connection.exchanges.iter().take(exchange.unwrap_or(0));
+    connection.served + kept.filter(|exchange| exchange.answered()).count() as u32
 }
 
 fn server_row((server, timers): &(Endpoint, ServerTimers)) -> report::Server {

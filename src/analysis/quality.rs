@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::connection::Connection;
 use crate::packet::{Flags, Segment, Skip};
+use crate::report::Side;
 
 /// The capture that shows everything a verdict needs: headers are enough, both directions, no filter on flags.
 pub(super) const RECAPTURE: &str = "tcpdump -i any -s 256 -w capture.pcap 'tcp port PORT'";
@@ -17,6 +18,8 @@ pub(super) struct Quality {
     resets: u64,
     connections: u64,
     one_way: u64,
+    // Connections whose numbers tell of bytes between SYN and FIN or RST that were not captured.
+    hollow: u64,
 }
 
 impl Quality {
@@ -34,12 +37,10 @@ impl Quality {
 
     /// Counts a connection.
     pub fn connection(&mut self, connection: &Connection) {
+        let halves = [Side::Client, Side::Server].map(|side| connection.half(side));
+        self.hollow += u64::from(halves.iter().any(|half| half.packets > 0 && half.is_hollow()));
         // An attempt to connect that nothing answers has one direction by nature.
-        if connection.packets() > 1
-            && connection.half(crate::report::Side::Client).bytes
-                + connection.half(crate::report::Side::Server).bytes
-                > 0
-        {
+        if connection.packets() > 1 && halves[0].bytes + halves[1].bytes > 0 {
             self.connections += 1;
             self.one_way += u64::from(!connection.both_directions());
         }
@@ -75,7 +76,7 @@ impl Quality {
                  without that filter: {RECAPTURE}"
             ));
         }
-        if self.control == self.segments && self.segments > 2 {
+        if self.control == self.segments && self.hollow > 0 {
             return Some(format!(
                 "it holds only SYN, FIN and RST segments (a filter on flags): requests cannot be seen. Capture again \
                  without that filter: {RECAPTURE}"

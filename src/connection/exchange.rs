@@ -24,18 +24,20 @@ pub struct Exchange {
     pub complete: bool,
     /// Time from the last byte of the previous exchange; none on the first request of a connection.
     pub idle_ns: Option<i64>,
-    /// Requests answered on this connection before this one.
-    pub served_before: u32,
     /// The first segment from the server that acknowledges at least the first byte.
     pub acked: Option<Mark>,
     /// Retransmissions of its bytes.
     pub retransmissions: u32,
     /// The last retransmission.
     pub last_retransmission: Option<Mark>,
+    /// False where HTTP was expected and the bytes that were captured are no request.
+    pub is_request: bool,
     /// The first segment of the response.
     pub response_first: Option<Mark>,
     /// The newest segment of the response.
     pub response_last: Option<Mark>,
+    /// The response is complete, as far as HTTP framing can tell, though the request may not be.
+    pub response_complete: bool,
     /// HTTP status.
     pub status: Option<u16>,
     /// Fingerprint of the first bytes, to recognise a retry on another connection.

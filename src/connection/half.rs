@@ -133,6 +133,30 @@ impl Half {
         Fresh::New { len: new, missing }
     }
 
+    /// Whether numbers from `from` on were used for payload that the capture does not hold: there is a hole, or this
+    /// side's own FIN or active RST, or what the peer acknowledged, lies beyond the last byte seen.
+    pub fn unseen_after(&self, from: Seq, acked_by_peer: Option<Seq>) -> bool {
+        if !self.started {
+            return false;
+        }
+        let known = if from.after(self.next) { from } else { self.next };
+        let active_reset = self.rst.filter(|rst| !is_passive_reset(rst.flags)).map(|rst| rst.seq);
+        let beyond =
+            |number: Option<Seq>, spare| number.is_some_and(|number| number.after(known.plus(spare)));
+        // One number more than the bytes seen may be that of a FIN.
+        self.hole.is_some_and(|(_, stop)| stop.after(from))
+            || beyond(self.fin_seq(), 0)
+            || beyond(active_reset, 1)
+            || (self.fin.is_none() && beyond(acked_by_peer, 1))
+    }
+
+    /// This side ended, and there is no payload although its numbers say that there was some, or no SYN to tell.
+    pub fn is_hollow(&self) -> bool {
+        let active_reset = self.rst.filter(|rst| !is_passive_reset(rst.flags)).map(|rst| rst.seq);
+        let Some(end) = self.fin_seq().or(active_reset) else { return false };
+        self.bytes == 0 && self.syn.is_none_or(|syn| end.after(syn.seq.plus(1)))
+    }
+
     fn fill(&mut self, from: Seq, to: Seq) {
         let len = to.since(from) as u32;
         self.missing = self.missing.saturating_sub(u64::from(len));

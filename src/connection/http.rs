@@ -11,7 +11,7 @@ const PATH_LIMIT: usize = 96;
 /// First bytes of a PROXY protocol v2 header (specification section 2.2).
 const PROXY_V2: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 
-const METHODS: [&str; 16] = [
+const METHODS: [&str; 24] = [
     "GET",
     "POST",
     "PUT",
@@ -28,6 +28,14 @@ const METHODS: [&str; 16] = [
     "MOVE",
     "REPORT",
     "SEARCH",
+    "LOCK",
+    "UNLOCK",
+    "MERGE",
+    "QUERY",
+    "PURGE",
+    "NOTIFY",
+    "SUBSCRIBE",
+    "UNSUBSCRIBE",
 ];
 
 /// A method name from the closed list that finrace recognises.
@@ -59,6 +67,15 @@ impl Method {
 /// Whether a payload begins with an HTTP/1 request.
 pub fn starts_request(payload: &[u8]) -> bool {
     Method::at_start(payload).is_some() || payload.starts_with(b"PROXY TCP") || payload.starts_with(PROXY_V2)
+}
+
+/// Method and path of the request that a payload begins with, as far as its first line was captured.
+pub fn request_line(payload: &[u8]) -> Option<(Method, Vec<u8>)> {
+    let method = Method::at_start(payload)?;
+    let line = payload.split(|&byte| matches!(byte, b'\r' | b'\n')).next()?;
+    let mut path = Vec::new();
+    keep_path(line[method.name().len() + 1..].split(|&byte| byte == b' ').next()?, &mut path);
+    Some((method, path))
 }
 
 /// Whether a payload begins with an HTTP/1 response.

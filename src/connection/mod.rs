@@ -97,13 +97,15 @@ pub struct Connection {
     /// What the payload is.
     pub protocol: Protocol,
     framing: Option<Box<Framing>>,
+    client_records: tls::RecordReader,
     /// Requests not (fully) answered, oldest first. Requests answered in full are forgotten.
     pub exchanges: VecDeque<Exchange>,
     /// Requests seen.
     pub requests: u32,
     /// Requests answered.
     pub served: u32,
-    /// The newest segment with payload in either direction.
+    /// The newest segment with payload of an exchange in either direction: alerts and responses that nobody had asked
+    /// for do not end an idle time.
     pub last_data: Option<Mark>,
     /// The longest idle time after which the client sent another request.
     pub longest_reuse_ns: Option<i64>,
@@ -146,6 +148,7 @@ impl Connection {
             last_ns: time_ns,
             protocol: Protocol::Unknown,
             framing: None,
+            client_records: tls::RecordReader::default(),
             exchanges: VecDeque::new(),
             requests: 0,
             served: 0,
@@ -237,27 +240,27 @@ impl Connection {
         let ends_it = segment.flags.rst() || segment.flags.fin();
         let half = &self.halves[sender];
         let first_end = ends_it && half.fin.is_none() && half.rst.is_none();
-        if first_end && segment.payload_len == 0 && !outstanding {
-            self.idle_before_close[side as usize] = self.last_data.map(|last| mark.time_ns - last.time_ns);
-        }
         let requests = self.requests;
         if segment.flags.ack() {
             self.halves[1 - sender].base.get_or_insert(Seq(mark.ack.0.wrapping_sub(1)));
         }
         let fresh = self.halves[sender].accept(segment, mark);
-        match side {
+        let exchanged = match side {
             Side::Client => self.client_segment(segment, mark, fresh),
             Side::Server => self.server_segment(segment, mark, fresh),
-        }
-        if matches!(fresh, Fresh::New { .. }) {
+        };
+        if exchanged {
             self.last_data = Some(mark);
+        } else if first_end && !outstanding {
+            self.idle_before_close[side as usize] = self.last_data.map(|last| mark.time_ns - last.time_ns);
         }
         (self.requests > requests)
             .then(|| self.exchanges.back().map(|exchange| exchange.fingerprint))
             .flatten()
     }
 
-    fn client_segment(&mut self, segment: &Segment<'_>, mark: Mark, fresh: Fresh) {
+    /// Returns whether the segment brought data of an exchange.
+    fn client_segment(&mut self, segment: &Segment<'_>, mark: Mark, fresh: Fresh) -> bool {
         if self.established.is_none() && !segment.flags.syn() && self.half(Side::Server).syn.is_some() {
             self.established = Some(mark);
         }
@@ -269,7 +272,7 @@ impl Connection {
             self.fin_acked = Some(mark);
         }
         match fresh {
-            Fresh::Nothing => {}
+            Fresh::Nothing => false,
             Fresh::Old => {
                 let next = self.half(Side::Client).next;
                 let probe = mark.len == 1 && mark.seq.plus(1) == next;
@@ -280,38 +283,62 @@ impl Connection {
                     exchange.retransmissions += 1;
                     exchange.last_retransmission = Some(mark);
                 }
+                false
             }
             Fresh::Late => {
-                // The beginning of a request overtaken by its rest: the proof is the segment that holds the beginning.
-                if let Some(exchange) = self.exchanges.back_mut()
-                    && mark.seq.before(exchange.start)
-                {
-                    exchange.start = mark.seq;
-                    exchange.request = mark;
-                    exchange.segments += 1;
-                }
+                self.overtaken(segment.payload, mark);
+                true
             }
             Fresh::New { len, missing } => {
                 let skip = (segment.payload_len - len) as usize;
                 let payload = segment.payload.get(skip..).unwrap_or_default();
-                self.client_data(payload, mark, mark.seq.plus(segment.payload_len - len), len, missing);
+                self.client_data(payload, mark, mark.seq.plus(segment.payload_len - len), len, missing)
             }
         }
     }
 
-    fn client_data(&mut self, payload: &[u8], mark: Mark, first: Seq, len: u32, missing: u32) {
+    /// The beginning of a request overtaken by its rest: the proof is the segment that holds the beginning.
+    fn overtaken(&mut self, payload: &[u8], mark: Mark) {
+        let Some(exchange) = self.exchanges.back_mut().filter(|exchange| mark.seq.before(exchange.start))
+        else {
+            return;
+        };
+        exchange.start = mark.seq;
+        exchange.request = mark;
+        exchange.segments += 1;
+        if self.protocol == Protocol::Http
+            && exchange.method.is_none()
+            && let Some((method, path)) = http::request_line(payload)
+        {
+            exchange.method = Some(method);
+            exchange.path = path;
+            exchange.is_request = true;
+        }
+    }
+
+    fn client_data(&mut self, payload: &[u8], mark: Mark, first: Seq, len: u32, missing: u32) -> bool {
         if self.protocol == Protocol::Unknown {
             self.protocol = detect(payload, self.server_speaks_first);
         }
         match self.protocol {
             Protocol::Http => self.http_requests(payload, mark, first, len, missing),
-            Protocol::Tls => match tls::records(payload) {
-                Some(tls::Records::Alert) => self.alerts[0] = self.alerts[0].or(Some(mark)),
-                Some(tls::Records::Handshake) if self.exchanges.is_empty() => {}
-                _ => self.burst(payload, mark, first, len),
-            },
+            Protocol::Tls => {
+                if missing > 0 {
+                    self.client_records.lose();
+                }
+                match self.client_records.read(payload, len) {
+                    Some(tls::Records::Alert) => {
+                        self.alerts[0] = self.alerts[0].or(Some(mark));
+                        return false;
+                    }
+                    Some(tls::Records::Handshake) => {}
+                    Some(tls::Records::Continuation) => self.extend_request(first.plus(len)),
+                    Some(tls::Records::ApplicationData) | None => self.burst(payload, mark, first, len),
+                }
+            }
             _ => self.burst(payload, mark, first, len),
         }
+        true
     }
 
     /// Data whose messages cannot be told apart: client data after server data is a new request.
@@ -340,7 +367,11 @@ impl Connection {
         framing.requests.resynchronise(payload);
         if framing.requests.is_lost() {
             self.framing = Some(framing);
-            return self.burst(payload, mark, first, len);
+            self.burst(payload, mark, first, len);
+            if let Some(exchange) = self.exchanges.back_mut().filter(|exchange| exchange.start == first) {
+                exchange.is_request = payload.is_empty();
+            }
+            return;
         }
         let mut used = 0;
         if framing.requests.in_message() {
@@ -374,9 +405,17 @@ impl Connection {
                         exchange.complete = true;
                         exchange.end = first.plus(used as u32);
                     }
+                    if self.exchanges.front().is_some_and(|front| front.complete && front.response_complete) {
+                        self.retire_front();
+                    }
                 }
                 _ => {}
             }
+        }
+        if framing.requests.is_lost()
+            && let Some(exchange) = self.exchanges.back_mut().filter(|exchange| exchange.method.is_none())
+        {
+            exchange.is_request = false;
         }
         framing.requests.skip(u64::from(len).saturating_sub(payload.len() as u64));
         if framing.requests.in_message() || framing.requests.is_lost() {
@@ -389,7 +428,11 @@ impl Connection {
         if self.exchanges.len() == MAX_OUTSTANDING {
             self.exchanges.pop_front();
         }
-        let idle_ns = self.last_data.map(|last| mark.time_ns - last.time_ns).filter(|_| self.served > 0);
+        // A pipelined request is told by numbers: its sender did not have the response before.
+        let pipelined = self.exchanges.iter().any(|exchange| !exchange.answered())
+            || self.previous_response.is_some_and(|previous| previous.seq.plus(previous.len).after(mark.ack));
+        let idle_ns =
+            self.last_data.map(|last| mark.time_ns - last.time_ns).filter(|_| self.served > 0 && !pipelined);
         if let Some(idle) = idle_ns
             && self.longest_reuse_ns.is_none_or(|longest| idle > longest)
         {
@@ -405,12 +448,13 @@ impl Connection {
             path: std::mem::take(&mut self.spare_path),
             complete: false,
             idle_ns,
-            served_before: self.served,
             acked: None,
             retransmissions: 0,
             last_retransmission: None,
+            is_request: true,
             response_first: None,
             response_last: None,
+            response_complete: false,
             status: None,
             fingerprint: fingerprint(payload),
             retried: None,
@@ -426,7 +470,8 @@ impl Connection {
         }
     }
 
-    fn server_segment(&mut self, segment: &Segment<'_>, mark: Mark, fresh: Fresh) {
+    /// Returns whether the segment brought data of an exchange.
+    fn server_segment(&mut self, segment: &Segment<'_>, mark: Mark, fresh: Fresh) -> bool {
         if segment.flags.ack() && !segment.flags.rst() {
             for exchange in &mut self.exchanges {
                 if exchange.acked.is_none() && mark.ack.after(exchange.start) {
@@ -434,18 +479,18 @@ impl Connection {
                 }
             }
         }
-        let Fresh::New { len, missing } = fresh else { return };
+        let Fresh::New { len, missing } = fresh else { return false };
         let skip = (segment.payload_len - len) as usize;
         let payload = segment.payload.get(skip..).unwrap_or_default();
         if self.protocol == Protocol::Tls && tls::records(payload) == Some(tls::Records::Alert) {
             self.alerts[1] = self.alerts[1].or(Some(mark));
-            return;
+            return false;
         }
         // A response acknowledges at least the first byte of its request: the kernel sends what it has received.
         let asked = self.exchanges.front().is_some_and(|front| mark.ack.after(front.start));
         if !asked {
             self.unasked_data(payload, mark);
-            return;
+            return self.unsolicited.is_none();
         }
         if self.protocol == Protocol::Http {
             self.http_responses(payload, mark, len, missing);
@@ -453,6 +498,7 @@ impl Connection {
             front.response_first = front.response_first.or(Some(mark));
             front.response_last = Some(mark);
         }
+        true
     }
 
     fn unasked_data(&mut self, payload: &[u8], mark: Mark) {
@@ -473,7 +519,13 @@ impl Connection {
         if missing > 0 {
             framing.responses.lose();
         }
+        let was_lost = framing.responses.is_lost();
         framing.responses.resynchronise(payload);
+        if was_lost && !framing.responses.is_lost() {
+            self.retire_unseen(mark);
+        }
+        // A client that closed before the response may not read it: what it does next tells, so the exchange is kept.
+        let client_left = self.half(Side::Client).fin.is_some_and(|fin| !fin.ack.after(mark.seq));
         let mut used = 0;
         let mut touched = false;
         while used < payload.len() {
@@ -491,7 +543,11 @@ impl Connection {
                 }
                 Some(Event::End) => {
                     self.announced_close |= framing.responses.announced_close();
-                    self.retire_front();
+                    front.response_complete = true;
+                    // A server may answer before it has the whole request; then the exchange is not over.
+                    if !client_left && (front.complete || !framing.requests.in_message()) {
+                        self.retire_front();
+                    }
                 }
                 Some(Event::Upgraded) => framing.upgraded = true,
                 _ => {}
@@ -519,6 +575,22 @@ impl Connection {
         }
     }
 
+    /// After a hole a response begins: which request does it answer? Whatever the server sent before a request went out
+    /// answered the requests before that one.
+    fn retire_unseen(&mut self, response: Mark) {
+        let is_over = |exchanges: &VecDeque<Exchange>| match (exchanges.front(), exchanges.get(1)) {
+            (Some(front), Some(next)) => {
+                next.request.ack.after(front.request.ack)
+                    && !next.request.ack.after(response.seq)
+                    && response.ack.after(next.start)
+            }
+            _ => false,
+        };
+        while is_over(&self.exchanges) {
+            self.retire_front();
+        }
+    }
+
     fn retire_answered(&mut self) {
         while self.exchanges.front().is_some_and(Exchange::answered) {
             self.retire_front();
@@ -535,6 +607,12 @@ impl Connection {
         } else {
             Some(responses.ends_with_connection() || !responses.in_message())
         }
+    }
+
+    /// The sequence numbers prove that the server sent bytes after a request which the capture does not hold: the
+    /// response, or a part of it.
+    pub fn response_unseen(&self, exchange: &Exchange) -> bool {
+        self.half(Side::Server).unseen_after(exchange.request.ack, self.half(Side::Client).acked)
     }
 
     /// HTTP was left behind by an upgrade or a CONNECT.

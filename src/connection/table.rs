@@ -242,14 +242,15 @@ fn identity(exchange: &Exchange) -> (u64, u64) {
 
 impl Connection {
     /// Whether a segment on the same endpoints begins a new connection, by the rule of Wireshark's stream index:
-    /// a SYN whose number is not this connection's own, or the same one again after this connection ended.
+    /// a SYN whose number is not this connection's own. (The same number again is the same attempt to connect, even after a
+    /// RST: Windows tries a refused SYN three times.)
     fn is_replaced_by(&self, segment: &Segment<'_>) -> bool {
         if !segment.flags.syn() || segment.flags.ack() {
             return false;
         }
         let half = &self.halves[usize::from(segment.src != self.ends[0])];
         match half.base {
-            Some(base) => base.0 != segment.seq || self.is_closed(),
+            Some(base) => base.0 != segment.seq,
             None => false,
         }
     }

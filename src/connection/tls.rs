@@ -3,13 +3,16 @@
 /// What the records at the start of a payload are (RFC 8446 section 5.1, RFC 5246 section 6.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Records {
-    /// Handshake or change-cipher-spec.
+    /// Handshake, change-cipher-spec or heartbeat; in TLS 1.3 also the encrypted record right behind a change-cipher-spec, which is
+    /// the rest of the handshake (RFC 8446 appendix D.4).
     Handshake,
     /// Application data that can hold a request.
     ApplicationData,
     /// Only alerts: content type 21, or in TLS 1.3 a type-23 record of 19 bytes, which is what an encrypted alert
     /// weighs (2 bytes, content type, 16-byte tag) and no HTTP request can (measured: 24 and 31 bytes on the wire).
     Alert,
+    /// The rest of a record that began in an earlier segment, and nothing else.
+    Continuation,
 }
 
 const HEADER: usize = 5;
@@ -17,18 +20,52 @@ const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
+/// RFC 6520.
+const HEARTBEAT: u8 = 24;
 /// Largest record: 2^14 bytes of plaintext and 2048 of expansion (RFC 5246 section 6.2.3).
 const MAX_RECORD: usize = (1 << 14) + 2048;
 /// An encrypted TLS 1.3 alert.
 const TLS13_ALERT: usize = 19;
 
+/// Follows the records of one direction, which may be longer than a segment.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RecordReader {
+    /// Bytes still to come of the record in hand.
+    left: u32,
+}
+
+impl RecordReader {
+    /// Reads the next `len` bytes of the stream, of which `payload` was captured; none when they cannot be told.
+    pub fn read(&mut self, payload: &[u8], len: u32) -> Option<Records> {
+        let continued = self.left.min(len);
+        self.left -= continued;
+        if continued == len {
+            return Some(Records::Continuation);
+        }
+        let fresh = payload.get(continued as usize..)?;
+        let mut at = 0;
+        while let Some((_, record)) = fresh.get(at..).and_then(header) {
+            at += HEADER + record;
+        }
+        self.left = (at as u32).saturating_sub(len - continued);
+        records(fresh)
+    }
+
+    /// Bytes are missing from the capture: a record is taken to begin with the next ones.
+    pub fn lose(&mut self) {
+        self.left = 0;
+    }
+}
+
 /// Reads the records that begin at the start of `payload`; none when it does not begin with a TLS record.
 pub fn records(payload: &[u8]) -> Option<Records> {
     let mut rest = payload;
     let mut found = None;
+    let mut before = 0;
     while let Some((kind, len)) = header(rest) {
         let this = match kind {
-            HANDSHAKE | CHANGE_CIPHER_SPEC => Records::Handshake,
+            APPLICATION_DATA if before == CHANGE_CIPHER_SPEC => Records::Handshake,
+            HANDSHAKE | CHANGE_CIPHER_SPEC | HEARTBEAT => Records::Handshake,
             ALERT => Records::Alert,
             _ if len == TLS13_ALERT => Records::Alert,
             _ => Records::ApplicationData,
@@ -38,6 +75,7 @@ pub fn records(payload: &[u8]) -> Option<Records> {
             (Some(_), Records::ApplicationData) => Some(this),
             (kept, _) => kept,
         };
+        before = kind;
         rest = rest.get(HEADER + len..).unwrap_or_default();
     }
     found
@@ -56,10 +94,8 @@ pub fn is_server_hello(payload: &[u8]) -> bool {
 fn header(bytes: &[u8]) -> Option<(u8, usize)> {
     let [kind, major, minor, high, low] = *bytes.first_chunk::<HEADER>()?;
     let len = usize::from(u16::from_be_bytes([high, low]));
-    let plausible = (CHANGE_CIPHER_SPEC..=APPLICATION_DATA).contains(&kind)
-        && major == 3
-        && minor <= 4
-        && len <= MAX_RECORD;
+    let plausible =
+        (CHANGE_CIPHER_SPEC..=HEARTBEAT).contains(&kind) && major == 3 && minor <= 4 && len <= MAX_RECORD;
     (plausible && len > 0).then_some((kind, len))
 }
 
@@ -88,6 +124,32 @@ mod tests {
     fn data_followed_by_an_alert_is_still_data() {
         let both = [record(23, 45), record(23, 19)].concat();
         assert_eq!(records(&both), Some(Records::ApplicationData));
+    }
+
+    #[test]
+    fn the_end_of_a_handshake_is_no_request() {
+        let finished = [record(20, 1), record(23, 53)].concat();
+        assert_eq!(records(&finished), Some(Records::Handshake));
+        let with_request = [finished, record(23, 94)].concat();
+        assert_eq!(records(&with_request), Some(Records::ApplicationData));
+    }
+
+    #[test]
+    fn a_record_over_several_segments_is_one() {
+        let mut reader = RecordReader::default();
+        let stream = [record(24, 3000), record(23, 94)].concat();
+        assert_eq!(reader.read(&stream[..1000], 1000), Some(Records::Handshake), "a heartbeat");
+        assert_eq!(reader.read(&stream[1000..2000], 1000), Some(Records::Continuation));
+        assert_eq!(reader.read(&stream[2000..], 1104), Some(Records::ApplicationData));
+    }
+
+    #[test]
+    fn a_record_whose_rest_was_not_captured_is_followed_by_its_length() {
+        let mut reader = RecordReader::default();
+        assert_eq!(reader.read(&record(23, 3000)[..42], 1448), Some(Records::ApplicationData));
+        assert_eq!(reader.read(&[0xaa; 42], 1448), Some(Records::Continuation));
+        assert_eq!(reader.read(&[0xaa; 42], 109), Some(Records::Continuation));
+        assert_eq!(reader.read(&record(21, 26), 31), Some(Records::Alert));
     }
 
     #[test]

@@ -9,8 +9,8 @@ use super::Case;
 /// bytes), not a request.
 const TLS_FINISHED: u32 = 80;
 
-/// Names the ending of a connection.
-pub fn ending(connection: &Connection) -> Ending {
+/// Names the ending of a connection; `said_goodbye` tells whether the client's last words needed no answer.
+pub fn ending(connection: &Connection, said_goodbye: bool) -> Ending {
     let (client, server) = (connection.half(Side::Client), connection.half(Side::Server));
     let no_data = client.bytes == 0 && server.bytes == 0;
     if client.syn.is_some() && server.syn.is_none() && client.bytes == 0 {
@@ -32,7 +32,7 @@ pub fn ending(connection: &Connection) -> Ending {
     if connection.alerts.iter().any(Option::is_some) && connection.protocol == Protocol::Tls {
         return Ending::TlsClose;
     }
-    if server.fin.is_some() && !connection.exchanges.is_empty() && connection.protocol == Protocol::Data {
+    if server.fin.is_some() && said_goodbye {
         return Ending::Goodbye;
     }
     match connection.closed_first() {
@@ -45,13 +45,19 @@ pub fn ending(connection: &Connection) -> Ending {
 }
 
 /// Data that looks like a request and is only a farewell, so that nothing was lost:
-/// 1. the end of a TLS handshake; or
-/// 2. data of a protocol that is not HTTP, sent into or after the server's FIN, by a client that knew of the FIN or
-///    closed by itself without waiting for anything (`QUIT`, an SSH disconnect).
+/// 1. the end of a TLS handshake;
+/// 2. bytes on an HTTP connection that are no HTTP request, or come after HTTP was left (an upgrade, CONNECT);
+/// 3. data of another protocol, by a client that knew of the server's FIN or closed by itself without waiting for
+///    anything (`QUIT`, an SSH disconnect), or to which the server's FIN is the immediate answer (an LDAP unbind), or in
+///    a protocol where nothing was ever answered or the server speaks first.
 pub(super) fn is_goodbye(case: &Case<'_>) -> bool {
     let connection = case.connection;
+    if case.exchange.answered() {
+        return false;
+    }
     match connection.protocol {
         Protocol::Tls => connection.served == 0 && case.exchange.bytes() <= TLS_FINISHED,
+        Protocol::Http => !case.exchange.is_request || connection.is_upgraded(),
         Protocol::Data | Protocol::Unknown | Protocol::Http2 => {
             let knew_of_fin = case.ack_covers_fin() == Some(true);
             let closed_by_itself = match (case.client.fin, case.server.fin_seq()) {
@@ -59,8 +65,15 @@ pub(super) fn is_goodbye(case: &Case<'_>) -> bool {
                 (Some(_), None) => true,
                 (None, _) => false,
             };
-            connection.server_speaks_first || connection.served == 0 || knew_of_fin || closed_by_itself
+            let answered_by_close = match (case.server.fin, case.exchange.acked) {
+                (Some(fin), Some(acked)) => fin.frame == acked.frame,
+                _ => false,
+            };
+            connection.server_speaks_first
+                || connection.served == 0
+                || knew_of_fin
+                || closed_by_itself
+                || answered_by_close
         }
-        Protocol::Http => connection.is_upgraded(),
     }
 }

@@ -11,7 +11,7 @@ mod race;
 mod rules;
 mod timers;
 
-use crate::connection::{Connection, Exchange, Half, Mark};
+use crate::connection::{Connection, Exchange, Half, Mark, Protocol, is_passive_reset};
 use crate::report::{Cause, Confidence, Ending, RetrySafe, Role, Side};
 
 pub use advice::{Story, tell, timer_advice};
@@ -111,11 +111,12 @@ const UNANSWERED: &[Rule] = &[
 ];
 
 /// The rules for a request whose response began.
-const ANSWERED: &[Rule] = &[rules::truncated_response, rules::aborted_response];
+const ANSWERED: &[Rule] = &[rules::truncated_response, rules::aborted_response, rules::response_reset];
 
 /// Judges one connection.
 pub fn judge(connection: &Connection, circumstances: Circumstances) -> Judgement {
     let mut findings: Vec<Finding> = rules::never_opened(connection).into_iter().collect();
+    let mut said_goodbye = false;
     if connection.both_directions() {
         for (index, exchange) in connection.exchanges.iter().enumerate() {
             let case = Case {
@@ -125,29 +126,31 @@ pub fn judge(connection: &Connection, circumstances: Circumstances) -> Judgement
                 exchange,
                 index,
             };
-            if ending::is_goodbye(&case) {
+            // A hole in the capture is never a lost request, and neither is what a client sends after its own reset.
+            if connection.response_unseen(exchange) || case.client_had_reset() {
                 continue;
             }
-            let rules = if exchange.answered() { ANSWERED } else { UNANSWERED };
-            findings.extend(rules.iter().find_map(|rule| rule(&case)));
+            if ending::is_goodbye(&case) {
+                said_goodbye = true;
+                continue;
+            }
+            let answered = exchange.answered() && !case.answer_came_too_late();
+            let rules = if answered { ANSWERED } else { UNANSWERED };
+            findings.extend(
+                rules.iter().find_map(|rule| rule(&case)).filter(|finding| case.can_be_told(finding)),
+            );
         }
     }
     for finding in &mut findings {
-        doubt(finding, connection, circumstances);
+        doubt(finding, circumstances);
     }
-    Judgement { ending: ending::ending(connection), findings }
+    let said_goodbye = said_goodbye && findings.is_empty();
+    Judgement { ending: ending::ending(connection, said_goodbye), findings }
 }
 
-/// A hole in the capture is never a lost request: where packets are missing in the decisive place, say so.
-fn doubt(finding: &mut Finding, connection: &Connection, circumstances: Circumstances) {
-    let response_missing = connection.half(Side::Server).missing > 0;
-    if response_missing {
-        finding.confidence = Confidence::Inconclusive;
-        finding.counter_evidence.push(format!(
-            "{} bytes of the server's data are not in the capture: the response may be among them",
-            connection.half(Side::Server).missing
-        ));
-    } else if circumstances.packets_dropped
+/// What was dropped before it could be captured may be what would have changed a verdict.
+fn doubt(finding: &mut Finding, circumstances: Circumstances) {
+    if circumstances.packets_dropped
         && finding.confidence == Confidence::Certain
         && finding.cause == Cause::StateLost
     {
@@ -212,6 +215,42 @@ impl Case<'_> {
     /// The server's kernel had received none of the request when it sent its FIN: the FIN acknowledges nothing of it.
     fn fin_left_before_request_arrived(&self) -> bool {
         self.server.fin.is_some_and(|fin| !fin.ack.after(self.exchange.start))
+    }
+
+    /// The client itself had reset the connection before it sent this.
+    fn client_had_reset(&self) -> bool {
+        self.client.rst.is_some_and(|reset| {
+            reset.frame < self.exchange.request.frame && !self.exchange.start.before(reset.seq)
+        })
+    }
+
+    /// The client closed without a byte of the response, and refused the response when it came:
+    /// 1. the client's FIN acknowledges nothing of the response;
+    /// 2. the client's kernel answered the response with RST, so nobody was there to read it. (A client that only ends
+    ///    its own stream still reads.)
+    fn answer_came_too_late(&self) -> bool {
+        match (self.client.fin, self.exchange.response_first) {
+            (Some(fin), Some(response)) => {
+                !fin.ack.after(response.seq)
+                    && self.client.rst.is_some()
+                    && self.connection.closed_first() == Some(Side::Client)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a verdict can be believed in this protocol. What a message means that is neither HTTP nor TLS, and
+    /// whether it expects an answer at all, is unknown: then only a kernel's refusal, or its silence, proves a loss.
+    fn can_be_told(&self, finding: &Finding) -> bool {
+        let refused = self.server.rst.is_some_and(|reset| is_passive_reset(reset.flags));
+        match self.connection.protocol {
+            Protocol::Http | Protocol::Tls => true,
+            Protocol::Data | Protocol::Unknown | Protocol::Http2 => match finding.cause {
+                Cause::CrossedFin | Cause::StateLost => refused,
+                Cause::ResetIdle | Cause::SilentDrop => true,
+                _ => false,
+            },
+        }
     }
 
     /// `GET /path` for HTTP, a description for anything else.

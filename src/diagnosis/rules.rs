@@ -10,8 +10,8 @@ use super::{Case, Finding, relative};
 const SILENT_RETRANSMISSIONS: u32 = 3;
 /// SYN retransmissions without any answer that make a failed connect: Linux sends them after 1, 3 and 7 s.
 const CONNECT_RETRANSMISSIONS: u32 = 2;
-/// A client that gives up sooner cancelled; nobody configures an answer timeout below it.
-const SHORTEST_TIMEOUT_NS: i64 = 1_000_000_000;
+/// A client that closes sooner after its request did not wait for the answer; nobody configures a shorter timeout.
+const SHORTEST_WAIT_NS: i64 = 100_000_000;
 
 /// `refused` and `connect-timeout`:
 /// 1. the client's SYN was captured and no SYN of the server;
@@ -190,9 +190,9 @@ pub(super) fn state_lost(case: &Case<'_>) -> Option<Finding> {
     Some(finding)
 }
 
-/// `proxy-timeout` and `client-abort`:
+/// `proxy-timeout`:
 /// 1. the client closed or reset first, while its request was unanswered;
-/// 2. after at least [`SHORTEST_TIMEOUT_NS`] it is a timeout, before that a cancellation.
+/// 2. it had waited for at least [`SHORTEST_WAIT_NS`]. (One that closes at once did not want the answer: no incident.)
 pub(super) fn client_gave_up(case: &Case<'_>) -> Option<Finding> {
     let close = case
         .client
@@ -200,9 +200,11 @@ pub(super) fn client_gave_up(case: &Case<'_>) -> Option<Finding> {
         .or(case.client.rst)
         .filter(|_| case.connection.closed_first() == Some(Side::Client))?;
     let waited = close.time_ns - case.exchange.request.time_ns;
-    let cause = if waited >= SHORTEST_TIMEOUT_NS { Cause::ProxyTimeout } else { Cause::ClientAbort };
+    if waited < SHORTEST_WAIT_NS {
+        return None;
+    }
     let confidence = if case.exchange.acked.is_some() { Confidence::Certain } else { Confidence::Likely };
-    let mut finding = case.finding(cause, confidence, RetrySafe::No);
+    let mut finding = case.finding(Cause::ProxyTimeout, confidence, RetrySafe::No);
     finding
         .evidence
         .push(format!("the client closed first, after waiting {} ms for a response", waited / 1_000_000));
@@ -272,6 +274,24 @@ pub(super) fn aborted_response(case: &Case<'_>) -> Option<Finding> {
     }
     let mut finding = case.finding(Cause::ClientAbort, Confidence::Certain, RetrySafe::No);
     finding.evidence.push("the client closed while the response was still under way".into());
+    Some(finding)
+}
+
+/// `response-reset`:
+/// 1. HTTP framing says that the response is complete and the request is not: the server answered without reading all of
+///    the body;
+/// 2. the server sent RST, which makes the client's kernel drop what its process has not read yet.
+///
+/// RFC 9112 section 9.6 describes it and the two-step close that avoids it.
+pub(super) fn response_reset(case: &Case<'_>) -> Option<Finding> {
+    let exchange = case.exchange;
+    case.server.rst.filter(|_| exchange.response_complete && !exchange.complete)?;
+    let mut finding = case.finding(Cause::ResponseReset, Confidence::Likely, RetrySafe::No);
+    let status =
+        exchange.status.map_or("a response".to_owned(), |status| format!("a complete {status} response"));
+    finding.evidence.push(format!("the server sent {status} before it had the whole request"));
+    finding.evidence.push("the RST behind it erases what the client has not read yet".into());
+    finding.counter_evidence.push("whether the client read the response in time, packets cannot tell".into());
     Some(finding)
 }
 

@@ -1,7 +1,9 @@
 //! The idle timers that a capture shows, whether or not anything broke.
 
-use crate::connection::Connection;
-use crate::report::{IdleClose, Side, Verdict};
+use crate::connection::{Connection, is_passive_reset};
+use crate::report::{Cause, IdleClose, Side, Verdict};
+
+use super::Finding;
 
 /// A close sooner than this after the last byte is not an idle timer but the end of the conversation.
 const SHORTEST_IDLE_NS: i64 = 50_000_000;
@@ -54,17 +56,19 @@ pub struct ServerTimers {
 }
 
 impl ServerTimers {
-    /// Adds one connection.
-    pub fn add(&mut self, connection: &Connection, races: u64) {
+    /// Adds one connection and what was found on it.
+    pub fn add(&mut self, connection: &Connection, findings: &[Finding]) {
         self.connections += 1;
-        self.races += races;
+        self.races += findings.iter().filter(|finding| finding.is_race()).count() as u64;
         self.longest_reuse_ns = self.longest_reuse_ns.max(connection.longest_reuse_ns);
         // A close that HTTP had announced is no timer, and neither is one before the first answer.
-        if connection.announced_close || connection.served == 0 {
+        let served = connection.served > 0 || connection.exchanges.iter().any(|exchange| exchange.answered());
+        if connection.announced_close || !served {
             return;
         }
         let Some(side) = connection.closed_first() else { return };
-        let Some(idle_ns) = idle_before_close(connection, side).filter(|idle| *idle >= SHORTEST_IDLE_NS)
+        let Some(idle_ns) =
+            idle_before_close(connection, side, findings).filter(|idle| *idle >= SHORTEST_IDLE_NS)
         else {
             return;
         };
@@ -96,12 +100,28 @@ impl ServerTimers {
 }
 
 /// Idle time before the first close. Where a request crossed the close, the connection was idle until that request.
-fn idle_before_close(connection: &Connection, side: Side) -> Option<i64> {
+/// A kernel that refuses data closes nothing, and a close in the middle of a request ends no idle time.
+fn idle_before_close(connection: &Connection, side: Side, findings: &[Finding]) -> Option<i64> {
+    let half = connection.half(side);
+    let close = half.fin.or(half.rst.filter(|reset| !is_passive_reset(reset.flags)))?;
+    let ended_idle = |finding: &Finding| {
+        matches!(
+            finding.cause,
+            Cause::CrossedFin
+                | Cause::UnreadRequest
+                | Cause::DiscardedRequest
+                | Cause::StaleReuse
+                | Cause::ResetIdle
+                | Cause::UnsolicitedResponse
+        )
+    };
+    if !findings.iter().all(ended_idle) {
+        return None;
+    }
     if let Some(idle_ns) = connection.idle_before_close[side as usize] {
         return Some(idle_ns);
     }
+    findings.first()?;
     let exchange = connection.exchanges.iter().find(|exchange| !exchange.answered())?;
-    let half = connection.half(side);
-    let close = half.fin.or(half.rst)?;
     Some(close.time_ns - (exchange.request.time_ns - exchange.idle_ns?))
 }

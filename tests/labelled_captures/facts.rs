@@ -1,0 +1,254 @@
+//! What a labelled capture must mean: `facts.toml`, and its comparison with a report.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use finrace::report::{Incident, Report, Side, Vantage};
+use serde::Deserialize;
+
+use super::story::time;
+
+/// What must be found in both captures of a directory.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Facts {
+    /// Whether the captures could have shown a lost request.
+    pub conclusive: bool,
+    /// How each connection ended, by stream; `server-fin * 20` stands for twenty.
+    pub endings: Vec<String>,
+    /// The verdict on each server whose timers are known.
+    #[serde(default)]
+    pub servers: BTreeMap<String, String>,
+    /// Endings and verdicts as the server's capture shows them, where packets that one side only saw make them differ.
+    pub seen_from_server: Option<Seen>,
+    /// Requests without their response, in the order of time.
+    #[serde(default, rename = "incident")]
+    pub incidents: Vec<ExpectedIncident>,
+    /// Properties that cannot hold here, with the reason.
+    #[serde(default)]
+    pub except: BTreeMap<String, String>,
+}
+
+/// What differs at one side.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seen {
+    pub endings: Vec<String>,
+    #[serde(default)]
+    pub servers: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedIncident {
+    pub cause: String,
+    pub confidence: String,
+    pub stream: u32,
+    pub request: String,
+    pub race: bool,
+    pub retry_safe: String,
+    pub retried: bool,
+    pub requests_before: u32,
+    pub resets: u32,
+    pub ack_covers_fin: Option<bool>,
+    /// `client` or `server` where only that side's capture can show it: what is lost on the way is not seen beyond.
+    pub seen_from: Option<String>,
+    /// Shortest and longest idle time that is right.
+    pub idle: Option<[String; 2]>,
+    pub frames: Frames,
+}
+
+/// Frame numbers by role, at each side.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Frames {
+    pub client: BTreeMap<String, u64>,
+    pub server: BTreeMap<String, u64>,
+}
+
+/// How much a changed capture can still be held to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strictness {
+    /// Everything, each frame number among it.
+    Everything,
+    /// What happened, without the frame numbers and without what depends on the beginning of the capture.
+    Verdicts,
+}
+
+impl Facts {
+    /// Where a report on the capture of one side differs from the facts, a line for each difference. `frame` says which
+    /// frame of the capture in hand is one of the original.
+    pub fn differences(
+        &self,
+        report: &Report,
+        side: Side,
+        strictness: Strictness,
+        frame: impl Fn(u64) -> u64,
+    ) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut compare = |what: String, expected: String, actual: String| {
+            if expected != actual {
+                wrong.push(format!("{what}: expected {expected}, found {actual}"));
+            }
+        };
+        compare("conclusive".into(), self.conclusive.to_string(), report.summary.conclusive.to_string());
+        let expected: Vec<_> = self.incidents.iter().filter(|expected| expected.is_seen_from(side)).collect();
+        let causes = |causes: Vec<String>| causes.join(" ");
+        compare(
+            "incidents".into(),
+            causes(
+                expected.iter().map(|expected| format!("{}@{}", expected.cause, expected.stream)).collect(),
+            ),
+            causes(
+                report.incidents.iter().map(|found| format!("{}@{}", found.cause, found.stream)).collect(),
+            ),
+        );
+        if expected.len() == report.incidents.len() {
+            for (expected, found) in expected.into_iter().zip(&report.incidents) {
+                expected.compare(found, side, strictness, &frame, &mut compare);
+            }
+        }
+        let connections = report.connections.as_deref().unwrap_or_default();
+        let endings: Vec<_> =
+            connections.iter().map(|connection| (connection.stream, connection.ending)).collect();
+        let (expected_endings, expected_servers) = match &self.seen_from_server {
+            Some(seen) if side == Side::Server => (expand(&seen.endings), &seen.servers),
+            _ => (expand(&self.endings), &self.servers),
+        };
+        let count = expected_endings.len();
+        for (stream, expected) in expected_endings.into_iter().enumerate() {
+            let found = endings.iter().find(|(found, _)| *found as usize == stream);
+            let found = found.map_or("no such connection".to_owned(), |(_, ending)| ending.to_string());
+            compare(format!("ending of stream {stream}"), expected, found);
+        }
+        compare("connections".into(), count.to_string(), connections.len().to_string());
+        if strictness == Strictness::Everything {
+            for server in &report.servers {
+                let expected = expected_servers.get(&server.server).map_or("none", String::as_str);
+                compare(format!("server {}", server.server), expected.into(), server.verdict.to_string());
+            }
+            for (server, expected) in expected_servers {
+                let listed = report.servers.iter().any(|found| found.server == *server);
+                if !listed {
+                    compare(format!("server {server}"), expected.clone(), "no such server".into());
+                }
+            }
+            let opposite = if side == Side::Client { Vantage::Server } else { Vantage::Client };
+            for connection in connections {
+                let wrong_side = [opposite, Vantage::Between].contains(&connection.vantage);
+                compare(
+                    format!("stream {} looks captured elsewhere", connection.stream),
+                    false.to_string(),
+                    wrong_side.to_string(),
+                );
+            }
+        }
+        wrong
+    }
+}
+
+/// Endings with their repetitions written out.
+fn expand(endings: &[String]) -> Vec<String> {
+    let mut all = Vec::new();
+    for ending in endings {
+        match ending.split_once(" * ") {
+            Some((name, times)) => {
+                let times = times.parse().expect("endings: a number behind `*`");
+                all.extend(std::iter::repeat_n(name.to_owned(), times));
+            }
+            None => all.push(ending.clone()),
+        }
+    }
+    all
+}
+
+impl ExpectedIncident {
+    fn is_seen_from(&self, side: Side) -> bool {
+        self.seen_from.as_ref().is_none_or(|seen_from| seen_from == side.token())
+    }
+
+    fn compare(
+        &self,
+        found: &Incident,
+        side: Side,
+        strictness: Strictness,
+        frame: &impl Fn(u64) -> u64,
+        compare: &mut impl FnMut(String, String, String),
+    ) {
+        let name = format!("incident on stream {}", self.stream);
+        let mut field = |what: &str, expected: String, actual: String| {
+            compare(format!("{name}: {what}"), expected, actual);
+        };
+        field("confidence", self.confidence.clone(), found.confidence.to_string());
+        field("race", self.race.to_string(), found.race.to_string());
+        field("retry_safe", self.retry_safe.clone(), found.retry_safe.to_string());
+        field("retried", self.retried.to_string(), found.retried.to_string());
+        field("ack_covers_fin", format!("{:?}", self.ack_covers_fin), format!("{:?}", found.ack_covers_fin));
+        if strictness == Strictness::Verdicts {
+            return;
+        }
+        field("request", self.request.clone(), found.request.label());
+        field("requests_before", self.requests_before.to_string(), found.requests_before.to_string());
+        field("resets", self.resets.to_string(), found.resets.to_string());
+        let idle = |text: &String| time(text).expect("idle: a duration") * 1_000;
+        let as_expected = match (&self.idle, found.idle_ns) {
+            (Some([shortest, longest]), Some(found)) => (idle(shortest)..=idle(longest)).contains(&found),
+            (None, None) => true,
+            _ => false,
+        };
+        if !as_expected {
+            field("idle", format!("{:?}", self.idle), format!("{:?} ns", found.idle_ns));
+        }
+        let frames = if side == Side::Client { &self.frames.client } else { &self.frames.server };
+        for (role, number) in frames {
+            let actual =
+                found.frames.iter().find(|(known, _)| known.token() == role).map(|(_, frame)| *frame);
+            let actual = actual.map_or("none".to_owned(), |frame| frame.to_string());
+            field(&format!("frame of {role}"), frame(*number).to_string(), actual);
+        }
+    }
+}
+
+/// What was found, in the notation of `facts.toml`.
+pub fn notation(report: &Report, side: Side) -> String {
+    let mut text = format!("conclusive = {}\n", report.summary.conclusive);
+    let connections = report.connections.as_deref().unwrap_or_default();
+    let endings: BTreeMap<u32, String> = connections
+        .iter()
+        .map(|connection| (connection.stream, format!("\"{}\"", connection.ending)))
+        .collect();
+    let endings: Vec<String> = endings.into_values().collect();
+    writeln!(text, "endings = [{}]", endings.join(", ")).unwrap();
+    if !report.servers.is_empty() {
+        text.push_str("\n[servers]\n");
+        for server in &report.servers {
+            writeln!(text, "\"{}\" = \"{}\"", server.server, server.verdict).unwrap();
+        }
+    }
+    for found in &report.incidents {
+        writeln!(
+            text,
+            "\n[[incident]]\ncause = \"{}\"\nconfidence = \"{}\"\nstream = {}\nrequest = \"{}\"\nrace = {}\n\
+             retry_safe = \"{}\"\nretried = {}\nrequests_before = {}\nresets = {}",
+            found.cause,
+            found.confidence,
+            found.stream,
+            found.request.label(),
+            found.race,
+            found.retry_safe,
+            found.retried,
+            found.requests_before,
+            found.resets
+        )
+        .unwrap();
+        if let Some(covers) = found.ack_covers_fin {
+            writeln!(text, "ack_covers_fin = {covers}").unwrap();
+        }
+        if let Some(idle) = found.idle_ns {
+            writeln!(text, "idle = [\"{}us\", \"{}us\"]", idle / 1_000, idle / 1_000).unwrap();
+        }
+        let frames: Vec<_> = found.frames.iter().map(|(role, frame)| format!("{role} = {frame}")).collect();
+        writeln!(text, "frames.{side} = {{ {} }}", frames.join(", ")).unwrap();
+    }
+    text
+}

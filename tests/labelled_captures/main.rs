@@ -1,0 +1,10 @@
+//! The labelled captures in `captures/`: every one means what its facts say, seen from either side.
+
+mod bytes;
+mod facts;
+mod labelled;
+mod properties;
+mod story;
+mod tshark;
+mod verdicts;
+mod wire;
