@@ -129,9 +129,8 @@ impl Ground {
         if lab == Lab::Loopback {
             return Ok(Ground::Loopback);
         }
-        let entered = tun::usable().map_err(anyhow::Error::from).and_then(|()| Ok(isolation::enter()?));
-        match entered {
-            Ok(entered) => Ok(Ground::Wire(entered)),
+        match tun::usable().map_err(anyhow::Error::from).and_then(|()| Ok(isolation::rehearse()?)) {
+            Ok(()) => Ok(Ground::Wire(isolation::enter()?)),
             Err(error) if lab == Lab::Wire => Err(error),
             Err(error) => {
                 output::complain(&format!(

@@ -123,6 +123,13 @@ impl Told {
             self.write("ladder.svg", svg.as_bytes(), "the ladder; light or dark as the viewer is")?;
             self.write("ladder.png", &png, "the same picture for a slide or a chat")?;
         }
+        if let Some(run) = &self.report.run
+            && let Some(svg) = render::chart::attempts(run).map_err(|error| anyhow::anyhow!("{error}"))?
+        {
+            let png = ladder::png(&svg)?;
+            self.write("attempts.svg", svg.as_bytes(), "when each request left, and how long its FIN flew")?;
+            self.write("attempts.png", &png, "the same picture for a slide or a chat")?;
+        }
         let json = render::json::pretty(&self.report);
         self.write("report.json", json.as_bytes(), "all of this for programs")?;
         self.list(&self.folder.join("scenario.toml"), "the scenario as it was run".to_owned());

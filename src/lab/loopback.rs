@@ -25,6 +25,9 @@ use super::{CaptureFile, LabError, Outcome};
 use crate::capture::live::{LiveCapture, LiveOptions, devices};
 use crate::capture::{Interface, PcapngWriter};
 
+/// Bytes kept of a packet: headers and more than any head of the toys. libpcap reserves this much for every packet in
+/// its buffer, so a larger one would make the buffer hold fewer packets than a burst has (measured).
+const SNAPLEN: u32 = 4096;
 /// Silence, in milliseconds, after which everything that the toys' kernel had to say has been captured.
 const QUIET: u8 = 100;
 /// The capture ends then at the latest: other traffic on the toys' ports cannot be, but may never keep a run alive.
@@ -67,8 +70,10 @@ pub async fn run(
         .map(|address| format!("tcp port {}", address.port()))
         .collect::<Vec<_>>()
         .join(" or ");
-    let capture =
-        LiveCapture::open(&device.name, &LiveOptions { filter: Some(filter), ..LiveOptions::default() })?;
+    let capture = LiveCapture::open(
+        &device.name,
+        &LiveOptions { filter: Some(filter), snaplen: SNAPLEN, ..LiveOptions::default() },
+    )?;
     let finish = Arc::new(AtomicBool::new(false));
     let file = folder.join("loopback.pcapng");
     let recording = thread::spawn({

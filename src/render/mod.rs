@@ -3,6 +3,7 @@
 //! Nothing here knows a file, standard output or a terminal: width, colour and character set come in as options,
 //! and what comes out is a `String` or bytes. The same input gives the same output, byte for byte.
 
+pub mod chart;
 mod columns;
 pub mod csv;
 pub mod json;
