@@ -355,7 +355,7 @@ mod tests {
     fn the_inside_of_a_real_backend_cannot_be_waited_for() {
         let mut scenario = Scenario::builtin("nginx-express").unwrap();
         scenario.traffic.send_when = SendWhen::BackendTimer;
-        insta::assert_snapshot!(scenario.validate().unwrap_err(), @r#"nginx-express: [traffic] send_when = "backend-timer" needs the toy backend: nobody can see inside Express; use "fin-on-wire" or "idle"."#);
+        insta::assert_snapshot!(scenario.validate().unwrap_err(), @r#"nginx-express: [traffic] send_when = "backend-timer" needs the toy backend: nobody can see inside Express on Node; use "fin-on-wire" or "idle"."#);
     }
 
     #[test]
