@@ -44,7 +44,7 @@ pub struct WireLog {
     pub not_tcp: u64,
     /// Packets from or to addresses that are not the lab's. They are carried all the same.
     pub strays: u64,
-    /// Holds that ended because the awaited packet did not come.
+    /// Holds that ended because the awaited packet did not come, not counting those that the end of the run ended.
     pub expired_holds: u64,
     /// When the wire was cut: what hosts sent later never entered it.
     pub stopped_ns: i64,

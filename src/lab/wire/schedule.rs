@@ -74,6 +74,8 @@ pub(super) struct Schedule {
     /// Deadlines of all holds begun; those of holds that have ended do nothing when their time comes.
     deadlines: BTreeSet<(u64, Connection, Side)>,
     held: usize,
+    /// Nobody will send what holds wait for any more.
+    stopping: bool,
     log: WireLog,
     events: VecDeque<WireEvent>,
 }
@@ -86,6 +88,7 @@ impl Schedule {
             in_transit: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             held: 0,
+            stopping: false,
             log: WireLog::default(),
             events: VecDeque::new(),
         }
@@ -173,6 +176,7 @@ impl Schedule {
 
     /// Ends all holds and begins no more, because nobody will send what they wait for.
     pub(super) fn release_all(&mut self, now: Moment) {
+        self.stopping = true;
         self.settings.holds.clear();
         while let Some((_, connection, from)) = self.deadlines.pop_first() {
             if let Some(state) = self.connections.get_mut(&connection) {
@@ -291,7 +295,7 @@ impl Schedule {
             let class = delivery.tracked.and_then(|tracked| tracked.class);
             if let Some(hold) = hold {
                 let expired = !hold.fulfilled;
-                self.log.expired_holds += u64::from(expired);
+                self.log.expired_holds += u64::from(expired && !self.stopping);
                 self.events.push_back(WireEvent {
                     time_ns: now.wall_ns,
                     connection,
