@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use super::log::{Fate, WireEvent, WireEventKind, WireLog, WirePacket, fingerprint};
-use super::rules::{Class, Connection, Progress, Side, WireSettings};
+use super::rules::{Connection, Packet, Progress, Side, WireSettings};
 use crate::packet;
 
 /// LINKTYPE_RAW: the packet begins with its IP header, as a TUN device gives it.
@@ -37,7 +37,7 @@ pub(super) struct Delivery {
 struct Tracked {
     connection: Connection,
     from: Side,
-    class: Option<Class>,
+    class: Option<Packet>,
 }
 
 /// A packet that is held, or that waits behind one.
@@ -50,7 +50,7 @@ struct Waiting {
 
 #[derive(Debug, Clone, Copy)]
 struct Hold {
-    until: Class,
+    until: Packet,
     deadline_ns: u64,
     fulfilled: bool,
 }
@@ -122,7 +122,7 @@ impl Schedule {
             time_ns: now.wall_ns,
             connection,
             from,
-            packet: class.unwrap_or(Class::Any),
+            packet: class.unwrap_or(Packet::Any),
             kind,
         };
 
@@ -206,7 +206,7 @@ impl Schedule {
         self.log.packets[delivery.packet].fate = fate;
         if let (Fate::Delivered { at_ns }, Some(Tracked { connection, from, class: Some(packet) })) =
             (fate, delivery.tracked)
-            && packet != Class::Ack
+            && packet != Packet::Ack
         {
             self.events.push_back(WireEvent {
                 time_ns: at_ns,
@@ -263,7 +263,7 @@ impl Schedule {
     }
 
     /// A segment from `from` has set out: whatever waits for it on the other side may follow.
-    fn fulfil(&mut self, now: Moment, connection: Connection, from: Side, class: Option<Class>) {
+    fn fulfil(&mut self, now: Moment, connection: Connection, from: Side, class: Option<Packet>) {
         let Some(state) = self.connections.get_mut(&connection) else { return };
         let mut any = false;
         for waiting in &mut state.waiting[from.other().index()] {
@@ -300,7 +300,7 @@ impl Schedule {
                     time_ns: now.wall_ns,
                     connection,
                     from,
-                    packet: class.unwrap_or(Class::Any),
+                    packet: class.unwrap_or(Packet::Any),
                     kind: WireEventKind::Released { expired },
                 });
             }
