@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
-
 use crate::analysis::{self, DEFAULT_MAX_CONNECTIONS, Options};
 use crate::capture::Reader;
 use crate::render;
@@ -40,21 +38,18 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         connections: args.connections,
     };
     let mut readers = Vec::new();
-    let mut unreadable = 0;
+    let mut unreadable = false;
     for file in &args.files {
         match Reader::open(file) {
             Ok(reader) => readers.push(reader),
             // One bad file must not lose what the others show.
             Err(error) => {
-                unreadable += 1;
+                unreadable = true;
                 output::complain(&format!("{:#}", anyhow::Error::from(error)));
             }
         }
     }
     if readers.is_empty() {
-        if unreadable > 1 {
-            bail!("none of the {unreadable} files could be read");
-        }
         return Ok(Exit::Trouble);
     }
     let report = analysis::analyze(readers, &options);
@@ -63,7 +58,7 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         other => output::structured(&report, other),
     };
     output::print(text.as_bytes())?;
-    Ok(verdict(&report, unreadable > 0))
+    Ok(verdict(&report, unreadable))
 }
 
 /// The exit code of a report: incidents win over a file that could not be read, and inconclusive is never a pass.
