@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 mod common {
     pub mod finrace;
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     pub mod ordinary_user;
 }
 use common::finrace::{analyzed, finrace, json, output, text};
@@ -166,7 +166,7 @@ fn when_no_file_can_be_read_each_gets_its_line() {
     ");
 }
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 #[test]
 fn an_unreadable_file_is_told_with_the_way_round() {
     use std::os::unix::fs::PermissionsExt;
