@@ -4,7 +4,13 @@
 
 pub mod analysis;
 pub mod capture;
+pub mod cli;
 pub mod connection;
 pub mod diagnosis;
+#[cfg(feature = "live")]
+pub mod doctor;
+#[cfg(feature = "live")]
+pub mod lab;
 pub mod packet;
+pub mod render;
 pub mod report;

@@ -188,6 +188,7 @@ impl Builder {
             self.servers.iter().filter(|(_, timers)| timers.is_worth_showing()).map(server_row).collect();
         Report {
             schema: SCHEMA_VERSION,
+            run: None,
             captures: self.captures,
             summary: self.summary,
             incidents,

@@ -22,7 +22,7 @@ pub struct TraceRequest<'r> {
     /// Names of client and server: `("proxy", "backend")`.
     pub names: (&'r str, &'r str),
     /// What runs at client and server, where known.
-    pub products: (Option<&'r str>, Option<&'r str>),
+    pub products: (Option<String>, Option<String>),
     /// The capture of the other end, by the same clock: `file` is then the client's and this one the server's.
     pub server_capture: Option<&'r Path>,
 }
@@ -104,17 +104,20 @@ pub fn trace(
     let bases = [base(Side::Client), base(Side::Server)];
     let mut segments = join(&passed, at_server.as_deref(), client, bases, request.incident);
     segments.sort_by_key(|segment| segment.sent_ns);
+    if request.incident.is_none() {
+        explain_close(&mut segments, &connection);
+    }
     let (segments, omitted) = select(fold(segments), request.incident);
     let zero_ns = zero(&segments).unwrap_or(connection.first_ns);
-    let lane = |name: &str, product: Option<&str>, endpoint: Endpoint| Lane {
+    let lane = |name: &str, product: &Option<String>, endpoint: Endpoint| Lane {
         name: name.to_owned(),
-        product: product.map(str::to_owned),
+        product: product.clone(),
         address: endpoint.to_string(),
     };
     Ok(Some(Trace {
         lanes: [
-            lane(request.names.0, request.products.0, client),
-            lane(request.names.1, request.products.1, server),
+            lane(request.names.0, &request.products.0, client),
+            lane(request.names.1, &request.products.1, server),
         ],
         clocks: if at_server.is_some() { Clocks::Both } else { Clocks::One },
         stream: request.stream,
@@ -233,6 +236,20 @@ fn describe(
 
 fn role(passed: &Passed, incident: &Incident) -> Option<Role> {
     incident.frames.iter().find(|(_, frame)| **frame == passed.frame).map(|(role, _)| *role)
+}
+
+/// Without an incident, the story is who closed first, and after how long.
+fn explain_close(segments: &mut [report::Segment], connection: &Connection) {
+    let Some(closer) = connection.closed_first() else { return };
+    let Some(close) = segments.iter_mut().find(|segment| {
+        segment.from == closer && matches!(segment.kind, SegmentKind::Fin | SegmentKind::Reset)
+    }) else {
+        return;
+    };
+    close.meaning = match connection.idle_before_close[closer as usize] {
+        Some(idle_ns) => format!("the {closer} closes first, after {:.3} s idle", idle_ns as f64 / 1e9),
+        None => format!("the {closer} closes first"),
+    };
 }
 
 /// Folds storms of RSTs and the segments of one body into one line each.

@@ -12,6 +12,8 @@ mod classic;
 mod clock;
 mod error;
 mod link_type;
+#[cfg(feature = "live")]
+pub mod live;
 mod pcapng;
 mod pcapng_writer;
 mod reader;

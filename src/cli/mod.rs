@@ -9,6 +9,8 @@ mod reproduce;
 #[cfg(feature = "live")]
 mod scenarios;
 mod show;
+#[cfg(feature = "live")]
+mod told;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -82,9 +84,9 @@ pub fn main() -> ExitCode {
         Command::Analyze(args) => analyze::run(&args, color),
         Command::Show(args) => show::run(&args, color),
         #[cfg(feature = "live")]
-        Command::Scenarios(args) => scenarios::run(&args, color),
+        Command::Scenarios(args) => scenarios::run(&args),
         #[cfg(feature = "live")]
-        Command::Doctor(args) => doctor::run(&args, color),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Schema => output::print(crate::report::json_schema().as_bytes()).map(|()| Exit::Clean),
     };
     match result {
@@ -97,13 +99,32 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Where the packages of real servers are installed: `$FINRACE_SERVERS`, or `servers` in the build folder that this
+/// program was built into, or the user's own data folder.
+#[cfg(feature = "live")]
+fn servers_folder() -> PathBuf {
+    if let Some(folder) = std::env::var_os("FINRACE_SERVERS") {
+        return folder.into();
+    }
+    let built =
+        std::env::current_exe().ok().and_then(|program| Some(program.parent()?.parent()?.join("servers")));
+    let data = || {
+        let home = std::env::var_os("XDG_DATA_HOME")
+            .map(PathBuf::from)
+            .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share")));
+        home.unwrap_or_default().join("finrace/servers")
+    };
+    built.filter(|folder| folder.is_dir()).unwrap_or_else(data)
+}
+
 /// `finrace FILE...` means `finrace analyze FILE...`, when the first word is no command and names a file or a pipe.
 fn with_default_command(mut args: Vec<OsString>) -> Vec<OsString> {
     let Some(first) = args.get(1) else { return args };
     let command = Cli::command();
     let known = first == "help" || command.get_subcommands().any(|known| first == known.get_name());
     let is_option = first.to_string_lossy().starts_with('-') && first != "-";
-    let looks_like_input = first == "-" || PathBuf::from(first).exists() || first.to_string_lossy().contains(['/', '.']);
+    let looks_like_input =
+        first == "-" || PathBuf::from(first).exists() || first.to_string_lossy().contains(['/', '.']);
     if !known && !is_option && looks_like_input {
         args.insert(1, "analyze".into());
     }

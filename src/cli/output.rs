@@ -4,10 +4,54 @@ use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
 
+use crate::render::{self, TextOptions};
+use crate::report::Report;
+
 /// Narrowest and widest text: 72 columns survive a paste into chat, more than 160 tire the eye.
-const WIDTHS: std::ops::RangeInclusive<usize> = 72..=160;
+const WIDTHS: std::ops::RangeInclusive<u16> = 72..=160;
 /// Width when nothing tells: wide enough for the packet table in a file or a pipe.
-const DEFAULT_WIDTH: usize = 120;
+const DEFAULT_WIDTH: u16 = 120;
+
+/// How to print a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Table,
+    /// One JSON document (schema: `finrace schema`)
+    Json,
+    /// One JSON object a line
+    Ndjson,
+    /// Incidents as comma-separated values
+    Csv,
+    /// Incidents as a Markdown table
+    Markdown,
+}
+
+/// A report in a format for programs; a table is none and comes out as Markdown.
+pub fn structured(report: &Report, format: Format) -> String {
+    match format {
+        Format::Json => render::json::pretty(report),
+        Format::Ndjson => render::json::lines(report),
+        Format::Csv => render::csv::incidents(report),
+        Format::Table | Format::Markdown => render::markdown::incidents(report),
+    }
+}
+
+/// How text for standard output is written.
+pub fn text_options(color: Color) -> TextOptions {
+    TextOptions { width: width(), color: color.on_stdout(), unicode: speaks_utf8() }
+}
+
+/// Whether the locale can show more than ASCII. Without any locale (a container, a cron job) UTF-8 is the better guess.
+fn speaks_utf8() -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    locale.is_none_or(|locale| {
+        let locale = locale.to_ascii_uppercase();
+        locale.contains("UTF-8") || locale.contains("UTF8") || locale == "C" || locale == "POSIX"
+    })
+}
 
 /// When to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -36,10 +80,10 @@ impl Color {
 }
 
 /// Columns to write to: the terminal's, or `COLUMNS`, within reason.
-pub fn width() -> usize {
-    let of_terminal = || terminal_size::terminal_size().map(|(columns, _)| usize::from(columns.0));
+pub fn width() -> u16 {
+    let of_terminal = || terminal_size::terminal_size().map(|(columns, _)| columns.0);
     let of_environment = || std::env::var("COLUMNS").ok()?.parse().ok();
-    let columns: usize = of_terminal().or_else(of_environment).unwrap_or(DEFAULT_WIDTH);
+    let columns: u16 = of_terminal().or_else(of_environment).unwrap_or(DEFAULT_WIDTH);
     columns.clamp(*WIDTHS.start(), *WIDTHS.end())
 }
 
@@ -61,7 +105,7 @@ pub fn complain(text: &str) {
 
 /// Whether an error only means that the reader of our output has gone.
 pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe))
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)
+    })
 }

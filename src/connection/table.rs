@@ -8,8 +8,9 @@ use crate::report::Side;
 use super::roles::proves_server;
 use super::{Connection, Exchange, Mark, Retry, RoleHints};
 
-/// How long after a loss the same request on another connection counts as its retry.
-const RETRY_WINDOW_NS: i64 = 10_000_000_000;
+/// How long after a loss the same request on another connection counts as its retry: proxies retry at once, people and
+/// schedulers come back later with bytes that may well be the same.
+const RETRY_WINDOW_NS: i64 = 2_000_000_000;
 /// Losses watched for a retry at the same time.
 const MAX_WATCHED: usize = 256;
 

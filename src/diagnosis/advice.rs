@@ -80,7 +80,7 @@ fn advice(finding: &Finding, timers: &ServerTimers) -> String {
         Cause::StaleReuse if !finding.is_race() => format!(
             "Fix the client: its pool must drop a connection as soon as the server's FIN can be read ({} after the FIN is \
              no race). Timeouts only hide it.",
-            finding.stale_for_ns().map_or_else(|| "this long".to_owned(), duration)
+            finding.stale_for_ns.map_or_else(|| "this long".to_owned(), duration)
         ),
         Cause::CrossedFin | Cause::UnreadRequest | Cause::DiscardedRequest | Cause::StaleReuse | Cause::ResetIdle => {
             timer_advice(timers)

@@ -45,6 +45,8 @@ pub struct Finding {
     pub frames: Vec<(Role, Mark)>,
     /// Whether the request's acknowledgement number covers the server's FIN.
     pub ack_covers_fin: Option<bool>,
+    /// For a stale reuse: how long the client's kernel had held the FIN when the request was sent.
+    pub stale_for_ns: Option<i64>,
     /// The proof in sentences, strongest first.
     pub evidence: Vec<String>,
     /// What would have spoken against it and was looked for.
@@ -64,19 +66,10 @@ impl Finding {
         Some(self.mark(Role::Request)?.time_ns - self.mark(Role::Fin)?.time_ns)
     }
 
-    /// For a stale reuse: how long the client's kernel had held the FIN when the request was sent. The client's own
-    /// acknowledgement of the FIN travels with the request, so the distance between the two is the same at every
-    /// capture point; without it (it rode on the request) there was no time at all.
-    pub fn stale_for_ns(&self) -> Option<i64> {
-        let request = self.mark(Role::Request)?;
-        (self.ack_covers_fin == Some(true))
-            .then(|| self.mark(Role::FinAck).map_or(0, |ack| (request.time_ns - ack.time_ns).max(0)))
-    }
-
     /// Whether this is the keep-alive race (DESIGN section 4): both sides acted within one trip of a packet.
     pub fn is_race(&self) -> bool {
         self.cause.is_race()
-            || (self.cause == Cause::StaleReuse && self.stale_for_ns().is_some_and(|gap| gap <= RACE_GAP_NS))
+            || (self.cause == Cause::StaleReuse && self.stale_for_ns.is_some_and(|gap| gap <= RACE_GAP_NS))
     }
 }
 
@@ -192,6 +185,7 @@ impl Case<'_> {
             exchange: Some(self.index),
             frames,
             ack_covers_fin: self.ack_covers_fin(),
+            stale_for_ns: self.stale_for_ns(),
             evidence: Vec::new(),
             counter_evidence: Vec::new(),
             retry_safe,
@@ -201,6 +195,25 @@ impl Case<'_> {
     /// The rule that decides (DESIGN section 3): does the request acknowledge the server's FIN?
     fn ack_covers_fin(&self) -> Option<bool> {
         self.server.fin_seq().map(|fin| self.exchange.request.ack.after(fin))
+    }
+
+    /// How long the client's kernel had held the FIN when the request was sent, the same at every capture point: what
+    /// passed there between FIN and request, less what a packet takes from there to the client and back, as the
+    /// handshake showed. Without a handshake, the client's own acknowledgement of the FIN gives a lower bound (Linux
+    /// delays it by up to 40 ms, measured).
+    fn stale_for_ns(&self) -> Option<i64> {
+        if self.ack_covers_fin() != Some(true) {
+            return None;
+        }
+        let request = self.exchange.request;
+        let to_client_and_back =
+            self.server.syn.zip(self.connection.established).map(|(syn, ack)| ack.time_ns - syn.time_ns);
+        let gap = match (to_client_and_back, self.connection.fin_acked) {
+            (Some(trip), _) => request.time_ns - self.server.fin?.time_ns - trip,
+            (None, Some(acked)) => request.time_ns - acked.time_ns,
+            (None, None) => 0,
+        };
+        Some(gap.max(0))
     }
 
     /// The server's kernel had received none of the request when it sent its FIN: the FIN acknowledges nothing of it.

@@ -93,7 +93,7 @@ pub(super) fn stale_reuse(case: &Case<'_>) -> Option<Finding> {
         relative(case.server, case.exchange.request.ack),
         relative(case.server, fin_seq),
     ));
-    let gap = finding.stale_for_ns().unwrap_or(0);
+    let gap = finding.stale_for_ns.unwrap_or(0);
     finding.evidence.push(if gap <= RACE_GAP_NS {
         "it left within a few milliseconds of the FIN's arrival: the application had no chance to notice"
             .into()

@@ -26,6 +26,7 @@ pub(super) fn never_opened(connection: &Connection) -> Option<Finding> {
         exchange: None,
         frames: vec![(Role::Syn, syn)],
         ack_covers_fin: None,
+        stale_for_ns: None,
         evidence: Vec::new(),
         counter_evidence: Vec::new(),
         retry_safe: RetrySafe::Yes,

@@ -5,6 +5,7 @@
 //! Every string that came out of a capture is already reduced to printable ASCII by the layer that read it
 //! (`connection::http`), so it can be shown on a terminal; markup still has to be escaped where markup is made.
 
+mod run;
 mod schema;
 mod trace;
 mod words;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub use run::{Attempt, Expectation, Party, ProductLog, Run};
 pub use schema::{SCHEMA_VERSION, json_schema};
 pub use trace::{Clocks, Lane, Segment, SegmentKind, Trace};
 pub use words::{Cause, Confidence, Ending, RetrySafe, Role, Side, Vantage, Verdict};
@@ -23,6 +25,9 @@ pub use words::{Cause, Confidence, Ending, RetrySafe, Role, Side, Vantage, Verdi
 pub struct Report {
     /// Version of this layout; see [`SCHEMA_VERSION`].
     pub schema: u32,
+    /// The experiment, when the captures come from the lab.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<Run>,
     /// One entry per capture read, in the order read.
     pub captures: Vec<Capture>,
     /// Counts over all captures.
@@ -147,10 +152,11 @@ pub struct Request {
 }
 
 impl Request {
-    /// `POST /orders`, or what is known when the bytes are not HTTP.
+    /// `POST /orders`, or what is known when the bytes are not HTTP, or when there are none.
     pub fn label(&self) -> String {
         match (&self.method, &self.path) {
             (Some(method), Some(path)) => format!("{method} {path}"),
+            _ if self.bytes == 0 => "connection attempt".to_owned(),
             _ if self.protocol == "tls" => format!("request (encrypted, {} B)", self.bytes),
             _ => format!("request ({} B)", self.bytes),
         }

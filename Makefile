@@ -1,0 +1,40 @@
+# finrace: try it, test it. Each target first installs what it needs and this machine lacks; a second run
+# finds everything there and needs no network.
+
+CARGO ?= cargo
+
+# Where a finrace in target/debug or target/release looks for the packages of real servers.
+SERVERS := $(or $(CARGO_TARGET_DIR),target)/servers
+EXPRESS := tests/servers/express
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint deps servers
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
+
+demo: ## reproduce the race on this machine, prove it, draw it
+	.ci/packages libpcap-headers
+	$(CARGO) run --release --locked -- reproduce
+
+test: servers ## run every test, with and without libpcap
+	$(CARGO) test --locked
+	$(CARGO) test --locked --no-default-features
+
+lint: ## check the format, clippy and the documentation
+	@$(CARGO) fmt --version && $(CARGO) clippy --version || rustup component add rustfmt clippy
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+
+deps: ## install the system packages that build and tests need
+	.ci/packages libpcap-headers tshark nginx node npm
+
+servers: $(SERVERS)/express/node_modules/.installed ## install the real servers that scenarios run
+
+$(SERVERS)/express/node_modules/.installed: $(EXPRESS)/package.json $(EXPRESS)/package-lock.json | deps
+	mkdir -p $(SERVERS)/express
+	cp $(EXPRESS)/package.json $(EXPRESS)/package-lock.json $(SERVERS)/express
+	cd $(SERVERS)/express && npm ci --ignore-scripts --no-audit --no-fund
+	touch $@

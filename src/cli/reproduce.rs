@@ -1,0 +1,195 @@
+//! `finrace reproduce`: a scenario in the lab, judged by its captures, told with tables and a ladder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+
+use crate::lab::scenario::{self, Overrides, Scenario, parse_duration};
+use crate::lab::{self, LabError, Outcome, loopback};
+#[cfg(target_os = "linux")]
+use crate::lab::{experiment, isolation, tun};
+use crate::render;
+
+use super::output::{self, Color, Format};
+use super::told::Told;
+use super::{Exit, servers_folder};
+
+/// The scenario that runs when none is named: on the wire, and on loopback, where nothing can cross.
+const DEFAULT_ON_WIRE: &str = "crossed-fin";
+const DEFAULT_ON_LOOPBACK: &str = "unread-request";
+
+/// Arguments of `reproduce`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Name of a built-in scenario (`finrace scenarios` lists them) or a file
+    #[arg(value_name = "SCENARIO")]
+    scenario: Option<String>,
+    /// Number of attempts
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    repeat: Option<u32>,
+    /// Run directory for captures, tables and pictures
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// How long the proxy keeps idle connections
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    proxy_idle: Option<Duration>,
+    /// How long the backend keeps idle connections
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    backend_idle: Option<Duration>,
+    /// One-way delay of the wire
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    delay: Option<Duration>,
+    /// IP version between proxy and backend
+    #[arg(long, value_enum, value_name = "VERSION")]
+    family: Option<Family>,
+    /// Which lab to use
+    #[arg(long, value_enum, default_value_t = Lab::Auto)]
+    lab: Lab,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+/// Which lab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Lab {
+    /// The wire where namespaces and TUN can be had, else loopback
+    Auto,
+    /// Two hosts in network namespaces and a wire between them (Linux)
+    Wire,
+    /// The loopback device: toys only, nothing crosses in flight
+    Loopback,
+}
+
+/// IP version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Family {
+    /// 192.0.2.0/24
+    Ipv4,
+    /// 2001:db8::/32
+    Ipv6,
+}
+
+/// Runs a scenario. The exit code says whether its expectation held.
+pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
+    // Usage errors first: they need no lab.
+    let on_wire = scenario(args, DEFAULT_ON_WIRE)?;
+    let ground = Ground::enter(args.lab)?;
+    let scenario = match (&ground, &args.scenario) {
+        (Ground::Loopback, None) => scenario(args, DEFAULT_ON_LOOPBACK)?,
+        _ => on_wire,
+    };
+    if let (Ground::Loopback, Err(reason)) = (&ground, scenario.loopback_support()) {
+        bail!("{reason}");
+    }
+    let folder = run_directory(args.out.as_deref(), &scenario.name)?;
+    write(&folder.join("scenario.toml"), scenario.to_toml().as_bytes())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let outcome = runtime.block_on(ground.run(&scenario, &folder))?;
+    let told = Told::new(&scenario, &folder, ground.name(), &outcome)?;
+    let text = match args.format {
+        Format::Table => told.page(output::text_options(color)),
+        other => output::structured(&told.report, other),
+    };
+    output::print(text.as_bytes())?;
+    Ok(if told.held() { Exit::Clean } else { Exit::Found })
+}
+
+fn scenario(args: &Args, default: &str) -> anyhow::Result<Scenario> {
+    let name = args.scenario.as_deref().unwrap_or(default);
+    let is_file = name.ends_with(".toml") || name.contains('/');
+    let scenario = if is_file { Scenario::load(Path::new(name))? } else { Scenario::builtin(name)? };
+    let overrides = Overrides {
+        proxy_idle: args.proxy_idle,
+        backend_idle: args.backend_idle,
+        delay: args.delay,
+        attempts: args.repeat,
+        family: args.family.map(|family| match family {
+            Family::Ipv4 => scenario::Family::Ipv4,
+            Family::Ipv6 => scenario::Family::Ipv6,
+        }),
+    };
+    Ok(scenario.with_overrides(&overrides)?)
+}
+
+/// Where a run takes place.
+enum Ground {
+    #[cfg(target_os = "linux")]
+    Wire(isolation::Entered),
+    Loopback,
+}
+
+impl Ground {
+    /// Enters the lab asked for. For the wire, the process splits here: what follows runs in the inner half.
+    #[cfg(target_os = "linux")]
+    fn enter(lab: Lab) -> anyhow::Result<Ground> {
+        if lab == Lab::Loopback {
+            return Ok(Ground::Loopback);
+        }
+        match tun::usable().map_err(anyhow::Error::from).and_then(|()| Ok(isolation::rehearse()?)) {
+            Ok(()) => Ok(Ground::Wire(isolation::enter()?)),
+            Err(error) if lab == Lab::Wire => Err(error),
+            Err(error) => {
+                output::complain(&format!(
+                    "{error:#}. Using the loopback device instead; `finrace doctor` says what the wire lacks here"
+                ));
+                Ok(Ground::Loopback)
+            }
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn enter(lab: Lab) -> anyhow::Result<Ground> {
+        match lab {
+            Lab::Wire => bail!("the wire lab needs Linux: use --lab loopback"),
+            Lab::Auto | Lab::Loopback => Ok(Ground::Loopback),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            #[cfg(target_os = "linux")]
+            Ground::Wire(_) => "wire",
+            Ground::Loopback => "loopback",
+        }
+    }
+
+    async fn run(&self, scenario: &Scenario, folder: &Path) -> Result<Outcome, LabError> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Ground::Wire(entered) => experiment::run(scenario, folder, &servers_folder(), entered.stop).await,
+            Ground::Loopback => {
+                let stopped = async {
+                    // Without a handler Ctrl-C ends the program at once, which is no worse than no orderly end.
+                    if tokio::signal::ctrl_c().await.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                };
+                loopback::run(scenario, folder, stopped).await
+            }
+        }
+    }
+}
+
+/// The folder for a run's files: the one asked for, or a new one named by time and scenario.
+fn run_directory(asked: Option<&Path>, scenario: &str) -> anyhow::Result<PathBuf> {
+    let folder = match asked {
+        Some(folder) => folder.to_owned(),
+        None => {
+            let stamp = render::units::file_stamp(lab::events::now_ns());
+            PathBuf::from("finrace-runs").join(format!("{stamp}-{scenario}"))
+        }
+    };
+    fs::create_dir_all(&folder).with_context(|| {
+        format!("cannot make the run directory {}: name another with --out", folder.display())
+    })?;
+    // Real programs are told absolute paths.
+    fs::canonicalize(&folder).with_context(|| format!("cannot find the run directory {}", folder.display()))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}

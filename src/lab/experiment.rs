@@ -1,0 +1,352 @@
+//! One run of a scenario on the wire: hosts, recorders and programs are put together, traffic is sent, all is taken down.
+
+use std::fs::{self, File};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::events::{self, EventLog, What};
+use super::host::Host;
+use super::isolation::StopRequest;
+use super::process::{self, Server, ServerCommand};
+use super::recorder::{Recorder, Recording, compare, expected_packets};
+use super::scenario::{Backend, Family, Packet, Party, Places, Program, Proxy, Scenario};
+use super::traffic::{Attempt, Driver};
+use super::wire::{Class, DropRule, HoldRule, Side, Wire, WireEvent, WireEventKind, WireSettings};
+use super::{BindError, CaptureFile, LabError, Outcome, ProductLines, backend, proxy};
+
+/// How long a real program may take to end when asked to.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Lines of a product's log that are kept for the reader.
+const LOG_LINES: usize = 3;
+
+/// Runs a scenario between two hosts. Must be called inside [`super::isolation::enter`], in a tokio runtime of the
+/// calling thread.
+///
+/// A stop request ends the run early; what had been found until then is the outcome, marked as interrupted.
+///
+/// # Errors
+/// See [`LabError`]. Files already written stay.
+pub async fn run(
+    scenario: &Scenario,
+    folder: &Path,
+    servers: &Path,
+    stop: StopRequest,
+) -> Result<Outcome, LabError> {
+    let began = Instant::now();
+    let (edge_ip, origin_ip) = addresses(scenario.wire.family);
+    let (edge, edge_tun) = Host::start("edge", edge_ip, origin_ip)?;
+    let (origin, origin_tun) = Host::start("origin", origin_ip, edge_ip)?;
+    let (edge, origin) = (Arc::new(edge), Arc::new(origin));
+
+    let events_path = folder.join("events.jsonl");
+    let events_file =
+        File::create(&events_path).map_err(|source| LabError::Write { path: events_path.clone(), source })?;
+    let log = EventLog::new(events_file);
+    let recorders = (
+        Recorder::start(&edge, &folder.join("edge.pcapng"))?,
+        Recorder::start(&origin, &folder.join("origin.pcapng"))?,
+    );
+    let (wire, wire_events) = Wire::start(edge_tun, origin_tun, wire_settings(scenario, edge_ip, origin_ip))?;
+    let reporter = tokio::spawn(report_wire(wire_events, log.clone(), scenario.backend.port()));
+
+    let lanes = scenario.lanes() as u16;
+    let backends: Vec<SocketAddr> =
+        (0..lanes).map(|lane| SocketAddr::new(origin_ip, scenario.backend.port() + lane)).collect();
+    let proxies: Vec<SocketAddr> = (0..lanes)
+        .map(|lane| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), scenario.proxy.port() + lane))
+        .collect();
+    let backend = match &scenario.backend {
+        Backend::Toy(settings) => {
+            let (settings, addresses, log) = (settings.clone(), backends.clone(), log.clone());
+            serve(
+                &origin,
+                move || async move { backend::Backend::bind(settings, &addresses, log).await },
+                backend::Backend::serve,
+            )
+            .await?
+        }
+        Backend::Program(program) => {
+            let places =
+                Places { dir: &folder.join("backend"), listen: backends[0], backend: backends[0], servers };
+            start(&origin, program, &places).await?
+        }
+    };
+    let proxy = match &scenario.proxy {
+        Proxy::Toy(settings) => {
+            let (settings, addresses, backends, log) =
+                (settings.clone(), proxies.clone(), backends.clone(), log.clone());
+            serve(
+                &edge,
+                move || async move { proxy::Proxy::bind(settings, &addresses, &backends, log).await },
+                proxy::Proxy::serve,
+            )
+            .await?
+        }
+        Proxy::Program(program) => {
+            let places =
+                Places { dir: &folder.join("proxy"), listen: proxies[0], backend: backends[0], servers };
+            start(&edge, program, &places).await?
+        }
+    };
+
+    let (attempts, interrupted) = drive(&edge, Driver::new(scenario, &proxies, log.clone()), stop).await;
+    let elapsed = began.elapsed();
+
+    let product_lines = [&proxy, &backend].into_iter().filter_map(Running::said).collect();
+    let versions = (proxy.version(), backend.version());
+    // The proxy first: then its closes reach a backend that is still there, as when a real proxy is stopped.
+    proxy.stop().await;
+    backend.stop().await;
+    let wire_log = wire.stop();
+    reporter.abort();
+    let recordings = (
+        recorders.0.finish(expected_packets(&wire_log, Side::Edge))?,
+        recorders.1.finish(expected_packets(&wire_log, Side::Origin))?,
+    );
+    log.finish().map_err(|source| LabError::Write { path: events_path, source })?;
+    let mut completeness = compare(&wire_log, &recordings.0, &recordings.1);
+    if wire_log.strays > 0 {
+        completeness
+            .missing
+            .push(format!("{} packets on the wire were not from or to the lab's addresses", wire_log.strays));
+    }
+    if wire_log.expired_holds > 0 {
+        completeness.missing.push(format!(
+            "{} held packets went on because what they waited for did not come",
+            wire_log.expired_holds
+        ));
+    }
+    Ok(Outcome {
+        attempts,
+        side_by_side: u32::from(lanes),
+        elapsed,
+        interrupted,
+        captures: [recordings.0, recordings.1].map(capture_file).into(),
+        complete: completeness.complete,
+        missing: completeness.missing,
+        versions,
+        product_lines,
+    })
+}
+
+fn capture_file(recording: Recording) -> CaptureFile {
+    CaptureFile {
+        packets: recording.packets.len() as u64,
+        dropped: recording.stats.dropped_by_kernel + recording.stats.dropped_by_interface,
+        path: recording.file,
+    }
+}
+
+fn addresses(family: Family) -> (IpAddr, IpAddr) {
+    match family {
+        Family::Ipv4 => (Ipv4Addr::new(192, 0, 2, 1).into(), Ipv4Addr::new(192, 0, 2, 2).into()),
+        Family::Ipv6 => {
+            let host = |number| Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, number).into();
+            (host(1), host(2))
+        }
+    }
+}
+
+fn wire_settings(scenario: &Scenario, edge: IpAddr, origin: IpAddr) -> WireSettings {
+    let mut settings = WireSettings::new(edge, origin, scenario.wire.delay);
+    settings.holds = scenario
+        .wire
+        .hold
+        .iter()
+        .map(|hold| HoldRule {
+            from: side(hold.from),
+            packet: class(hold.packet),
+            until: class(hold.until),
+            at_most: hold.at_most,
+        })
+        .collect();
+    settings.drops = scenario
+        .wire
+        .drop
+        .iter()
+        .map(|loss| DropRule { from: side(loss.from), packet: class(loss.packet), count: loss.count })
+        .collect();
+    settings
+}
+
+fn side(party: Party) -> Side {
+    match party {
+        Party::Proxy => Side::Edge,
+        Party::Backend => Side::Origin,
+    }
+}
+
+fn party(side: Side) -> Party {
+    match side {
+        Side::Edge => Party::Proxy,
+        Side::Origin => Party::Backend,
+    }
+}
+
+fn class(packet: Packet) -> Class {
+    match packet {
+        Packet::Syn => Class::Syn,
+        Packet::SynAck => Class::SynAck,
+        Packet::Request => Class::Request,
+        Packet::Response => Class::Response,
+        Packet::Fin => Class::Fin,
+        Packet::Rst => Class::Rst,
+        Packet::Ack => Class::Ack,
+        Packet::Any => Class::Any,
+    }
+}
+
+fn packet(class: Class) -> Packet {
+    match class {
+        Class::Syn => Packet::Syn,
+        Class::SynAck => Packet::SynAck,
+        Class::Request => Packet::Request,
+        Class::Response => Packet::Response,
+        Class::Fin => Packet::Fin,
+        Class::Rst => Packet::Rst,
+        Class::Ack => Packet::Ack,
+        Class::Any => Packet::Any,
+    }
+}
+
+/// Writes what the wire does into the event log, where the driver waits for it.
+async fn report_wire(mut wire: UnboundedReceiver<WireEvent>, log: EventLog, first_port: u16) {
+    while let Some(event) = wire.recv().await {
+        let from = party(event.from);
+        let packet = packet(event.packet);
+        let what = match event.kind {
+            WireEventKind::Held => What::Held { from, packet },
+            WireEventKind::Forwarded => What::Forwarded { from, packet },
+            WireEventKind::Released { expired } => What::Released { from, packet, expired },
+            WireEventKind::Dropped => What::Dropped { from, packet },
+        };
+        let (edge, origin) = (event.connection.edge, event.connection.origin);
+        let connection = events::Connection {
+            edge: SocketAddr::new(edge.ip, edge.port),
+            origin: SocketAddr::new(origin.ip, origin.port),
+        };
+        let lane = usize::from(origin.port.saturating_sub(first_port));
+        log.record_wire(event.time_ns, lane, connection, what);
+    }
+}
+
+/// Runs the driver on its host and collects what it finds; the flag says that a stop request ended it.
+async fn drive(edge: &Host, driver: Driver, stop: StopRequest) -> (Vec<Attempt>, bool) {
+    let (sender, mut results) = unbounded_channel();
+    let driver = edge.spawn(move || driver.run(sender));
+    let mut attempts = Vec::new();
+    let mut interrupted = false;
+    loop {
+        tokio::select! {
+            attempt = results.recv() => match attempt {
+                Some(attempt) => attempts.push(attempt),
+                None => break,
+            },
+            _ = stop.wait() => {
+                interrupted = true;
+                break;
+            }
+        }
+    }
+    driver.abort();
+    attempts.sort_by_key(|attempt: &Attempt| attempt.number);
+    (attempts, interrupted)
+}
+
+/// A proxy or backend at work.
+enum Running {
+    Toy(JoinHandle<()>),
+    Program { server: Server, name: String, version: Option<String>, log: Option<PathBuf> },
+}
+
+impl Running {
+    fn version(&self) -> Option<String> {
+        match self {
+            Running::Toy(_) => None,
+            Running::Program { version, .. } => version.clone(),
+        }
+    }
+
+    /// The program's own last words about the matter.
+    fn said(&self) -> Option<ProductLines> {
+        let Running::Program { name, log: Some(path), .. } = self else { return None };
+        let text = String::from_utf8_lossy(&fs::read(path).ok()?).into_owned();
+        let about_errors: Vec<&str> =
+            text.lines().filter(|line| line.contains("[error]") || line.contains("[crit]")).collect();
+        let lines = about_errors.iter().rev().take(LOG_LINES).rev().map(|line| printable(line)).collect();
+        Some(ProductLines { name: name.clone(), file: path.clone(), lines })
+    }
+
+    async fn stop(self) {
+        match self {
+            Running::Toy(task) => {
+                task.abort();
+                // Aborted on purpose: that it was is not worth telling.
+                let _ = task.await;
+            }
+            Running::Program { server, .. } => {
+                server.stop(PATIENCE).await;
+            }
+        }
+    }
+}
+
+fn printable(line: &str) -> String {
+    line.chars().filter(|character| !character.is_control()).collect()
+}
+
+/// Starts a toy on a host: `bind` reports its failure here, `serve` then runs until it is stopped.
+async fn serve<T, B, F, S>(
+    host: &Host,
+    bind: impl FnOnce() -> B + Send + 'static,
+    run: F,
+) -> Result<Running, LabError>
+where
+    T: 'static,
+    B: Future<Output = Result<T, BindError>> + 'static,
+    F: FnOnce(T) -> S + Send + 'static,
+    S: Future<Output = ()> + 'static,
+{
+    let (ready, is_ready) = oneshot::channel();
+    let task = host.spawn(move || async move {
+        match bind().await {
+            Ok(toy) => {
+                // The receiver waits below.
+                let _ = ready.send(Ok(()));
+                run(toy).await;
+            }
+            Err(error) => {
+                let _ = ready.send(Err(error));
+            }
+        }
+    });
+    is_ready.await.map_err(|_| LabError::Gone { part: format!("host {}", host.name()) })??;
+    Ok(Running::Toy(task))
+}
+
+/// Starts a real program on a host, in a folder of its own.
+async fn start(host: &Arc<Host>, program: &Program, places: &Places<'_>) -> Result<Running, LabError> {
+    fs::create_dir_all(places.dir)
+        .map_err(|source| LabError::Write { path: places.dir.to_owned(), source })?;
+    let expanded = program.expand(places);
+    expanded.write_files()?;
+    let version = process::version(&program.version);
+    let command = ServerCommand {
+        name: program.name.clone(),
+        argv: expanded.command,
+        env: expanded.env.into_iter().collect(),
+        directory: places.dir.to_owned(),
+        output: places.dir.join("output.log"),
+        port: places.listen.port(),
+        ready_timeout: program.ready_timeout,
+        needs: program.needs.clone().unwrap_or_else(|| format!("install {}", program.name)),
+    };
+    let server = Server::start(host, command).await?;
+    Ok(Running::Program { server, name: program.name.clone(), version, log: expanded.log })
+}

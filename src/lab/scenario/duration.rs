@@ -1,0 +1,217 @@
+//! Durations as people write them: a number and a unit, never a number alone.
+//!
+//! Node counts in milliseconds, load balancers in seconds. A bare `60` has been read both ways in production, so
+//! finrace refuses it.
+
+use std::time::Duration;
+
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::{Serialize, Serializer};
+
+/// Longest duration accepted. Idle timers of real products end at an hour; a day leaves room and keeps every sum of
+/// durations far from overflow.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Units with their length in nanoseconds, longest first.
+const UNITS: [(&str, u64); 7] = [
+    ("h", 3_600_000_000_000),
+    ("min", 60_000_000_000),
+    ("s", 1_000_000_000),
+    ("ms", 1_000_000),
+    ("us", 1_000),
+    ("µs", 1_000),
+    ("ns", 1),
+];
+
+/// Reads `5s`, `1.5s`, `500ms`, `250us`, `2min`.
+///
+/// # Errors
+/// One sentence: the unit is missing (both readings of the number are shown), unknown, or the value is not a
+/// number, is finer than a nanosecond or longer than a day.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = (&text[..digits], text[digits..].trim_start());
+    let well_formed = number.bytes().filter(|byte| *byte == b'.').count() <= 1
+        && number.starts_with(|c: char| c.is_ascii_digit())
+        && number.ends_with(|c: char| c.is_ascii_digit());
+    if !well_formed {
+        return Err(format!("`{text}` is not a duration: write a number and a unit, for example \"500ms\""));
+    }
+    if unit.is_empty() {
+        return Err(needs_unit(number));
+    }
+    let Some((_, length)) = UNITS.iter().find(|(name, _)| *name == unit) else {
+        return Err(format!("`{unit}` is not a unit of time: use ns, us, ms, s, min or h"));
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let too_long = || format!("`{text}` is longer than a day: use at most 24h");
+    let whole: u64 = whole.parse().map_err(|_| too_long())?;
+    let nanoseconds = whole.checked_mul(*length).ok_or_else(too_long)?;
+    let duration = Duration::from_nanos(nanoseconds) + fraction_of(fraction, *length, text)?;
+    if duration > LONGEST { Err(too_long()) } else { Ok(duration) }
+}
+
+/// The fraction digits of a number times its unit, exactly.
+fn fraction_of(digits: &str, unit: u64, text: &str) -> Result<Duration, String> {
+    let too_fine = || format!("`{text}` is finer than a nanosecond: use fewer digits");
+    let digits = digits.trim_end_matches('0');
+    if digits.is_empty() {
+        return Ok(Duration::ZERO);
+    }
+    let value: u64 = digits.parse().map_err(|_| too_fine())?;
+    let scale = 10u128.pow(digits.len() as u32);
+    let scaled = u128::from(value) * u128::from(unit);
+    // The fraction is below one unit, so the quotient fits.
+    if scaled.is_multiple_of(scale) {
+        Ok(Duration::from_nanos((scaled / scale) as u64))
+    } else {
+        Err(too_fine())
+    }
+}
+
+/// The shortest exact text: the largest unit that needs no fraction.
+pub fn format_duration(duration: Duration) -> String {
+    let nanoseconds = duration.as_nanos();
+    if nanoseconds == 0 {
+        return "0ms".into();
+    }
+    let exact = UNITS.iter().find(|(_, length)| nanoseconds.is_multiple_of(u128::from(*length)));
+    let (unit, length) = exact.copied().unwrap_or(("ns", 1));
+    format!("{}{unit}", nanoseconds / u128::from(length))
+}
+
+fn needs_unit(number: &str) -> String {
+    format!(
+        "a duration needs a unit: {number} could mean \"{number}s\" or \"{number}ms\", write the one you mean"
+    )
+}
+
+/// A duration inside a scenario file.
+struct Written(Duration);
+
+impl<'de> Deserialize<'de> for Written {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl Visitor<'_> for Reader {
+            type Value = Written;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a duration such as \"5s\" or \"500ms\"")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Written, E> {
+                parse_duration(text).map(Written).map_err(E::custom)
+            }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Written, E> {
+                Err(E::custom(needs_unit(&number.to_string())))
+            }
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Written, E> {
+                Err(E::custom(needs_unit(&number.to_string())))
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+impl Serialize for Written {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format_duration(self.0))
+    }
+}
+
+pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    Written(*duration).serialize(serializer)
+}
+
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    Written::deserialize(deserializer).map(|written| written.0)
+}
+
+/// For a duration that may be absent.
+pub(super) mod optional {
+    use super::*;
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        duration: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        duration.map(Written).serialize(serializer)
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<Written>::deserialize(deserializer)?.map(|written| written.0))
+    }
+}
+
+/// For a range of two durations that may be absent.
+pub(super) mod range {
+    use super::*;
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        range: &Option<[Duration; 2]>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        range.map(|ends| ends.map(Written)).serialize(serializer)
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<[Duration; 2]>, D::Error> {
+        Ok(Option::<[Written; 2]>::deserialize(deserializer)?.map(|ends| ends.map(|written| written.0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_unit_is_read_exactly() {
+        for (text, nanoseconds) in [
+            ("7ns", 7),
+            ("250us", 250_000),
+            ("250µs", 250_000),
+            ("500ms", 500_000_000),
+            ("5s", 5_000_000_000),
+            ("1.5s", 1_500_000_000),
+            ("0.25ms", 250_000),
+            ("2min", 120_000_000_000),
+            ("1h", 3_600_000_000_000),
+            ("0ms", 0),
+            (" 3 s ", 3_000_000_000),
+        ] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_nanos(nanoseconds)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_formatted_reads_back_as_the_same_duration() {
+        for nanoseconds in [0, 1, 999, 1_000, 1_500_000, 60_000_000_000, 90_000_000_000, 86_400_000_000_000] {
+            let duration = Duration::from_nanos(nanoseconds);
+            assert_eq!(parse_duration(&format_duration(duration)), Ok(duration));
+        }
+        assert_eq!(format_duration(Duration::from_millis(1500)), "1500ms");
+        assert_eq!(format_duration(Duration::from_secs(120)), "2min");
+    }
+
+    #[test]
+    fn a_wrong_duration_is_answered_with_what_to_write() {
+        let answers: Vec<_> =
+            ["60", "5 sec", "s", "-5s", "1..5s", "1.5ns", "25h", "99999999999999999999h", ""]
+                .into_iter()
+                .map(|text| parse_duration(text).expect_err(text))
+                .collect();
+        insta::assert_snapshot!(answers.join("\n"), @r#"
+        a duration needs a unit: 60 could mean "60s" or "60ms", write the one you mean
+        `sec` is not a unit of time: use ns, us, ms, s, min or h
+        `s` is not a duration: write a number and a unit, for example "500ms"
+        `-5s` is not a duration: write a number and a unit, for example "500ms"
+        `1..5s` is not a duration: write a number and a unit, for example "500ms"
+        `1.5ns` is finer than a nanosecond: use fewer digits
+        `25h` is longer than a day: use at most 24h
+        `99999999999999999999h` is longer than a day: use at most 24h
+        `` is not a duration: write a number and a unit, for example "500ms"
+        "#);
+    }
+}

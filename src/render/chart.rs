@@ -1,0 +1,116 @@
+//! Charts with axes, as SVG: for each attempt, how long the FIN was on its way and when the request left meanwhile.
+
+use std::error::Error;
+
+use plotters::prelude::*;
+
+use super::style::Tone;
+use crate::report::Run;
+
+/// Size of a chart in pixels.
+const SIZE: (u32, u32) = (1080, 480);
+/// Families for viewers; the first is the embedded one that PNGs are drawn with.
+const FONTS: &str = "Inter, Helvetica, Arial, sans-serif";
+/// Room above the highest point, so that the legend lies over no point.
+const HEADROOM: f64 = 1.4;
+/// Nanoseconds in the unit of the vertical axis.
+const MILLISECOND: f64 = 1e6;
+
+/// One attempt: its number, when the request left after the FIN, and how long the FIN flew; in ms.
+type Point = (u32, f64, f64);
+
+/// Draws the attempts of a run; none when fewer than two show a FIN and a request that met.
+///
+/// # Errors
+/// When the drawing library refuses, which no run should bring about.
+pub fn attempts(run: &Run) -> Result<Option<String>, Box<dyn Error>> {
+    let points: Vec<Point> = run
+        .attempts
+        .iter()
+        .filter_map(|attempt| {
+            let (left, flight) = (attempt.request_after_fin_ns?, attempt.fin_flight_ns?);
+            Some((attempt.number, left as f64 / MILLISECOND, flight as f64 / MILLISECOND))
+        })
+        .collect();
+    if points.len() < 2 {
+        return Ok(None);
+    }
+    let lost_in_flight = points.iter().filter(|(_, left, flight)| left < flight).count();
+    let title = format!(
+        "{lost_in_flight} of {} requests left while the backend’s FIN was on its way: each of them was lost",
+        points.len()
+    );
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
+        draw(&area, &title, &points)?;
+        area.present()?;
+    }
+    Ok(Some(svg))
+}
+
+fn draw(
+    area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>,
+    title: &str,
+    points: &[Point],
+) -> Result<(), Box<dyn Error>> {
+    let ink = color(Tone::Ink);
+    let first = points.iter().map(|(number, ..)| *number).min().unwrap_or(0);
+    let last = points.iter().map(|(number, ..)| *number).max().unwrap_or(0);
+    let lowest = points.iter().map(|(_, left, _)| *left).fold(0.0, f64::min);
+    let highest = points.iter().map(|(_, left, flight)| left.max(*flight)).fold(0.0, f64::max);
+    area.fill(&WHITE)?;
+    let mut chart = ChartBuilder::on(area)
+        .caption(title, (FONTS, 19).into_font().color(&ink))
+        .margin(24)
+        .x_label_area_size(48)
+        .y_label_area_size(64)
+        .build_cartesian_2d(
+            f64::from(first) - 0.5..f64::from(last) + 0.5,
+            lowest * 1.1..highest * HEADROOM,
+        )?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .bold_line_style(color(Tone::Line).mix(0.5))
+        .light_line_style(WHITE)
+        .x_desc("attempt")
+        .y_desc("ms after the FIN left the backend")
+        .x_label_formatter(&|number| format!("{number:.0}"))
+        .x_labels(12)
+        .label_style((FONTS, 13).into_font().color(&color(Tone::Muted)))
+        .axis_desc_style((FONTS, 14).into_font().color(&ink))
+        .draw()?;
+    let fin = color(Tone::Fin);
+    chart
+        .draw_series(points.iter().map(|(number, _, flight)| {
+            let middle = f64::from(*number);
+            Rectangle::new([(middle - 0.4, 0.0), (middle + 0.4, *flight)], fin.mix(0.25).filled())
+        }))?
+        .label("the FIN is on its way: a request that leaves now is lost")
+        .legend(move |(x, y)| Rectangle::new([(x, y - 6), (x + 18, y + 6)], fin.mix(0.25).filled()));
+    let request = color(Tone::Request);
+    chart
+        .draw_series(
+            points
+                .iter()
+                .map(|(number, left, _)| Circle::new((f64::from(*number), *left), 4, request.filled())),
+        )?
+        .label("the request leaves the proxy")
+        .legend(move |(x, y)| Circle::new((x + 9, y), 4, request.filled()));
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .background_style(WHITE.mix(0.85))
+        .label_font((FONTS, 14).into_font().color(&ink))
+        .draw()?;
+    Ok(())
+}
+
+/// A colour of the one table of colours.
+fn color(tone: Tone) -> RGBColor {
+    let code = tone.light().trim_start_matches('#');
+    let channel =
+        |at: usize| code.get(at..at + 2).and_then(|hex| u8::from_str_radix(hex, 16).ok()).unwrap_or(0);
+    RGBColor(channel(0), channel(2), channel(4))
+}

@@ -1,0 +1,23 @@
+//! A report or a trace to bytes: tables, JSON, CSV, Markdown, and the ladder as SVG, PNG and terminal text.
+//!
+//! Nothing here knows a file, standard output or a terminal: width, colour and character set come in as options,
+//! and what comes out is a `String` or bytes. The same input gives the same output, byte for byte.
+
+pub mod chart;
+mod columns;
+pub mod csv;
+pub mod json;
+pub mod ladder;
+pub mod markdown;
+mod page;
+pub mod report_text;
+pub mod run_text;
+pub mod style;
+pub mod table;
+pub mod units;
+mod wrap;
+
+pub use style::{TextOptions, Theme};
+
+#[cfg(test)]
+pub(crate) mod fixtures;
