@@ -192,14 +192,16 @@ impl Framer {
         }
     }
 
-    /// `len` bytes passed that the snap length cut off.
-    pub fn skip(&mut self, len: u64) {
+    /// `len` bytes passed that the snap length cut off; the message may end with them.
+    pub fn skip(&mut self, len: u64) -> Option<Event> {
         match &mut self.state {
             State::Body { left } if *left > len => *left -= len,
+            State::Body { left } if *left == len => return Some(self.end()),
             State::UntilClose => {}
             _ if len == 0 => {}
             _ => self.state = State::Lost,
         }
+        None
     }
 
     /// At the start of a segment: a lost framer that sees a message begin can go on.
@@ -531,6 +533,15 @@ mod tests {
         assert!(framer.is_lost());
         framer.resynchronise(b"HTTP/1.1 200 OK\r\n");
         assert!(!framer.is_lost());
+    }
+
+    #[test]
+    fn a_body_that_the_snap_length_cut_ends_where_it_should() {
+        let mut framer = Framer::responses();
+        events(&mut framer, b"HTTP/1.1 200 OK\r\nContent-Length: 700\r\n\r\n", None);
+        assert_eq!(framer.skip(600), None);
+        assert_eq!(framer.skip(100), Some(Event::End));
+        assert!(!framer.in_message() && !framer.is_lost());
     }
 
     #[test]

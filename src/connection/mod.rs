@@ -28,6 +28,9 @@ use http::{Event, Framer};
 
 /// Pipelined requests kept apart; more are counted, not kept.
 const MAX_OUTSTANDING: usize = 64;
+/// Copies of a packet closer together were not sent twice but captured twice, as with `-i any`: no kernel retransmits
+/// sooner.
+const SHORTEST_RETRANSMISSION_NS: i64 = 1_000_000;
 /// Bytes of a request that make its fingerprint.
 const FINGERPRINT_BYTES: usize = 256;
 
@@ -217,6 +220,10 @@ impl Connection {
             // A RST that answers a FIN closes nothing by itself.
             (Some(_), Some(_)) if client.fin.is_some() && server.fin.is_none() => Some(Side::Client),
             (Some(_), Some(_)) if server.fin.is_some() && client.fin.is_none() => Some(Side::Server),
+            // Two RSTs: no number tells, only who was captured first.
+            (Some(by_client), Some(by_server)) if client.fin.is_none() => {
+                Some(if by_client.frame < by_server.frame { Side::Client } else { Side::Server })
+            }
             _ => None,
         }
     }
@@ -279,6 +286,8 @@ impl Connection {
                 if let Some(exchange) = self.exchanges.iter_mut().rfind(|exchange| !exchange.answered())
                     && !probe
                     && !mark.seq.before(exchange.start)
+                    && mark.time_ns - exchange.last_retransmission.unwrap_or(exchange.request).time_ns
+                        >= SHORTEST_RETRANSMISSION_NS
                 {
                     exchange.retransmissions += 1;
                     exchange.last_retransmission = Some(mark);
@@ -299,8 +308,13 @@ impl Connection {
 
     /// The beginning of a request overtaken by its rest: the proof is the segment that holds the beginning.
     fn overtaken(&mut self, payload: &[u8], mark: Mark) {
+        let next = self.half(Side::Client).next;
         let Some(exchange) = self.exchanges.back_mut().filter(|exchange| mark.seq.before(exchange.start))
         else {
+            if self.protocol == Protocol::Tls && tls::records(payload) == Some(tls::Records::ApplicationData)
+            {
+                self.burst(payload, mark, mark.seq, next.since(mark.seq) as u32);
+            }
             return;
         };
         exchange.start = mark.seq;
@@ -323,17 +337,16 @@ impl Connection {
         match self.protocol {
             Protocol::Http => self.http_requests(payload, mark, first, len, missing),
             Protocol::Tls => {
-                if missing > 0 {
-                    self.client_records.lose();
-                }
+                self.client_records.skip(missing);
                 match self.client_records.read(payload, len) {
                     Some(tls::Records::Alert) => {
                         self.alerts[0] = self.alerts[0].or(Some(mark));
                         return false;
                     }
                     Some(tls::Records::Handshake) => {}
-                    Some(tls::Records::Continuation) => self.extend_request(first.plus(len)),
-                    Some(tls::Records::ApplicationData) | None => self.burst(payload, mark, first, len),
+                    Some(tls::Records::ApplicationData) => self.burst(payload, mark, first, len),
+                    None if payload.is_empty() => self.burst(payload, mark, first, len),
+                    Some(tls::Records::Continuation) | None => self.extend_request(first.plus(len)),
                 }
             }
             _ => self.burst(payload, mark, first, len),
@@ -401,13 +414,7 @@ impl Connection {
                 }
                 Some(Event::End) => {
                     self.announced_close |= framing.requests.announced_close();
-                    if let Some(exchange) = self.exchanges.back_mut() {
-                        exchange.complete = true;
-                        exchange.end = first.plus(used as u32);
-                    }
-                    if self.exchanges.front().is_some_and(|front| front.complete && front.response_complete) {
-                        self.retire_front();
-                    }
+                    self.request_complete(first.plus(used as u32));
                 }
                 _ => {}
             }
@@ -417,7 +424,10 @@ impl Connection {
         {
             exchange.is_request = false;
         }
-        framing.requests.skip(u64::from(len).saturating_sub(payload.len() as u64));
+        if framing.requests.skip(u64::from(len).saturating_sub(payload.len() as u64)).is_some() {
+            self.announced_close |= framing.requests.announced_close();
+            self.request_complete(first.plus(len));
+        }
         if framing.requests.in_message() || framing.requests.is_lost() {
             self.extend_request(first.plus(len));
         }
@@ -461,6 +471,16 @@ impl Connection {
         });
     }
 
+    fn request_complete(&mut self, end: Seq) {
+        if let Some(exchange) = self.exchanges.back_mut() {
+            exchange.complete = true;
+            exchange.end = end;
+        }
+        if self.exchanges.front().is_some_and(|front| front.complete && front.response_complete) {
+            self.retire_front();
+        }
+    }
+
     fn extend_request(&mut self, end: Seq) {
         if let Some(exchange) = self.exchanges.back_mut()
             && end.after(exchange.end)
@@ -486,6 +506,14 @@ impl Connection {
             self.alerts[1] = self.alerts[1].or(Some(mark));
             return false;
         }
+        if let Some(framing) = &mut self.framing {
+            if missing > 0 {
+                framing.responses.lose();
+            }
+            if framing.responses.is_lost() && http::starts_response(payload) {
+                self.retire_unseen(mark);
+            }
+        }
         // A response acknowledges at least the first byte of its request: the kernel sends what it has received.
         let asked = self.exchanges.front().is_some_and(|front| mark.ack.after(front.start));
         if !asked {
@@ -493,7 +521,7 @@ impl Connection {
             return self.unsolicited.is_none();
         }
         if self.protocol == Protocol::Http {
-            self.http_responses(payload, mark, len, missing);
+            self.http_responses(payload, mark, len);
         } else if let Some(front) = self.exchanges.front_mut() {
             front.response_first = front.response_first.or(Some(mark));
             front.response_last = Some(mark);
@@ -514,16 +542,9 @@ impl Connection {
         }
     }
 
-    fn http_responses(&mut self, payload: &[u8], mark: Mark, len: u32, missing: u32) {
+    fn http_responses(&mut self, payload: &[u8], mark: Mark, len: u32) {
         let Some(mut framing) = self.framing.take() else { return };
-        if missing > 0 {
-            framing.responses.lose();
-        }
-        let was_lost = framing.responses.is_lost();
         framing.responses.resynchronise(payload);
-        if was_lost && !framing.responses.is_lost() {
-            self.retire_unseen(mark);
-        }
         // A client that closed before the response may not read it: what it does next tells, so the exchange is kept.
         let client_left = self.half(Side::Client).fin.is_some_and(|fin| !fin.ack.after(mark.seq));
         let mut used = 0;
@@ -543,11 +564,7 @@ impl Connection {
                 }
                 Some(Event::End) => {
                     self.announced_close |= framing.responses.announced_close();
-                    front.response_complete = true;
-                    // A server may answer before it has the whole request; then the exchange is not over.
-                    if !client_left && (front.complete || !framing.requests.in_message()) {
-                        self.retire_front();
-                    }
+                    self.response_complete(client_left, framing.requests.in_message());
                 }
                 Some(Event::Upgraded) => framing.upgraded = true,
                 _ => {}
@@ -558,12 +575,20 @@ impl Connection {
             front.response_last = Some(mark);
         }
         let uncaptured = u64::from(len).saturating_sub(payload.len() as u64);
-        let ended_by_cut = uncaptured > 0 && !framing.responses.ends_with_connection();
-        framing.responses.skip(uncaptured);
-        if ended_by_cut && !framing.responses.in_message() && !framing.responses.is_lost() {
-            framing.responses.lose();
+        if framing.responses.skip(uncaptured).is_some() {
+            self.announced_close |= framing.responses.announced_close();
+            self.response_complete(client_left, framing.requests.in_message());
         }
         self.framing = Some(framing);
+    }
+
+    /// A server may answer before it has the whole request; then the exchange is not over.
+    fn response_complete(&mut self, client_left: bool, request_under_way: bool) {
+        let Some(front) = self.exchanges.front_mut() else { return };
+        front.response_complete = true;
+        if !client_left && (front.complete || !request_under_way) {
+            self.retire_front();
+        }
     }
 
     fn retire_front(&mut self) {
@@ -575,10 +600,11 @@ impl Connection {
         }
     }
 
-    /// After a hole a response begins: which request does it answer? Whatever the server sent before a request went out
-    /// answered the requests before that one.
+    /// Where the end of a response was not captured, the next one begins: which request does it answer? One that had an
+    /// answer begun has had all of it, and whatever the server sent before a request went out answered those before it.
     fn retire_unseen(&mut self, response: Mark) {
         let is_over = |exchanges: &VecDeque<Exchange>| match (exchanges.front(), exchanges.get(1)) {
+            (Some(front), _) if front.answered() => true,
             (Some(front), Some(next)) => {
                 next.request.ack.after(front.request.ack)
                     && !next.request.ack.after(response.seq)

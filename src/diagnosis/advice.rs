@@ -1,8 +1,11 @@
 //! The verdict in words: one plain sentence of what happened, one of what to change.
 
-use crate::report::Cause;
+use crate::report::{Cause, Role};
 
 use super::{Finding, ServerTimers, duration};
+
+const RESTART_ADVICE: &str = "The server was restarted and closed all its connections at once: take it out of the proxy's \
+                              rotation and let idle connections end before it stops. Timers are not the cause.";
 
 /// Two sentences for a reader who does not know TCP.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +68,11 @@ pub fn tell(finding: &Finding, idle_ns: Option<i64>, first_request: bool, timers
         Cause::Goaway => "The server had announced that it would take no more requests on this connection.".to_owned(),
         Cause::Unknown => "The request got no response, and this capture does not show why.".to_owned(),
     };
-    Story { what_happened, advice: advice(finding, timers) }
+    let closed = finding.mark(Role::Fin).or(finding.mark(Role::Reset));
+    let in_restart =
+        closed.is_some_and(|close| timers.restarts.iter().any(|restart| restart.holds(close.time_ns)));
+    let advice = if in_restart { RESTART_ADVICE.to_owned() } else { advice(finding, timers) };
+    Story { what_happened, advice }
 }
 
 fn advice(finding: &Finding, timers: &ServerTimers) -> String {

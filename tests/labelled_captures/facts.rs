@@ -19,6 +19,9 @@ pub struct Facts {
     /// The verdict on each server whose timers are known.
     #[serde(default)]
     pub servers: BTreeMap<String, String>,
+    /// A part of each note that the summary must hold.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// Endings and verdicts as the server's capture shows them, where packets that one side only saw make them differ.
     pub seen_from_server: Option<Seen>,
     /// Requests without their response, in the order of time.
@@ -107,6 +110,10 @@ impl Facts {
             for (expected, found) in expected.into_iter().zip(&report.incidents) {
                 expected.compare(found, side, strictness, &frame, &mut compare);
             }
+        }
+        compare("notes".into(), self.notes.len().to_string(), report.summary.notes.len().to_string());
+        for (expected, found) in self.notes.iter().zip(&report.summary.notes) {
+            compare(format!("`{expected}` in note"), "true".into(), found.contains(expected).to_string());
         }
         let connections = report.connections.as_deref().unwrap_or_default();
         let endings: Vec<_> =
