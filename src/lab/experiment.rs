@@ -15,13 +15,16 @@ use super::host::Host;
 use super::isolation::StopRequest;
 use super::process::{self, Server, ServerCommand};
 use super::recorder::{Recorder, Recording, compare, expected_packets};
-use super::scenario::{Backend, Family, Packet, Party, Places, Program, Proxy, Scenario};
+use super::scenario::{Backend, Family, Party, Places, Program, Proxy, Scenario};
+use super::sockets;
 use super::traffic::{Attempt, Driver};
-use super::wire::{Class, DropRule, HoldRule, Side, Wire, WireEvent, WireEventKind, WireSettings};
+use super::wire::{DropRule, HoldRule, Side, Wire, WireEvent, WireEventKind, WireSettings};
 use super::{BindError, CaptureFile, LabError, Outcome, ProductLines, backend, proxy};
 
-/// How long a real program may take to end when asked to.
+/// How long a real program may take to end when asked to, and a backend to end its connections when the proxy has gone.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How often the backend's connections are looked at meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// Lines of a product's log that are kept for the reader.
 const LOG_LINES: usize = 3;
 
@@ -100,8 +103,10 @@ pub async fn run(
 
     let product_lines = [&proxy, &backend].into_iter().filter_map(Running::said).collect();
     let versions = (proxy.version(), backend.version());
-    // The proxy first: then its closes reach a backend that is still there, as when a real proxy is stopped.
+    // The backend stays until it has met what was still on its way when the last answer was there: a request that comes
+    // upon a stopped backend would be refused by the kernel, whatever the backend meant to do with it.
     proxy.stop().await;
+    connections_end(&origin).await;
     backend.stop().await;
     let wire_log = wire.stop();
     reporter.abort();
@@ -161,8 +166,8 @@ fn wire_settings(scenario: &Scenario, edge: IpAddr, origin: IpAddr) -> WireSetti
         .iter()
         .map(|hold| HoldRule {
             from: side(hold.from),
-            packet: class(hold.packet),
-            until: class(hold.until),
+            packet: hold.packet,
+            until: hold.until,
             at_most: hold.at_most,
         })
         .collect();
@@ -170,7 +175,7 @@ fn wire_settings(scenario: &Scenario, edge: IpAddr, origin: IpAddr) -> WireSetti
         .wire
         .drop
         .iter()
-        .map(|loss| DropRule { from: side(loss.from), packet: class(loss.packet), count: loss.count })
+        .map(|loss| DropRule { from: side(loss.from), packet: loss.packet, count: loss.count })
         .collect();
     settings
 }
@@ -189,37 +194,11 @@ fn party(side: Side) -> Party {
     }
 }
 
-fn class(packet: Packet) -> Class {
-    match packet {
-        Packet::Syn => Class::Syn,
-        Packet::SynAck => Class::SynAck,
-        Packet::Request => Class::Request,
-        Packet::Response => Class::Response,
-        Packet::Fin => Class::Fin,
-        Packet::Rst => Class::Rst,
-        Packet::Ack => Class::Ack,
-        Packet::Any => Class::Any,
-    }
-}
-
-fn packet(class: Class) -> Packet {
-    match class {
-        Class::Syn => Packet::Syn,
-        Class::SynAck => Packet::SynAck,
-        Class::Request => Packet::Request,
-        Class::Response => Packet::Response,
-        Class::Fin => Packet::Fin,
-        Class::Rst => Packet::Rst,
-        Class::Ack => Packet::Ack,
-        Class::Any => Packet::Any,
-    }
-}
-
 /// Writes what the wire does into the event log, where the driver waits for it.
 async fn report_wire(mut wire: UnboundedReceiver<WireEvent>, log: EventLog, first_port: u16) {
     while let Some(event) = wire.recv().await {
         let from = party(event.from);
-        let packet = packet(event.packet);
+        let packet = event.packet;
         let what = match event.kind {
             WireEventKind::Held => What::Held { from, packet },
             WireEventKind::Forwarded => What::Forwarded { from, packet },
@@ -257,6 +236,17 @@ async fn drive(edge: &Host, driver: Driver, stop: StopRequest) -> (Vec<Attempt>,
     driver.abort();
     attempts.sort_by_key(|attempt: &Attempt| attempt.number);
     (attempts, interrupted)
+}
+
+/// Waits, but not for long, until no program on the host has a connection any more.
+async fn connections_end(host: &Host) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    // Where it cannot be told there is nothing to wait for.
+    while let Ok(Ok(true)) = host.spawn(|| async { sockets::connected() }).await
+        && tokio::time::Instant::now() < deadline
+    {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 /// A proxy or backend at work.

@@ -21,6 +21,8 @@ pub mod proxy;
 #[cfg(target_os = "linux")]
 pub mod recorder;
 pub mod scenario;
+#[cfg(target_os = "linux")]
+mod sockets;
 pub mod traffic;
 #[cfg(target_os = "linux")]
 pub mod tun;

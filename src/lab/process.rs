@@ -13,6 +13,7 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
 use super::host::{Host, HostError};
+use super::sockets;
 
 /// How often a starting or ending program is looked at. It costs some ten microseconds each time.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
@@ -308,31 +309,9 @@ async fn on_host<R: Send + 'static>(
 }
 
 async fn is_listening(host: &Host, name: &str, port: u16) -> Result<bool, ProcessError> {
-    on_host(host, name, move || listening(port))
+    on_host(host, name, move || sockets::listening(port))
         .await?
         .map_err(|source| ProcessError::Sockets { host: host.name().to_owned(), source })
-}
-
-/// Whether a socket of the calling thread's network namespace listens on a TCP port.
-fn listening(port: u16) -> io::Result<bool> {
-    let v4 = fs::read_to_string("/proc/thread-self/net/tcp")?;
-    // Absent where the kernel has no IPv6.
-    let v6 = fs::read_to_string("/proc/thread-self/net/tcp6").unwrap_or_default();
-    Ok(lists_listener(&v4, port) || lists_listener(&v6, port))
-}
-
-/// Looks for a listener in the kernel's table: `sl local_address rem_address st …`, numbers in hexadecimal, state 0A is
-/// LISTEN (proc(5), include/net/tcp_states.h).
-fn lists_listener(table: &str, port: u16) -> bool {
-    table.lines().skip(1).any(|line| {
-        let mut fields = line.split_ascii_whitespace().skip(1);
-        let local = fields.next().and_then(|address| address.rsplit_once(':'));
-        let state = fields.nth(1);
-        state == Some("0A")
-            && local
-                .and_then(|(_, hex)| u16::from_str_radix(hex, 16).ok())
-                .is_some_and(|listens| listens == port)
-    })
 }
 
 /// The last lines of a program's output, indented; or that there are none.

@@ -1,24 +1,5 @@
 use super::*;
 
-/// As the kernel prints it: a listener on port 3000, an established connection on 3001, a listener on 443 (IPv6).
-const TCP: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 00000000:0BB8 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 20612 1 0 100 0 0 10 0
-   1: 0100007F:0BB9 0100007F:0BB8 01 00000000:00000000 00:00000000 00000000     0        0 20613 1 0 100 0 0 10 0
-";
-const TCP6: &str =
-    "  sl  local_address                         remote_address                        st tx_queue
-   0: 00000000000000000000000000000000:01BB 00000000000000000000000000000000:0000 0A 00000000:00000000
-";
-
-#[test]
-fn only_a_listener_counts_as_listening() {
-    assert!(lists_listener(TCP, 3000));
-    assert!(!lists_listener(TCP, 3001));
-    assert!(lists_listener(TCP6, 443));
-    assert!(!lists_listener("", 443));
-    assert!(!lists_listener("header\n   0: nonsense\n", 443));
-}
-
 #[test]
 fn the_tail_is_the_last_lines_that_say_something() {
     let folder = tempfile::tempdir().unwrap();

@@ -12,7 +12,7 @@ use finrace::lab::host::{DEVICE, Host};
 use finrace::lab::recorder::{Completeness, Recorder, Recording, compare, expected_packets};
 use finrace::lab::tun::Tun;
 use finrace::lab::wire::{
-    Class, Connection, DropRule, Fate, HoldRule, Side, Wire, WireEvent, WireEventKind, WireLog, WireSettings,
+    Connection, DropRule, Fate, HoldRule, Packet, Side, Wire, WireEvent, WireEventKind, WireLog, WireSettings,
 };
 use finrace::packet::{self, Endpoint, Flags};
 use pnet::packet::ip::IpNextHeaderProtocols;
@@ -114,7 +114,7 @@ impl Net {
     }
 
     /// Waits for an event of this kind.
-    async fn event(&mut self, from: Side, packet: Class, kind: WireEventKind) -> WireEvent {
+    async fn event(&mut self, from: Side, packet: Packet, kind: WireEventKind) -> WireEvent {
         loop {
             let event = self.events.recv().await.expect("the wire runs");
             if (event.from, event.packet, event.kind) == (from, packet, kind) {
@@ -241,7 +241,7 @@ fn hosts_have_nothing_to_announce() {
 }
 
 fn hold_fin(at_most: Duration) -> HoldRule {
-    HoldRule { from: Side::Origin, packet: Class::Fin, until: Class::Request, at_most }
+    HoldRule { from: Side::Origin, packet: Packet::Fin, until: Packet::Request, at_most }
 }
 
 fn held_fin_crosses_the_request() {
@@ -263,14 +263,14 @@ async fn crossing() {
         let answered = stream.read(&mut [0; 4]).await.unwrap_or(0);
         Ok::<_, io::Error>((local, answered))
     });
-    let held = net.event(Side::Origin, Class::Fin, WireEventKind::Held).await;
+    let held = net.event(Side::Origin, Packet::Fin, WireEventKind::Held).await;
     serving.await.expect("no panic").expect("the backend has closed");
     go.send(()).expect("the client waits");
     let (local, answered) = client.await.expect("no panic").expect("a second request");
     assert_eq!(answered, 0);
     assert_eq!(held.connection, Connection { edge: endpoint(local), origin: endpoint(target) });
-    net.event(Side::Origin, Class::Fin, WireEventKind::Released { expired: false }).await;
-    net.event(Side::Origin, Class::Rst, WireEventKind::Forwarded).await;
+    net.event(Side::Origin, Packet::Fin, WireEventKind::Released { expired: false }).await;
+    net.event(Side::Origin, Packet::Rst, WireEventKind::Forwarded).await;
     let run = net.finish();
     run.is_clean();
     assert_eq!(run.log.expired_holds, 0);
@@ -307,7 +307,7 @@ fn fin_that_waits_in_vain_is_released() {
                 ping(&mut stream).await?;
                 stream.read(&mut [0; 4]).await
             });
-            net.event(Side::Origin, Class::Fin, WireEventKind::Released { expired: true }).await;
+            net.event(Side::Origin, Packet::Fin, WireEventKind::Released { expired: true }).await;
             assert_eq!(client.await.expect("no panic").expect("end of file"), 0);
             serving.await.expect("no panic").expect("one answer");
             let run = net.finish();
@@ -320,7 +320,7 @@ fn fin_that_waits_in_vain_is_released() {
 fn lost_syn_is_sent_again() {
     in_lab(|_| {
         Box::pin(async {
-            let lose = DropRule { from: Side::Edge, packet: Class::Syn, count: 1 };
+            let lose = DropRule { from: Side::Edge, packet: Packet::Syn, count: 1 };
             let net = Net::start(4, Duration::ZERO, &[], &[lose]);
             let serving = net.serve(1).await;
             let target = net.target();

@@ -217,25 +217,28 @@ fn one() -> u32 {
     1
 }
 
-/// What a wire rule looks for.
+/// What a packet is within its connection; each is at most one of these.
+///
+/// A retransmission of something that has passed the wire, and a FIN that answers a FIN, are none of them: only
+/// [`Packet::Any`] matches those.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Packet {
-    /// SYN of the proxy.
+    /// SYN without ACK, of the proxy.
     Syn,
-    /// SYN, ACK of the backend.
+    /// SYN with ACK, of the backend.
     SynAck,
-    /// Payload from the proxy.
+    /// New payload from the proxy.
     Request,
-    /// Payload from the backend.
+    /// New payload from the backend, with or without FIN.
     Response,
-    /// The FIN of the side that closes first.
+    /// The first FIN of a connection, without payload: one side closes and the other has not (an idle close).
     Fin,
-    /// RST.
+    /// RST, with or without ACK.
     Rst,
-    /// ACK without payload.
+    /// Neither payload nor SYN, FIN, RST.
     Ack,
-    /// Any packet.
+    /// Every packet; never what a packet is.
     Any,
 }
 
@@ -252,6 +255,11 @@ impl Packet {
             Packet::Ack => "ack",
             Packet::Any => "any",
         }
+    }
+
+    /// Whether a rule about `self` speaks of a packet that is `found`.
+    pub(in crate::lab) fn covers(self, found: Option<Packet>) -> bool {
+        self == Packet::Any || Some(self) == found
     }
 
     /// The only side that can send it, where only one can.

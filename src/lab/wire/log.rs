@@ -2,7 +2,7 @@
 
 use std::hash::Hasher;
 
-use super::rules::{Class, Connection, Side};
+use super::rules::{Connection, Packet, Side};
 
 /// Something that happened on the wire to a segment of a class worth waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,8 +13,8 @@ pub struct WireEvent {
     pub connection: Connection,
     /// The host that sent the segment.
     pub from: Side,
-    /// The segment; [`Class::Any`] for a held or dropped one of no class of its own.
-    pub packet: Class,
+    /// The segment; [`Packet::Any`] for a held or dropped one of no class of its own.
+    pub packet: Packet,
     /// What happened.
     pub kind: WireEventKind,
 }
@@ -44,7 +44,7 @@ pub struct WireLog {
     pub not_tcp: u64,
     /// Packets from or to addresses that are not the lab's. They are carried all the same.
     pub strays: u64,
-    /// Holds that ended because the awaited packet did not come.
+    /// Holds that ended because the awaited packet did not come, not counting those that the end of the run ended.
     pub expired_holds: u64,
     /// When the wire was cut: what hosts sent later never entered it.
     pub stopped_ns: i64,

@@ -26,7 +26,7 @@ use thiserror::Error;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 pub use log::{Fate, WireEvent, WireEventKind, WireLog, WirePacket, fingerprint};
-pub use rules::{Class, Connection, DropRule, HoldRule, Side, WireSettings};
+pub use rules::{Connection, DropRule, HoldRule, Packet, Side, WireSettings};
 
 use super::tun::Tun;
 use schedule::{Moment, Schedule};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+pub use crate::lab::scenario::Packet;
 use crate::packet::{Endpoint, Segment};
 
 /// One of the two hosts.
@@ -56,37 +57,6 @@ impl Connection {
     }
 }
 
-/// What a segment is within its connection; each segment is at most one of these.
-///
-/// A retransmission of something that has passed the wire, and a FIN that answers a FIN, are none of them: only
-/// [`Class::Any`] matches those.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    /// SYN without ACK.
-    Syn,
-    /// SYN with ACK.
-    SynAck,
-    /// New payload from the edge.
-    Request,
-    /// New payload from the origin, with or without FIN.
-    Response,
-    /// The first FIN of a connection, without payload: one side closes and the other has not (an idle close).
-    Fin,
-    /// RST, with or without ACK.
-    Rst,
-    /// Neither payload nor SYN, FIN, RST.
-    Ack,
-    /// Every segment; never the class of one.
-    Any,
-}
-
-impl Class {
-    /// Whether a rule about `self` speaks of a segment of class `found`.
-    pub(super) fn covers(self, found: Option<Class>) -> bool {
-        self == Class::Any || Some(self) == found
-    }
-}
-
 /// Keeps a packet on the wire until another has come the other way.
 ///
 /// While it is held, later packets of its direction and connection wait behind it, so their order is kept: to both
@@ -96,10 +66,10 @@ pub struct HoldRule {
     /// The host that sends the packet.
     pub from: Side,
     /// Which packets are held, in each connection.
-    pub packet: Class,
+    pub packet: Packet,
     /// What releases it: a packet of this class that the *other* host sent on the same connection after the hold began.
     /// The held packet is then due at its arrival plus the wire's delay, or at once if that has passed.
-    pub until: Class,
+    pub until: Packet,
     /// Released after this long at the latest, and reported as expired.
     pub at_most: Duration,
 }
@@ -115,7 +85,7 @@ pub struct DropRule {
     /// The host that sends the packet.
     pub from: Side,
     /// Which packets are lost.
-    pub packet: Class,
+    pub packet: Packet,
     /// How many of them, in each connection.
     pub count: u32,
 }
@@ -183,22 +153,22 @@ impl Progress {
     }
 
     /// The class of a segment that `from` sent.
-    pub(super) fn classify(&self, segment: &Segment<'_>, from: Side) -> Option<Class> {
+    pub(super) fn classify(&self, segment: &Segment<'_>, from: Side) -> Option<Packet> {
         let flags = segment.flags;
         if flags.rst() {
-            Some(Class::Rst)
+            Some(Packet::Rst)
         } else if flags.syn() {
-            Some(if flags.ack() { Class::SynAck } else { Class::Syn })
+            Some(if flags.ack() { Packet::SynAck } else { Packet::Syn })
         } else if segment.payload_len > 0 {
             let is_new = self.next_new[from.index()].is_none_or(|next| is_after(payload_end(segment), next));
             is_new.then_some(match from {
-                Side::Edge => Class::Request,
-                Side::Origin => Class::Response,
+                Side::Edge => Packet::Request,
+                Side::Origin => Packet::Response,
             })
         } else if flags.fin() {
-            (!self.fin_taken.contains(&true)).then_some(Class::Fin)
+            (!self.fin_taken.contains(&true)).then_some(Packet::Fin)
         } else {
-            Some(Class::Ack)
+            Some(Packet::Ack)
         }
     }
 

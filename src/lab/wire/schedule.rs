@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use super::log::{Fate, WireEvent, WireEventKind, WireLog, WirePacket, fingerprint};
-use super::rules::{Class, Connection, Progress, Side, WireSettings};
+use super::rules::{Connection, Packet, Progress, Side, WireSettings};
 use crate::packet;
 
 /// LINKTYPE_RAW: the packet begins with its IP header, as a TUN device gives it.
@@ -37,7 +37,7 @@ pub(super) struct Delivery {
 struct Tracked {
     connection: Connection,
     from: Side,
-    class: Option<Class>,
+    class: Option<Packet>,
 }
 
 /// A packet that is held, or that waits behind one.
@@ -50,7 +50,7 @@ struct Waiting {
 
 #[derive(Debug, Clone, Copy)]
 struct Hold {
-    until: Class,
+    until: Packet,
     deadline_ns: u64,
     fulfilled: bool,
 }
@@ -74,6 +74,8 @@ pub(super) struct Schedule {
     /// Deadlines of all holds begun; those of holds that have ended do nothing when their time comes.
     deadlines: BTreeSet<(u64, Connection, Side)>,
     held: usize,
+    /// Nobody will send what holds wait for any more.
+    stopping: bool,
     log: WireLog,
     events: VecDeque<WireEvent>,
 }
@@ -86,6 +88,7 @@ impl Schedule {
             in_transit: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             held: 0,
+            stopping: false,
             log: WireLog::default(),
             events: VecDeque::new(),
         }
@@ -119,7 +122,7 @@ impl Schedule {
             time_ns: now.wall_ns,
             connection,
             from,
-            packet: class.unwrap_or(Class::Any),
+            packet: class.unwrap_or(Packet::Any),
             kind,
         };
 
@@ -173,6 +176,7 @@ impl Schedule {
 
     /// Ends all holds and begins no more, because nobody will send what they wait for.
     pub(super) fn release_all(&mut self, now: Moment) {
+        self.stopping = true;
         self.settings.holds.clear();
         while let Some((_, connection, from)) = self.deadlines.pop_first() {
             if let Some(state) = self.connections.get_mut(&connection) {
@@ -202,7 +206,7 @@ impl Schedule {
         self.log.packets[delivery.packet].fate = fate;
         if let (Fate::Delivered { at_ns }, Some(Tracked { connection, from, class: Some(packet) })) =
             (fate, delivery.tracked)
-            && packet != Class::Ack
+            && packet != Packet::Ack
         {
             self.events.push_back(WireEvent {
                 time_ns: at_ns,
@@ -259,7 +263,7 @@ impl Schedule {
     }
 
     /// A segment from `from` has set out: whatever waits for it on the other side may follow.
-    fn fulfil(&mut self, now: Moment, connection: Connection, from: Side, class: Option<Class>) {
+    fn fulfil(&mut self, now: Moment, connection: Connection, from: Side, class: Option<Packet>) {
         let Some(state) = self.connections.get_mut(&connection) else { return };
         let mut any = false;
         for waiting in &mut state.waiting[from.other().index()] {
@@ -291,12 +295,12 @@ impl Schedule {
             let class = delivery.tracked.and_then(|tracked| tracked.class);
             if let Some(hold) = hold {
                 let expired = !hold.fulfilled;
-                self.log.expired_holds += u64::from(expired);
+                self.log.expired_holds += u64::from(expired && !self.stopping);
                 self.events.push_back(WireEvent {
                     time_ns: now.wall_ns,
                     connection,
                     from,
-                    packet: class.unwrap_or(Class::Any),
+                    packet: class.unwrap_or(Packet::Any),
                     kind: WireEventKind::Released { expired },
                 });
             }

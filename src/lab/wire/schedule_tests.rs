@@ -89,7 +89,7 @@ impl Bench {
         found
     }
 
-    fn events(&mut self) -> Vec<(Side, Class, WireEventKind)> {
+    fn events(&mut self) -> Vec<(Side, Packet, WireEventKind)> {
         std::iter::from_fn(|| self.schedule.next_event())
             .map(|event| (event.from, event.packet, event.kind))
             .collect()
@@ -97,7 +97,7 @@ impl Bench {
 }
 
 fn hold_fin() -> HoldRule {
-    HoldRule { from: Side::Origin, packet: Class::Fin, until: Class::Request, at_most: HoldRule::AT_MOST }
+    HoldRule { from: Side::Origin, packet: Packet::Fin, until: Packet::Request, at_most: HoldRule::AT_MOST }
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn a_packet_is_due_one_delay_after_it_came() {
     assert_eq!(bench.delivered(), []);
     bench.wait(1);
     assert_eq!(bench.delivered(), [(Side::Origin, 0)]);
-    assert_eq!(bench.events(), [(Side::Edge, Class::Syn, WireEventKind::Forwarded)]);
+    assert_eq!(bench.events(), [(Side::Edge, Packet::Syn, WireEventKind::Forwarded)]);
     assert!(bench.schedule.is_empty());
 }
 
@@ -130,9 +130,9 @@ fn a_held_fin_follows_the_request_and_keeps_the_order_of_its_direction() {
     assert_eq!(
         bench.events(),
         [
-            (Side::Origin, Class::Fin, released),
-            (Side::Origin, Class::Fin, WireEventKind::Forwarded),
-            (Side::Origin, Class::Rst, WireEventKind::Forwarded),
+            (Side::Origin, Packet::Fin, released),
+            (Side::Origin, Packet::Fin, WireEventKind::Forwarded),
+            (Side::Origin, Packet::Rst, WireEventKind::Forwarded),
         ]
     );
 }
@@ -182,7 +182,7 @@ fn a_hold_expires_and_says_so() {
     assert_eq!(bench.schedule.next_due_ns(), Some(bench.now_ns + 1));
     bench.wait(1);
     assert_eq!(bench.delivered(), [(Side::Edge, 18)]);
-    assert!(bench.events().contains(&(Side::Origin, Class::Fin, WireEventKind::Released { expired: true })));
+    assert!(bench.events().contains(&(Side::Origin, Packet::Fin, WireEventKind::Released { expired: true })));
     assert_eq!(bench.schedule.into_log(0, None).expired_holds, 1);
 }
 
@@ -195,6 +195,7 @@ fn stopping_ends_holds_and_begins_no_more() {
     bench.wait(DELAY_NS);
     assert_eq!(bench.delivered(), [(Side::Edge, 18), (Side::Edge, 5)]);
     assert!(bench.schedule.is_empty());
+    assert_eq!(bench.schedule.into_log(0, None).expired_holds, 0, "a run may end while a hold waits");
 }
 
 #[test]
@@ -204,7 +205,7 @@ fn only_the_first_fin_is_an_idle_close() {
     bench.send(Side::Origin, fin(18));
     bench.wait(DELAY_NS);
     assert_eq!(bench.delivered(), [(Side::Origin, 1), (Side::Edge, 18)]);
-    assert_eq!(bench.events(), [(Side::Edge, Class::Fin, WireEventKind::Forwarded)]);
+    assert_eq!(bench.events(), [(Side::Edge, Packet::Fin, WireEventKind::Forwarded)]);
 }
 
 #[test]
@@ -222,7 +223,7 @@ fn a_retransmitted_fin_waits_behind_the_held_one() {
 
 #[test]
 fn two_holds_in_a_row_are_released_in_order() {
-    let response = HoldRule { packet: Class::Response, until: Class::Ack, ..hold_fin() };
+    let response = HoldRule { packet: Packet::Response, until: Packet::Ack, ..hold_fin() };
     let mut bench = Bench::new(vec![response, hold_fin()], vec![]);
     bench.send(Side::Origin, data(10, "response"));
     bench.send(Side::Origin, fin(18));
@@ -235,9 +236,13 @@ fn two_holds_in_a_row_are_released_in_order() {
 
 #[test]
 fn a_packet_released_on_one_side_can_release_the_other() {
-    let request =
-        HoldRule { from: Side::Edge, packet: Class::Request, until: Class::Fin, at_most: HoldRule::AT_MOST };
-    let response = HoldRule { packet: Class::Response, until: Class::Request, ..hold_fin() };
+    let request = HoldRule {
+        from: Side::Edge,
+        packet: Packet::Request,
+        until: Packet::Fin,
+        at_most: HoldRule::AT_MOST,
+    };
+    let response = HoldRule { packet: Packet::Response, until: Packet::Request, ..hold_fin() };
     let mut bench = Bench::new(vec![request, response], vec![]);
     bench.send(Side::Edge, data(1, "request"));
     bench.send(Side::Origin, data(10, "response"));
@@ -246,13 +251,13 @@ fn a_packet_released_on_one_side_can_release_the_other() {
     bench.wait(nanoseconds(HoldRule::AT_MOST));
     assert_eq!(bench.delivered(), [(Side::Origin, 1), (Side::Edge, 10)]);
     let events = bench.events();
-    assert!(events.contains(&(Side::Edge, Class::Request, WireEventKind::Released { expired: true })));
-    assert!(events.contains(&(Side::Origin, Class::Response, WireEventKind::Released { expired: false })));
+    assert!(events.contains(&(Side::Edge, Packet::Request, WireEventKind::Released { expired: true })));
+    assert!(events.contains(&(Side::Origin, Packet::Response, WireEventKind::Released { expired: false })));
 }
 
 #[test]
 fn drops_are_counted_in_each_connection_and_a_retry_passes() {
-    let lose = DropRule { from: Side::Edge, packet: Class::Request, count: 1 };
+    let lose = DropRule { from: Side::Edge, packet: Packet::Request, count: 1 };
     let mut bench = Bench::new(vec![], vec![lose]);
     bench.send(Side::Edge, syn(0));
     for port in [None, Some(40_001)] {
