@@ -74,9 +74,10 @@ impl ServerTimers {
         let races = findings.iter().filter(|finding| finding.is_race());
         self.raced_ns.extend(races.map(|_| ended_ns));
         let served = connection.served > 0 || connection.exchanges.iter().any(|exchange| exchange.answered());
+        let announced = connection.announced_close || connection.response_ends_with_connection();
         // A close that HTTP had announced is no timer, and neither is one before the first answer.
         let idle_ns = closed_first
-            .filter(|_| served && !connection.announced_close)
+            .filter(|_| served && !announced)
             .and_then(|side| idle_before_close(connection, side, findings))
             .filter(|idle| *idle >= SHORTEST_IDLE_NS);
         if closed_first == Some(Side::Client)

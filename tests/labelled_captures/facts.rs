@@ -1,7 +1,6 @@
 //! What a labelled capture must mean: `facts.toml`, and its comparison with a report.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use finrace::report::{Incident, Report, Side, Vantage};
 use serde::Deserialize;
@@ -218,44 +217,39 @@ impl ExpectedIncident {
 
 /// What was found, in the notation of `facts.toml`.
 pub fn notation(report: &Report, side: Side) -> String {
-    let mut text = format!("conclusive = {}\n", report.summary.conclusive);
     let connections = report.connections.as_deref().unwrap_or_default();
     let endings: BTreeMap<u32, String> = connections
         .iter()
         .map(|connection| (connection.stream, format!("\"{}\"", connection.ending)))
         .collect();
     let endings: Vec<String> = endings.into_values().collect();
-    writeln!(text, "endings = [{}]", endings.join(", ")).unwrap();
+    let mut lines = vec![
+        format!("conclusive = {}", report.summary.conclusive),
+        format!("notes = {:?}", report.summary.notes),
+        format!("endings = [{}]", endings.join(", ")),
+    ];
     if !report.servers.is_empty() {
-        text.push_str("\n[servers]\n");
-        for server in &report.servers {
-            writeln!(text, "\"{}\" = \"{}\"", server.server, server.verdict).unwrap();
-        }
+        lines.push("\n[servers]".to_owned());
     }
+    lines.extend(
+        report.servers.iter().map(|server| format!("\"{}\" = \"{}\"", server.server, server.verdict)),
+    );
     for found in &report.incidents {
-        writeln!(
-            text,
-            "\n[[incident]]\ncause = \"{}\"\nconfidence = \"{}\"\nstream = {}\nrequest = \"{}\"\nrace = {}\n\
-             retry_safe = \"{}\"\nretried = {}\nrequests_before = {}\nresets = {}",
-            found.cause,
-            found.confidence,
-            found.stream,
-            found.request.label(),
-            found.race,
-            found.retry_safe,
-            found.retried,
-            found.requests_before,
-            found.resets
-        )
-        .unwrap();
-        if let Some(covers) = found.ack_covers_fin {
-            writeln!(text, "ack_covers_fin = {covers}").unwrap();
+        lines.push("\n[[incident]]".to_owned());
+        for (key, word) in [
+            ("cause", found.cause.token()),
+            ("confidence", found.confidence.token()),
+            ("request", &found.request.label()),
+            ("retry_safe", found.retry_safe.token()),
+        ] {
+            lines.push(format!("{key} = \"{word}\""));
         }
-        if let Some(idle) = found.idle_ns {
-            writeln!(text, "idle = [\"{}us\", \"{}us\"]", idle / 1_000, idle / 1_000).unwrap();
-        }
+        lines.push(format!("stream = {}\nrace = {}\nretried = {}", found.stream, found.race, found.retried));
+        lines.push(format!("requests_before = {}\nresets = {}", found.requests_before, found.resets));
+        lines.extend(found.ack_covers_fin.map(|covers| format!("ack_covers_fin = {covers}")));
+        lines.extend(found.idle_ns.map(|idle| format!("idle = [\"{0}us\", \"{0}us\"]", idle / 1_000)));
         let frames: Vec<_> = found.frames.iter().map(|(role, frame)| format!("{role} = {frame}")).collect();
-        writeln!(text, "frames.{side} = {{ {} }}", frames.join(", ")).unwrap();
+        lines.push(format!("frames.{side} = {{ {} }}", frames.join(", ")));
     }
-    text
+    lines.join("\n")
 }

@@ -37,13 +37,13 @@ fn flags(frame: &[u8]) -> u8 {
 
 fn seq(frame: &[u8]) -> u32 {
     let at = Layout::of(frame).tcp + 4;
-    u32::from_be_bytes(frame[at..at + 4].try_into().unwrap())
+    u32::from_be_bytes(frame[at..at + 4].try_into().expect("four bytes"))
 }
 
 /// The ports, the client's first: they tell the connections of a labelled capture apart.
 fn connection(frame: &[u8]) -> [u8; 4] {
     let at = Layout::of(frame).tcp;
-    let ports: [u8; 4] = frame[at..at + 4].try_into().unwrap();
+    let ports: [u8; 4] = frame[at..at + 4].try_into().expect("four bytes");
     if from_client(frame) { ports } else { [ports[2], ports[3], ports[0], ports[1]] }
 }
 
@@ -76,7 +76,7 @@ pub fn shift_sequence_numbers(records: &mut [Record], at: [usize; 2], below: [u3
 }
 
 fn add(number: &mut [u8], by: u32) {
-    let sum = u32::from_be_bytes((&*number).try_into().unwrap()).wrapping_add(by);
+    let sum = u32::from_be_bytes((&*number).try_into().expect("four bytes")).wrapping_add(by);
     number.copy_from_slice(&sum.to_be_bytes());
 }
 
