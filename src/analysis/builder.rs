@@ -134,7 +134,7 @@ impl Builder {
     pub fn capture(&mut self, capture: report::Capture, quality: &Quality, evicted: u64) {
         self.summary.packets += capture.packets;
         self.summary.tcp_packets += quality.segments();
-        if let Some(objection) = quality.objection() {
+        if let Some(objection) = quality.objection(&capture.link_types) {
             self.summary.conclusive = false;
             self.summary.notes.push(format!("{}: {objection}", capture.file));
         }

@@ -56,13 +56,20 @@ impl Quality {
         self.skipped.iter().map(|(reason, count)| (reason.as_str().to_owned(), *count)).collect()
     }
 
-    /// Why the capture could not have shown a lost request; none when it could.
-    pub fn objection(&self) -> Option<String> {
+    /// Why a capture of these link types could not have shown a lost request; none when it could.
+    pub fn objection(&self, link_types: &[String]) -> Option<String> {
         let cut = self.skipped.get(&Skip::CutBeforeTcpHeader).copied().unwrap_or(0);
         if self.segments == 0 && cut > 0 {
             return Some(format!(
                 "{cut} packets were cut before their TCP header (snap length too small): nothing can be told. Capture \
                  again: {RECAPTURE}"
+            ));
+        }
+        if self.segments == 0 && self.skipped.contains_key(&Skip::UnknownLinkType) {
+            return Some(format!(
+                "finrace does not read packets of its link type ({}). Capture again where they are Ethernet or IP: \
+                 {RECAPTURE}",
+                link_types.join(", ")
             ));
         }
         if self.segments == 0 {

@@ -96,7 +96,6 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(exit) => exit.into(),
-        Err(error) if output::is_closed_pipe(&error) => Exit::Clean.into(),
         Err(error) => {
             output::complain(&format!("{error:#}"));
             Exit::Trouble.into()

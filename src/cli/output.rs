@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use anyhow::Context;
 use clap::ValueEnum;
 
 use crate::render::{self, TextOptions};
@@ -87,25 +88,20 @@ pub fn width() -> u16 {
     columns.clamp(*WIDTHS.start(), *WIDTHS.end())
 }
 
-/// Writes a result to standard output.
+/// Writes a result to standard output. A reader that has gone, as `head` has, wanted no more: that is no error.
 ///
 /// # Errors
-/// When standard output cannot be written; [`is_closed_pipe`] tells the harmless case.
+/// When standard output cannot be written for another reason.
 pub fn print(bytes: &[u8]) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(bytes)?;
-    stdout.flush()?;
-    Ok(())
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error)
+            .context("cannot write the result to standard output: make room there, or send it elsewhere"),
+        _ => Ok(()),
+    }
 }
 
 /// Writes one line to standard error. A standard error that is gone cannot be told about.
 pub fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "finrace: {text}");
-}
-
-/// Whether an error only means that the reader of our output has gone.
-pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)
-    })
 }

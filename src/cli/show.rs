@@ -65,11 +65,13 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         server_capture: None,
     };
     let Some(trace) = analysis::trace(&args.file, &request, &options)? else {
-        bail!(
-            "there is no stream {stream} in {} ({} connections)",
-            args.file.display(),
-            report.summary.connections
-        );
+        let file = args.file.display();
+        match report.summary.connections.checked_sub(1) {
+            Some(last) => bail!("there is no stream {stream} in {file}: its streams are 0 to {last}"),
+            None => {
+                bail!("there is no TCP connection in {file}: `finrace analyze {file}` says what it holds")
+            }
+        }
     };
     match &args.output {
         None => {
@@ -80,7 +82,7 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
             output::print(page.as_bytes())?;
         }
         Some(path) => fs::write(path, drawn(path, &trace, incident)?)
-            .with_context(|| format!("cannot write {}", path.display()))?,
+            .with_context(|| format!("cannot write {}: name another file with -o", path.display()))?,
     }
     Ok(Exit::Clean)
 }

@@ -335,7 +335,7 @@ async fn start(host: &Arc<Host>, program: &Program, places: &Places<'_>) -> Resu
         output: places.dir.join("output.log"),
         port: places.listen.port(),
         ready_timeout: program.ready_timeout,
-        needs: program.needs.clone().unwrap_or_else(|| format!("install {}", program.name)),
+        needs: program.needs.clone(),
     };
     let server = Server::start(host, command).await?;
     Ok(Running::Program { server, name: program.name.clone(), version, log: expanded.log })

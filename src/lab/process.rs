@@ -21,8 +21,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// Where distributions keep servers, and where ordinary users' PATH often does not lead.
 const SYSTEM_FOLDERS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
-/// How much of a program's output an error shows.
-const SHOWN_LINES: usize = 5;
+/// Characters of a program's own words that an error shows.
+const SHOWN: usize = 200;
+
+/// What a program's words on its failure hold, whatever comes after them: a stack, an epilogue.
+const MARKS: [&str; 4] = ["error", "emerg", "fatal", "panic"];
 
 /// Why a program does not serve.
 #[derive(Debug, Error)]
@@ -37,7 +40,8 @@ pub enum ProcessError {
     },
     /// No such program.
     #[error(
-        "{name} cannot be started: there is no program {program} in PATH or {folders}; install it ({needs})",
+        "{name} cannot be started: there is no program {program} in PATH or {folders}; {}",
+        remedy(needs.as_deref()),
         folders = SYSTEM_FOLDERS.join(", ")
     )]
     NotFound {
@@ -46,7 +50,7 @@ pub enum ProcessError {
         /// The program.
         program: String,
         /// How it is installed.
-        needs: String,
+        needs: Option<String>,
     },
     /// The system did not start it.
     #[error("{name} cannot be started: {}", program.display())]
@@ -79,7 +83,10 @@ pub enum ProcessError {
         host: String,
     },
     /// It ended instead of listening.
-    #[error("{name} ended ({status}) before it listened on port {port}; its last words in {}:\n{tail}", output.display())]
+    #[error(
+        "{name} ended ({status}) before it listened on port {port}: {words}; {}; its whole output is in {}",
+        needed(needs.as_deref()), output.display()
+    )]
     EndedEarly {
         /// What the scenario calls it.
         name: String,
@@ -87,15 +94,17 @@ pub enum ProcessError {
         port: u16,
         /// Its exit status.
         status: ExitStatus,
+        /// What has to be installed for it.
+        needs: Option<String>,
         /// Where its output is.
         output: PathBuf,
-        /// The last lines of it.
-        tail: String,
+        /// What it said of it.
+        words: String,
     },
     /// It runs but does not listen.
     #[error(
-        "{name} runs but did not listen on port {port} within {waited:?}; \
-         check the port in its configuration, or raise ready_timeout; its last words in {}:\n{tail}",
+        "{name} runs but did not listen on port {port} within {waited:?}: {words}; \
+         check the port in its configuration, or raise ready_timeout; its whole output is in {}",
         output.display()
     )]
     NotListening {
@@ -107,8 +116,8 @@ pub enum ProcessError {
         waited: Duration,
         /// Where its output is.
         output: PathBuf,
-        /// The last lines of it.
-        tail: String,
+        /// What it said.
+        words: String,
     },
     /// The host's table of sockets cannot be read.
     #[error("cannot tell which ports are open on host {host}")]
@@ -145,8 +154,8 @@ pub struct ServerCommand {
     pub port: u16,
     /// How long that may take.
     pub ready_timeout: Duration,
-    /// How to install it, for the error message.
-    pub needs: String,
+    /// How to install it and what it needs, for the error message.
+    pub needs: Option<String>,
 }
 
 /// A running program. Dropping it kills it and whatever it started in its process group.
@@ -179,12 +188,13 @@ impl Server {
         let deadline = Instant::now() + command.ready_timeout;
         while !is_listening(host, &server.name, port).await? {
             if let Some(status) = server.has_ended() {
-                let (name, output) = (server.name.clone(), command.output);
-                return Err(ProcessError::EndedEarly { name, port, status, tail: tail(&output), output });
+                let (name, needs, output) = (server.name.clone(), command.needs, command.output);
+                let words = words(&output);
+                return Err(ProcessError::EndedEarly { name, port, status, needs, output, words });
             }
             if Instant::now() >= deadline {
                 let (name, output, waited) = (server.name.clone(), command.output, command.ready_timeout);
-                return Err(ProcessError::NotListening { name, port, waited, tail: tail(&output), output });
+                return Err(ProcessError::NotListening { name, port, waited, words: words(&output), output });
             }
             sleep(LOOK_EVERY).await;
         }
@@ -314,13 +324,33 @@ async fn is_listening(host: &Host, name: &str, port: u16) -> Result<bool, Proces
         .map_err(|source| ProcessError::Sockets { host: host.name().to_owned(), source })
 }
 
-/// The last lines of a program's output, indented; or that there are none.
-fn tail(output: &Path) -> String {
+/// What to do about a program that is not there.
+fn remedy(needs: Option<&str>) -> String {
+    needs.map_or("install it, or give its path in the scenario".to_owned(), |needs| {
+        format!("install it ({needs})")
+    })
+}
+
+/// What to look at when a program does not start.
+fn needed(needs: Option<&str>) -> String {
+    needs.map_or("look at its command in the scenario".to_owned(), |needs| format!("it needs {needs}"))
+}
+
+/// The line of a program's output that tells most: the first about an error, or else the last; or that there is none.
+fn words(output: &Path) -> String {
     let text = fs::read(output).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-    let mut lines: Vec<&str> =
-        text.lines().rev().filter(|line| !line.trim().is_empty()).take(SHOWN_LINES).collect();
-    lines.reverse();
-    if lines.is_empty() { "  (it printed nothing)".to_owned() } else { format!("  {}", lines.join("\n  ")) }
+    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let about_an_error = |line: &&str| {
+        let line = line.to_lowercase();
+        MARKS.iter().any(|mark| line.contains(mark))
+    };
+    match lines().find(about_an_error).or_else(|| lines().next_back()) {
+        Some(line) => {
+            let line: String = line.chars().filter(|character| !character.is_control()).take(SHOWN).collect();
+            format!("`{line}`")
+        }
+        None => "it printed nothing".to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -1,15 +1,29 @@
 use super::*;
 
 #[test]
-fn the_tail_is_the_last_lines_that_say_something() {
+fn a_programs_words_are_its_first_line_about_an_error_or_else_its_last() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("output.log");
-    fs::write(&file, "1\n2\n3\n4\n\n5\n6\n\n").unwrap();
-    assert_eq!(tail(&file), "  2\n  3\n  4\n  5\n  6");
-    fs::write(&file, b"6\xff\n").unwrap();
-    assert_eq!(tail(&file), "  6\u{fffd}");
-    fs::write(&file, "\n").unwrap();
-    assert_eq!(tail(&file), "  (it printed nothing)");
+    let said = |output: &[u8]| {
+        fs::write(&file, output).unwrap();
+        words(&file)
+    };
+    assert_eq!(
+        said(
+            b"loader:1228\n  throw err;\n\nError: Cannot find module 'express'\n    at stack\nNode.js v20\n"
+        ),
+        "`Error: Cannot find module 'express'`"
+    );
+    assert_eq!(said(b"nginx: [emerg] unknown directive\nbye\n"), "`nginx: [emerg] unknown directive`");
+    assert_eq!(said(b"starting\n\tgiving \x1b[1mup\xff\n\n"), "`giving [1mup\u{fffd}`");
+    assert_eq!(said(b"\n"), "it printed nothing");
+    assert_eq!(said(&[b'x'; 10_000]).len(), SHOWN + 2, "an error stays readable");
+}
+
+#[test]
+fn a_missing_program_without_known_remedy_may_be_given_by_its_path() {
+    assert_eq!(remedy(Some("apt install nginx")), "install it (apt install nginx)");
+    assert_eq!(remedy(None), "install it, or give its path in the scenario");
 }
 
 #[test]
@@ -23,7 +37,7 @@ fn an_empty_command_is_refused() {
         output: folder.path().join("output.log"),
         port: 80,
         ready_timeout: Duration::ZERO,
-        needs: String::new(),
+        needs: None,
     };
     assert!(matches!(prepare(&command), Err(ProcessError::NoCommand { .. })));
 

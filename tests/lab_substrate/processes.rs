@@ -82,7 +82,7 @@ fn command(role: &str, folder: &Path) -> ServerCommand {
         output: folder.join("output.log"),
         port: PORT,
         ready_timeout: LONG,
-        needs: "it is part of the tests".to_owned(),
+        needs: None,
     }
 }
 
@@ -128,8 +128,8 @@ fn program_that_ends_early_is_quoted() {
             assert_eq!(
                 error.to_string(),
                 format!(
-                    "the backend ended (exit status: 3) before it listened on port 3000; its last words in {}:\n  \
-                     reading configuration\n  no such directive: keepalive_tymeout",
+                    "the backend ended (exit status: 3) before it listened on port 3000: `no such directive: \
+                     keepalive_tymeout`; look at its command in the scenario; its whole output is in {}",
                     output.display()
                 )
             );
@@ -175,7 +175,7 @@ fn missing_program_is_told() {
             let folder = folder();
             let mut command = command("", folder.path());
             command.argv = vec!["finrace-no-such-program".to_owned()];
-            command.needs = "apt install it".to_owned();
+            command.needs = Some("apt install it".to_owned());
             let error = refused(&host, command).await.to_string();
             assert!(
                 error.contains("no program finrace-no-such-program in PATH or /usr/local/sbin"),

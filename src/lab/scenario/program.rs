@@ -161,6 +161,11 @@ impl Program {
         if self.set_idle_timeout.is_some() && self.idle_directive.is_none() {
             problems.push(format!("[{table}] set_idle_timeout needs an idle_directive that carries it."));
         }
+        if self.set_idle_timeout.is_some_and(|idle| idle.is_zero()) {
+            problems.push(format!(
+                "[{table}] an idle timeout of zero means never to one program and at once to another: set at least 1ms."
+            ));
+        }
         if self.ready_timeout.is_zero() {
             problems.push(format!("[{table}] ready_timeout is zero: no program listens at once."));
         }
