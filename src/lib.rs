@@ -9,6 +9,7 @@ pub mod connection;
 pub mod diagnosis;
 #[cfg(feature = "live")]
 pub mod doctor;
+pub mod duration;
 #[cfg(feature = "live")]
 pub mod lab;
 pub mod packet;

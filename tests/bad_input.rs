@@ -129,6 +129,8 @@ fn a_directory_and_a_missing_file_are_told_apart() {
     fs::create_dir(folder.path().join("captures")).unwrap();
     insta::assert_snapshot!(complaint(&run_in(&folder, &["analyze", "captures"])), @"captures is a directory: name the capture files in it");
     insta::assert_snapshot!(complaint(&run_in(&folder, &["analyze", "missing.pcap"])), @"there is no file missing.pcap: check the name, or give - to read from a pipe");
+    let said = complaint(&run_in(&folder, &["analyze", "race.pcap/within"]));
+    assert!(said.starts_with("there is no file race.pcap/within: "), "{said}");
     insta::assert_snapshot!(complaint(&run_in(&folder, &["show", "missing.pcap"])), @"there is no file missing.pcap: check the name, or give - to read from a pipe");
 }
 
@@ -237,6 +239,21 @@ fn a_mistyped_command_is_answered_with_the_one_meant() {
     let said = usage_error(&run_in(&folder(), &["analyse", "race.pcap"]));
     assert!(said.contains("unrecognized subcommand 'analyse'"), "{said}");
     assert!(said.contains("'analyze'"), "{said}");
+}
+
+#[test]
+fn a_filter_that_cannot_match_is_a_usage_error() {
+    let said = |words: &[&str]| usage_error(&run_in(&folder(), &[&["analyze", "race.pcap"], words].concat()));
+    let cause = said(&["--cause", "bad-luck"]);
+    assert!(cause.contains("unknown cause `bad-luck`; known: crossed-fin, unread-request, "), "{cause}");
+    insta::assert_snapshot!(said(&["--around", "noon"]), @"
+    error: invalid value 'noon' for '--around <TIME>': `noon` is no UTC time: write 2026-09-14T12:41:07Z, or 12:41:07
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(said(&["--window", "5"]), @r#"
+    error: invalid value '5' for '--window <TIME>': a duration needs a unit: 5 could mean "5s" or "5ms", write the one you mean
+    For more information, try '--help'.
+    "#);
 }
 
 #[test]

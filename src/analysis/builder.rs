@@ -1,11 +1,12 @@
 //! Connections and findings folded into a report.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 
 use crate::connection::{Connection, Exchange, Protocol};
 use crate::diagnosis::{self, Circumstances, Finding, ServerTimers};
 use crate::packet::Endpoint;
-use crate::report::{self, Incident, Report, SCHEMA_VERSION, Side, Summary, Verdict};
+use crate::report::{self, Cause, Incident, Report, SCHEMA_VERSION, Side, Summary, Verdict};
 
 use super::quality::Quality;
 use super::vantage::vantage;
@@ -14,8 +15,12 @@ use super::vantage::vantage;
 struct Pending {
     incident: Incident,
     finding: Finding,
+    client: Endpoint,
     server: Endpoint,
 }
+
+/// A client that is refused at this many addresses and ports of one capture is a port scan.
+const SCAN_TARGETS: usize = 16;
 
 /// Collects what the passes over all captures find.
 pub(super) struct Builder {
@@ -116,7 +121,12 @@ impl Builder {
                 what_happened: String::new(),
                 advice: String::new(),
             };
-            self.pending.push(Pending { incident, finding, server });
+            self.pending.push(Pending {
+                incident,
+                finding,
+                client: connection.endpoint(Side::Client),
+                server,
+            });
         }
     }
 
@@ -146,6 +156,18 @@ impl Builder {
 
     /// The report, incidents in the order of time.
     pub fn finish(mut self) -> Report {
+        self.leave_out_scans();
+        for (server, timers) in &mut self.servers {
+            timers.settle();
+            for restart in &timers.restarts {
+                self.summary.notes.push(format!(
+                    "{server} closed {} connections within {} ms, whatever their idle time: a restart or deploy, not an idle \
+                     timer",
+                    restart.closes,
+                    (restart.to_ns - restart.from_ns) / 1_000_000
+                ));
+            }
+        }
         self.pending.sort_by_key(|pending| {
             (pending.incident.capture, pending.incident.time_ns, pending.incident.stream)
         });
@@ -173,6 +195,24 @@ impl Builder {
             servers,
             connections: self.list_connections.then_some(self.connections),
         }
+    }
+
+    /// A port scan is refused again and again; no request of anybody is lost in it.
+    fn leave_out_scans(&mut self) {
+        let mut refused: BTreeMap<IpAddr, BTreeSet<Endpoint>> = BTreeMap::new();
+        for pending in self.pending.iter().filter(|pending| pending.incident.cause == Cause::Refused) {
+            refused.entry(pending.client.ip).or_default().insert(pending.server);
+        }
+        refused.retain(|_, targets| targets.len() >= SCAN_TARGETS);
+        for (client, targets) in &refused {
+            self.summary.notes.push(format!(
+                "{client} was refused at {} addresses and ports: a port scan, not lost requests",
+                targets.len()
+            ));
+        }
+        self.pending.retain(|pending| {
+            pending.incident.cause != Cause::Refused || !refused.contains_key(&pending.client.ip)
+        });
     }
 
     fn timers(&mut self, server: Endpoint) -> &mut ServerTimers {

@@ -1,13 +1,16 @@
 //! `finrace analyze`: verdicts on captures.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::analysis::{self, DEFAULT_MAX_CONNECTIONS, Options};
 use crate::capture::Reader;
+use crate::duration::parse_duration;
 use crate::render;
-use crate::report::Report;
+use crate::report::{Cause, Filter, Report};
 
 use super::Exit;
+use super::moment::Moment;
 use super::output::{self, Color, Format};
 
 /// Arguments of `analyze`.
@@ -25,6 +28,21 @@ pub struct Args {
     /// List every connection, not only incidents (JSON)
     #[arg(long)]
     connections: bool,
+    /// Show only this cause (repeatable)
+    #[arg(long, value_name = "CAUSE", help_heading = "Filter", hide_possible_values = true)]
+    cause: Vec<Cause>,
+    /// Show only this server: ADDRESS, ADDRESS:PORT or :PORT (repeatable)
+    #[arg(long, value_name = "SERVER", help_heading = "Filter")]
+    server: Vec<String>,
+    /// Show only what happened around this UTC time: 2026-09-14T12:41:07Z, or 12:41:07 on the day of the capture
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse, help_heading = "Filter")]
+    around: Option<Moment>,
+    /// How far around, before and after
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "5s", requires = "around", help_heading = "Filter")]
+    window: Duration,
+    /// Exit with 0 as long as there are no more incidents than this
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Filter")]
+    max_incidents: u64,
     /// Connections kept in memory at the same time
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_CONNECTIONS)]
     max_connections: usize,
@@ -52,19 +70,35 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     if readers.is_empty() {
         return Ok(Exit::Trouble);
     }
-    let report = analysis::analyze(readers, &options);
+    let mut report = analysis::analyze(readers, &options);
+    report.narrow(&args.filter(&report));
     let text = match args.format {
         Format::Table => render::report_text::report_text(&report, output::text_options(color)),
         other => output::structured(&report, other),
     };
     output::print(text.as_bytes())?;
-    Ok(verdict(&report, unreadable))
+    Ok(verdict(&report, unreadable, args.max_incidents))
+}
+
+impl Args {
+    fn filter(&self, report: &Report) -> Filter {
+        let first_ns = report.captures.iter().filter_map(|capture| capture.first_ns).min().unwrap_or(0);
+        let window = i64::try_from(self.window.as_nanos()).unwrap_or(i64::MAX);
+        Filter {
+            causes: self.cause.clone(),
+            servers: self.server.clone(),
+            between_ns: self.around.map(|moment| {
+                let time = moment.on_day_of(first_ns);
+                (time.saturating_sub(window), time.saturating_add(window))
+            }),
+        }
+    }
 }
 
 /// The exit code of a report: incidents win over a file that could not be read, and inconclusive is never a pass.
-fn verdict(report: &Report, unreadable: bool) -> Exit {
+fn verdict(report: &Report, unreadable: bool, max_incidents: u64) -> Exit {
     let broken = report.captures.iter().any(|capture| capture.truncated.is_some() && capture.packets == 0);
-    if report.summary.incidents > 0 {
+    if report.summary.incidents > max_incidents {
         Exit::Found
     } else if unreadable || broken {
         Exit::Trouble

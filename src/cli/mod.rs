@@ -3,12 +3,14 @@
 mod analyze;
 #[cfg(feature = "live")]
 mod doctor;
+mod moment;
 mod output;
 #[cfg(feature = "live")]
 mod reproduce;
 #[cfg(feature = "live")]
 mod scenarios;
 mod show;
+mod timeouts;
 #[cfg(feature = "live")]
 mod told;
 
@@ -61,6 +63,8 @@ enum Command {
     Reproduce(reproduce::Args),
     /// Say which requests died in a capture, of what, and what to change
     Analyze(analyze::Args),
+    /// Show the idle timers that captures reveal, whether or not anything broke
+    Timeouts(timeouts::Args),
     /// Draw one incident or connection of a capture
     Show(show::Args),
     /// List the built-in scenarios, or print one to start from
@@ -82,6 +86,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "live")]
         Command::Reproduce(args) => reproduce::run(&args, color),
         Command::Analyze(args) => analyze::run(&args, color),
+        Command::Timeouts(args) => timeouts::run(&args, color),
         Command::Show(args) => show::run(&args, color),
         #[cfg(feature = "live")]
         Command::Scenarios(args) => scenarios::run(&args),

@@ -150,11 +150,13 @@ impl Half {
             || (self.fin.is_none() && beyond(acked_by_peer, 1))
     }
 
-    /// This side ended, and there is no payload although its numbers say that there was some, or no SYN to tell.
+    /// This side ended, and there is no payload although its numbers say that there was some; or it sent a FIN, and the
+    /// SYN that would tell is missing, too.
     pub fn is_hollow(&self) -> bool {
         let active_reset = self.rst.filter(|rst| !is_passive_reset(rst.flags)).map(|rst| rst.seq);
-        let Some(end) = self.fin_seq().or(active_reset) else { return false };
-        self.bytes == 0 && self.syn.is_none_or(|syn| end.after(syn.seq.plus(1)))
+        let ended_behind =
+            |syn: Mark| self.fin_seq().or(active_reset).is_some_and(|end| end.after(syn.seq.plus(1)));
+        self.bytes == 0 && self.syn.map_or(self.fin.is_some(), ended_behind)
     }
 
     fn fill(&mut self, from: Seq, to: Seq) {

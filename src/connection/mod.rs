@@ -7,13 +7,14 @@
 mod exchange;
 mod half;
 pub mod http;
+mod requests;
+mod responses;
 mod roles;
 mod seq;
 mod table;
 mod tls;
 
 use std::collections::VecDeque;
-use std::hash::{DefaultHasher, Hasher};
 
 use crate::packet::{Endpoint, Flags, Segment};
 use crate::report::Side;
@@ -24,12 +25,7 @@ pub use roles::RoleHints;
 pub use seq::Seq;
 pub use table::{Table, TableCounts};
 
-use http::{Event, Framer};
-
-/// Pipelined requests kept apart; more are counted, not kept.
-const MAX_OUTSTANDING: usize = 64;
-/// Bytes of a request that make its fingerprint.
-const FINGERPRINT_BYTES: usize = 256;
+use http::Framer;
 
 /// One captured segment as evidence: where it stands and what it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -217,6 +213,10 @@ impl Connection {
             // A RST that answers a FIN closes nothing by itself.
             (Some(_), Some(_)) if client.fin.is_some() && server.fin.is_none() => Some(Side::Client),
             (Some(_), Some(_)) if server.fin.is_some() && client.fin.is_none() => Some(Side::Server),
+            // Two RSTs: no number tells, only who was captured first.
+            (Some(by_client), Some(by_server)) if client.fin.is_none() => {
+                Some(if by_client.frame < by_server.frame { Side::Client } else { Side::Server })
+            }
             _ => None,
         }
     }
@@ -259,344 +259,6 @@ impl Connection {
             .flatten()
     }
 
-    /// Returns whether the segment brought data of an exchange.
-    fn client_segment(&mut self, segment: &Segment<'_>, mark: Mark, fresh: Fresh) -> bool {
-        if self.established.is_none() && !segment.flags.syn() && self.half(Side::Server).syn.is_some() {
-            self.established = Some(mark);
-        }
-        let server_fin = self.half(Side::Server).fin_seq();
-        if segment.flags.ack()
-            && self.fin_acked.is_none()
-            && server_fin.is_some_and(|fin| mark.ack.after(fin))
-        {
-            self.fin_acked = Some(mark);
-        }
-        match fresh {
-            Fresh::Nothing => false,
-            Fresh::Old => {
-                let next = self.half(Side::Client).next;
-                let probe = mark.len == 1 && mark.seq.plus(1) == next;
-                if let Some(exchange) = self.exchanges.iter_mut().rfind(|exchange| !exchange.answered())
-                    && !probe
-                    && !mark.seq.before(exchange.start)
-                {
-                    exchange.retransmissions += 1;
-                    exchange.last_retransmission = Some(mark);
-                }
-                false
-            }
-            Fresh::Late => {
-                self.overtaken(segment.payload, mark);
-                true
-            }
-            Fresh::New { len, missing } => {
-                let skip = (segment.payload_len - len) as usize;
-                let payload = segment.payload.get(skip..).unwrap_or_default();
-                self.client_data(payload, mark, mark.seq.plus(segment.payload_len - len), len, missing)
-            }
-        }
-    }
-
-    /// The beginning of a request overtaken by its rest: the proof is the segment that holds the beginning.
-    fn overtaken(&mut self, payload: &[u8], mark: Mark) {
-        let Some(exchange) = self.exchanges.back_mut().filter(|exchange| mark.seq.before(exchange.start))
-        else {
-            return;
-        };
-        exchange.start = mark.seq;
-        exchange.request = mark;
-        exchange.segments += 1;
-        if self.protocol == Protocol::Http
-            && exchange.method.is_none()
-            && let Some((method, path)) = http::request_line(payload)
-        {
-            exchange.method = Some(method);
-            exchange.path = path;
-            exchange.is_request = true;
-        }
-    }
-
-    fn client_data(&mut self, payload: &[u8], mark: Mark, first: Seq, len: u32, missing: u32) -> bool {
-        if self.protocol == Protocol::Unknown {
-            self.protocol = detect(payload, self.server_speaks_first);
-        }
-        match self.protocol {
-            Protocol::Http => self.http_requests(payload, mark, first, len, missing),
-            Protocol::Tls => {
-                if missing > 0 {
-                    self.client_records.lose();
-                }
-                match self.client_records.read(payload, len) {
-                    Some(tls::Records::Alert) => {
-                        self.alerts[0] = self.alerts[0].or(Some(mark));
-                        return false;
-                    }
-                    Some(tls::Records::Handshake) => {}
-                    Some(tls::Records::Continuation) => self.extend_request(first.plus(len)),
-                    Some(tls::Records::ApplicationData) | None => self.burst(payload, mark, first, len),
-                }
-            }
-            _ => self.burst(payload, mark, first, len),
-        }
-        true
-    }
-
-    /// Data whose messages cannot be told apart: client data after server data is a new request.
-    fn burst(&mut self, payload: &[u8], mark: Mark, first: Seq, len: u32) {
-        if self.exchanges.back().is_none_or(Exchange::answered) {
-            self.retire_answered();
-            self.begin_request(payload, mark, first);
-            if let Some(exchange) = self.exchanges.back_mut() {
-                exchange.complete = true;
-            }
-        }
-        self.extend_request(first.plus(len));
-    }
-
-    fn http_requests(&mut self, payload: &[u8], mark: Mark, first: Seq, len: u32, missing: u32) {
-        let Some(mut framing) = self.framing.take().or_else(|| Some(Box::new(Framing::new()))) else {
-            return;
-        };
-        if framing.upgraded {
-            self.framing = Some(framing);
-            return self.burst(payload, mark, first, len);
-        }
-        if missing > 0 {
-            framing.requests.lose();
-        }
-        framing.requests.resynchronise(payload);
-        if framing.requests.is_lost() {
-            self.framing = Some(framing);
-            self.burst(payload, mark, first, len);
-            if let Some(exchange) = self.exchanges.back_mut().filter(|exchange| exchange.start == first) {
-                exchange.is_request = payload.is_empty();
-            }
-            return;
-        }
-        let mut used = 0;
-        if framing.requests.in_message() {
-            self.extend_request(first);
-        }
-        while used < payload.len() {
-            let (step, event) = framing.requests.feed(&payload[used..], None);
-            let at = first.plus(used as u32);
-            used += step;
-            match event {
-                Some(Event::Begin) => {
-                    let begun_before =
-                        self.exchanges.back().is_some_and(|last| last.method.is_none() && !last.answered());
-                    if !begun_before {
-                        if framing.responses.is_lost() {
-                            self.retire_answered();
-                        }
-                        self.begin_request(&payload[used..], mark, at);
-                    }
-                }
-                Some(Event::Request(method)) => {
-                    if let Some(exchange) = self.exchanges.back_mut() {
-                        exchange.method = Some(method);
-                        exchange.path.clear();
-                        exchange.path.extend_from_slice(framing.requests.path().as_bytes());
-                    }
-                }
-                Some(Event::End) => {
-                    self.announced_close |= framing.requests.announced_close();
-                    if let Some(exchange) = self.exchanges.back_mut() {
-                        exchange.complete = true;
-                        exchange.end = first.plus(used as u32);
-                    }
-                    if self.exchanges.front().is_some_and(|front| front.complete && front.response_complete) {
-                        self.retire_front();
-                    }
-                }
-                _ => {}
-            }
-        }
-        if framing.requests.is_lost()
-            && let Some(exchange) = self.exchanges.back_mut().filter(|exchange| exchange.method.is_none())
-        {
-            exchange.is_request = false;
-        }
-        framing.requests.skip(u64::from(len).saturating_sub(payload.len() as u64));
-        if framing.requests.in_message() || framing.requests.is_lost() {
-            self.extend_request(first.plus(len));
-        }
-        self.framing = Some(framing);
-    }
-
-    fn begin_request(&mut self, payload: &[u8], mark: Mark, start: Seq) {
-        if self.exchanges.len() == MAX_OUTSTANDING {
-            self.exchanges.pop_front();
-        }
-        // A pipelined request is told by numbers: its sender did not have the response before.
-        let pipelined = self.exchanges.iter().any(|exchange| !exchange.answered())
-            || self.previous_response.is_some_and(|previous| previous.seq.plus(previous.len).after(mark.ack));
-        let idle_ns =
-            self.last_data.map(|last| mark.time_ns - last.time_ns).filter(|_| self.served > 0 && !pipelined);
-        if let Some(idle) = idle_ns
-            && self.longest_reuse_ns.is_none_or(|longest| idle > longest)
-        {
-            self.longest_reuse_ns = Some(idle);
-        }
-        self.requests += 1;
-        self.exchanges.push_back(Exchange {
-            request: mark,
-            start,
-            end: start,
-            segments: 0,
-            method: None,
-            path: std::mem::take(&mut self.spare_path),
-            complete: false,
-            idle_ns,
-            acked: None,
-            retransmissions: 0,
-            last_retransmission: None,
-            is_request: true,
-            response_first: None,
-            response_last: None,
-            response_complete: false,
-            status: None,
-            fingerprint: fingerprint(payload),
-            retried: None,
-        });
-    }
-
-    fn extend_request(&mut self, end: Seq) {
-        if let Some(exchange) = self.exchanges.back_mut()
-            && end.after(exchange.end)
-        {
-            exchange.end = end;
-            exchange.segments += 1;
-        }
-    }
-
-    /// Returns whether the segment brought data of an exchange.
-    fn server_segment(&mut self, segment: &Segment<'_>, mark: Mark, fresh: Fresh) -> bool {
-        if segment.flags.ack() && !segment.flags.rst() {
-            for exchange in &mut self.exchanges {
-                if exchange.acked.is_none() && mark.ack.after(exchange.start) {
-                    exchange.acked = Some(mark);
-                }
-            }
-        }
-        let Fresh::New { len, missing } = fresh else { return false };
-        let skip = (segment.payload_len - len) as usize;
-        let payload = segment.payload.get(skip..).unwrap_or_default();
-        if self.protocol == Protocol::Tls && tls::records(payload) == Some(tls::Records::Alert) {
-            self.alerts[1] = self.alerts[1].or(Some(mark));
-            return false;
-        }
-        // A response acknowledges at least the first byte of its request: the kernel sends what it has received.
-        let asked = self.exchanges.front().is_some_and(|front| mark.ack.after(front.start));
-        if !asked {
-            self.unasked_data(payload, mark);
-            return self.unsolicited.is_none();
-        }
-        if self.protocol == Protocol::Http {
-            self.http_responses(payload, mark, len, missing);
-        } else if let Some(front) = self.exchanges.front_mut() {
-            front.response_first = front.response_first.or(Some(mark));
-            front.response_last = Some(mark);
-        }
-        true
-    }
-
-    fn unasked_data(&mut self, payload: &[u8], mark: Mark) {
-        if self.requests == 0 && self.half(Side::Client).bytes == 0 {
-            self.server_speaks_first = true;
-        }
-        if http::starts_response(payload) && self.unsolicited.is_none() {
-            let status = payload.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
-            self.unsolicited = Some((mark, status));
-        }
-        if let Some(framing) = &mut self.framing {
-            framing.responses.lose();
-        }
-    }
-
-    fn http_responses(&mut self, payload: &[u8], mark: Mark, len: u32, missing: u32) {
-        let Some(mut framing) = self.framing.take() else { return };
-        if missing > 0 {
-            framing.responses.lose();
-        }
-        let was_lost = framing.responses.is_lost();
-        framing.responses.resynchronise(payload);
-        if was_lost && !framing.responses.is_lost() {
-            self.retire_unseen(mark);
-        }
-        // A client that closed before the response may not read it: what it does next tells, so the exchange is kept.
-        let client_left = self.half(Side::Client).fin.is_some_and(|fin| !fin.ack.after(mark.seq));
-        let mut used = 0;
-        let mut touched = false;
-        while used < payload.len() {
-            let Some(front) = self.exchanges.front_mut() else { break };
-            let (step, event) = framing.responses.feed(&payload[used..], front.method);
-            used += step.max(usize::from(event.is_none()));
-            front.response_first = front.response_first.or(Some(mark));
-            front.response_last = Some(mark);
-            touched = true;
-            match event {
-                Some(Event::Response(status)) => front.status = Some(status),
-                Some(Event::Interim) => {
-                    front.response_first = None;
-                    front.response_last = None;
-                }
-                Some(Event::End) => {
-                    self.announced_close |= framing.responses.announced_close();
-                    front.response_complete = true;
-                    // A server may answer before it has the whole request; then the exchange is not over.
-                    if !client_left && (front.complete || !framing.requests.in_message()) {
-                        self.retire_front();
-                    }
-                }
-                Some(Event::Upgraded) => framing.upgraded = true,
-                _ => {}
-            }
-        }
-        if !touched && let Some(front) = self.exchanges.front_mut() {
-            front.response_first = front.response_first.or(Some(mark));
-            front.response_last = Some(mark);
-        }
-        let uncaptured = u64::from(len).saturating_sub(payload.len() as u64);
-        let ended_by_cut = uncaptured > 0 && !framing.responses.ends_with_connection();
-        framing.responses.skip(uncaptured);
-        if ended_by_cut && !framing.responses.in_message() && !framing.responses.is_lost() {
-            framing.responses.lose();
-        }
-        self.framing = Some(framing);
-    }
-
-    fn retire_front(&mut self) {
-        if let Some(done) = self.exchanges.pop_front() {
-            self.served += 1;
-            self.previous_response = done.response_last;
-            self.spare_path = done.path;
-            self.spare_path.clear();
-        }
-    }
-
-    /// After a hole a response begins: which request does it answer? Whatever the server sent before a request went out
-    /// answered the requests before that one.
-    fn retire_unseen(&mut self, response: Mark) {
-        let is_over = |exchanges: &VecDeque<Exchange>| match (exchanges.front(), exchanges.get(1)) {
-            (Some(front), Some(next)) => {
-                next.request.ack.after(front.request.ack)
-                    && !next.request.ack.after(response.seq)
-                    && response.ack.after(next.start)
-            }
-            _ => false,
-        };
-        while is_over(&self.exchanges) {
-            self.retire_front();
-        }
-    }
-
-    fn retire_answered(&mut self) {
-        while self.exchanges.front().is_some_and(Exchange::answered) {
-            self.retire_front();
-        }
-    }
-
     /// What HTTP framing knows of the response in hand: `Some(true)` complete or ending with the connection,
     /// `Some(false)` begun and incomplete, `None` unknown.
     pub fn response_is_whole(&self) -> Option<bool> {
@@ -615,6 +277,11 @@ impl Connection {
         self.half(Side::Server).unseen_after(exchange.request.ack, self.half(Side::Client).acked)
     }
 
+    /// The response in hand has no length: the server's close is its end, not the end of an idle time.
+    pub fn response_ends_with_connection(&self) -> bool {
+        self.framing.as_ref().is_some_and(|framing| framing.responses.ends_with_connection())
+    }
+
     /// HTTP was left behind by an upgrade or a CONNECT.
     pub fn is_upgraded(&self) -> bool {
         self.framing.as_ref().is_some_and(|framing| framing.upgraded)
@@ -625,22 +292,4 @@ impl Framing {
     fn new() -> Framing {
         Framing { requests: Framer::requests(), responses: Framer::responses(), upgraded: false }
     }
-}
-
-fn detect(payload: &[u8], server_speaks_first: bool) -> Protocol {
-    if payload.starts_with(b"PRI * HTTP/2.0") {
-        Protocol::Http2
-    } else if http::starts_request(payload) && !server_speaks_first {
-        Protocol::Http
-    } else if tls::records(payload).is_some() {
-        Protocol::Tls
-    } else {
-        Protocol::Data
-    }
-}
-
-fn fingerprint(payload: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(&payload[..payload.len().min(FINGERPRINT_BYTES)]);
-    hasher.finish()
 }

@@ -51,9 +51,9 @@ impl RecordReader {
         records(fresh)
     }
 
-    /// Bytes are missing from the capture: a record is taken to begin with the next ones.
-    pub fn lose(&mut self) {
-        self.left = 0;
+    /// `len` bytes passed that the capture does not hold (yet): the rest of the record in hand, or more.
+    pub fn skip(&mut self, len: u32) {
+        self.left = self.left.saturating_sub(len);
     }
 }
 

@@ -1,8 +1,17 @@
 //! The verdict in words: one plain sentence of what happened, one of what to change.
 
-use crate::report::Cause;
+use crate::report::{Cause, Role};
 
 use super::{Finding, ServerTimers, duration};
+
+const RESTART_ADVICE: &str = "The server was restarted and closed all its connections at once: take it out of the proxy's \
+                              rotation and let idle connections end before it stops. Timers are not the cause.";
+
+const UNUSED_ADVICE: &str = "Raise the server's timer for the first request of a connection (header or request timeout) above \
+                             the time for which the client keeps connections open in advance, or do not open them in \
+                             advance.";
+const ANNOUNCE_ADVICE: &str = "Let the server announce that it closes (Connection: close) in its last response, or keep the \
+                               connection open longer than the client does.";
 
 /// Two sentences for a reader who does not know TCP.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +31,11 @@ pub fn tell(finding: &Finding, idle_ns: Option<i64>, first_request: bool, timers
              the wire and met a socket that was gone."
                 .to_owned()
         }
+        Cause::CrossedFin if idle_ns.is_none() => {
+            "The server closed the connection right after answering an earlier request; the next one was already on its way, \
+             and met a socket that was gone."
+                .to_owned()
+        }
         Cause::CrossedFin => format!(
             "The server closed a connection idle for {idle}; the request was sent before the close had arrived, and met a \
              socket that was gone."
@@ -37,6 +51,11 @@ pub fn tell(finding: &Finding, idle_ns: Option<i64>, first_request: bool, timers
         Cause::StaleReuse if finding.is_race() => format!(
             "The server closed a connection idle for {idle}; the client sent a request in the moment before it noticed."
         ),
+        Cause::StaleReuse if finding.stale_for_ns.is_none() => {
+            "The server had closed the connection and the client's kernel knew it when the request was sent; the capture \
+             missed the close itself."
+                .to_owned()
+        }
         Cause::StaleReuse => "The server had closed the connection, the client had been told, and the client used it all \
                               the same."
             .to_owned(),
@@ -65,11 +84,27 @@ pub fn tell(finding: &Finding, idle_ns: Option<i64>, first_request: bool, timers
         Cause::Goaway => "The server had announced that it would take no more requests on this connection.".to_owned(),
         Cause::Unknown => "The request got no response, and this capture does not show why.".to_owned(),
     };
-    Story { what_happened, advice: advice(finding, timers) }
+    let closed = finding.mark(Role::Fin).or(finding.mark(Role::Reset));
+    let in_restart =
+        closed.is_some_and(|close| timers.restarts.iter().any(|restart| restart.holds(close.time_ns)));
+    let advice = match finding.cause {
+        _ if in_restart => RESTART_ADVICE.to_owned(),
+        Cause::CrossedFin | Cause::UnreadRequest | Cause::DiscardedRequest if first_request => {
+            UNUSED_ADVICE.to_owned()
+        }
+        Cause::CrossedFin if idle_ns.is_none() => ANNOUNCE_ADVICE.to_owned(),
+        _ => advice(finding, timers),
+    };
+    Story { what_happened, advice }
 }
 
 fn advice(finding: &Finding, timers: &ServerTimers) -> String {
     match finding.cause {
+        Cause::StaleReuse if finding.stale_for_ns.is_none() => {
+            "Capture again without gaps: how long the client had known of the close tells whether its pool or the timers are \
+             at fault."
+                .to_owned()
+        }
         Cause::StaleReuse if !finding.is_race() => format!(
             "Fix the client: its pool must drop a connection as soon as the server's FIN can be read ({} after the FIN is \
              no race). Timeouts only hide it.",

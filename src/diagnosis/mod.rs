@@ -8,6 +8,7 @@ mod advice;
 mod ending;
 mod logs;
 mod race;
+mod restart;
 mod rules;
 mod timers;
 
@@ -17,6 +18,7 @@ use crate::report::{Cause, Confidence, Ending, RetrySafe, Role, Side};
 pub use advice::{Story, tell, timer_advice};
 pub use ending::ending;
 pub use logs::would_log;
+pub use restart::Restart;
 pub use timers::{IdleTimes, ServerTimers};
 
 /// A `stale-reuse` whose request left within this time of the FIN's arrival is the race, seen one hop later: no
@@ -126,8 +128,8 @@ pub fn judge(connection: &Connection, circumstances: Circumstances) -> Judgement
                 exchange,
                 index,
             };
-            // A hole in the capture is never a lost request, and neither is what a client sends after its own reset.
-            if connection.response_unseen(exchange) || case.client_had_reset() {
+            // A hole in the capture is never a lost request, and neither is what a client sends after its own end.
+            if connection.response_unseen(exchange) || case.client_had_ended() {
                 continue;
             }
             if ending::is_goodbye(&case) {
@@ -164,9 +166,11 @@ impl Case<'_> {
     fn finding(&self, cause: Cause, confidence: Confidence, retry_safe: RetrySafe) -> Finding {
         let mut frames = Vec::new();
         let mut show = |role, mark: Option<Mark>| frames.extend(mark.map(|mark| (role, mark)));
-        if self.index == 0 {
-            show(Role::PreviousResponse, self.connection.previous_response);
-        }
+        let previous = match self.index.checked_sub(1) {
+            Some(before) => self.connection.exchanges.get(before).and_then(|before| before.response_last),
+            None => self.connection.previous_response,
+        };
+        show(Role::PreviousResponse, previous);
         show(Role::Request, Some(self.exchange.request));
         show(Role::RequestAck, self.exchange.acked);
         show(Role::Fin, self.server.fin);
@@ -217,11 +221,13 @@ impl Case<'_> {
         self.server.fin.is_some_and(|fin| !fin.ack.after(self.exchange.start))
     }
 
-    /// The client itself had reset the connection before it sent this.
-    fn client_had_reset(&self) -> bool {
-        self.client.rst.is_some_and(|reset| {
+    /// The client itself had reset the connection before it sent this, or the number lies behind its own FIN: then
+    /// another connection has taken the ports, and its beginning was not captured.
+    fn client_had_ended(&self) -> bool {
+        let reset = self.client.rst.is_some_and(|reset| {
             reset.frame < self.exchange.request.frame && !self.exchange.start.before(reset.seq)
-        })
+        });
+        reset || self.client.fin_seq().is_some_and(|fin| self.exchange.start.after(fin))
     }
 
     /// The client closed without a byte of the response, and refused the response when it came:

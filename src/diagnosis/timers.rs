@@ -1,14 +1,18 @@
 //! The idle timers that a capture shows, whether or not anything broke.
 
-use crate::connection::{Connection, is_passive_reset};
+use crate::connection::{Connection, Mark, is_passive_reset};
 use crate::report::{Cause, IdleClose, Side, Verdict};
 
 use super::Finding;
+use super::restart::{self, Life, Restart};
 
 /// A close sooner than this after the last byte is not an idle timer but the end of the conversation.
 const SHORTEST_IDLE_NS: i64 = 50_000_000;
 /// Width of a histogram bucket relative to its value: 1 %.
 const BUCKETS_PER_E_FOLD: f64 = 100.0;
+
+/// Connections of one server whose lives are kept to recognise a restart; of more, only the idle times count.
+const MAX_LIVES: usize = 65_536;
 
 /// Idle times, in buckets of 1 %: bounded however many connections there are.
 #[derive(Debug, Clone, Default)]
@@ -45,37 +49,68 @@ impl IdleTimes {
 pub struct ServerTimers {
     /// Connections seen.
     pub connections: u64,
-    /// Idle times before the server closed first.
+    /// Idle times before the server closed first, restarts left out; known once [`ServerTimers::settle`] was called.
     pub server_close: IdleTimes,
     /// Idle times before the client closed first.
     pub client_close: IdleTimes,
     /// The longest idle time after which the client sent another request.
     pub longest_reuse_ns: Option<i64>,
-    /// Requests lost to the race.
+    /// Requests lost to the race, restarts left out; known once [`ServerTimers::settle`] was called.
     pub races: u64,
+    /// Restarts; known once [`ServerTimers::settle`] was called.
+    pub restarts: Vec<Restart>,
+    lives: Vec<Life>,
+    // Times of the closes that requests were lost to.
+    raced_ns: Vec<i64>,
 }
 
 impl ServerTimers {
     /// Adds one connection and what was found on it.
     pub fn add(&mut self, connection: &Connection, findings: &[Finding]) {
         self.connections += 1;
-        self.races += findings.iter().filter(|finding| finding.is_race()).count() as u64;
         self.longest_reuse_ns = self.longest_reuse_ns.max(connection.longest_reuse_ns);
-        // A close that HTTP had announced is no timer, and neither is one before the first answer.
+        let closed_first = connection.closed_first();
+        let ended_ns = close(connection, Side::Server).map_or(connection.last_ns, |close| close.time_ns);
+        let races = findings.iter().filter(|finding| finding.is_race());
+        self.raced_ns.extend(races.map(|_| ended_ns));
         let served = connection.served > 0 || connection.exchanges.iter().any(|exchange| exchange.answered());
-        if connection.announced_close || !served {
-            return;
+        let announced = connection.announced_close || connection.response_ends_with_connection();
+        // A close that HTTP had announced is no timer, and neither is one before the first answer.
+        let idle_ns = closed_first
+            .filter(|_| served && !announced)
+            .and_then(|side| idle_before_close(connection, side, findings))
+            .filter(|idle| *idle >= SHORTEST_IDLE_NS);
+        if closed_first == Some(Side::Client)
+            && let Some(idle_ns) = idle_ns
+        {
+            self.client_close.add(idle_ns);
         }
-        let Some(side) = connection.closed_first() else { return };
-        let Some(idle_ns) =
-            idle_before_close(connection, side, findings).filter(|idle| *idle >= SHORTEST_IDLE_NS)
-        else {
-            return;
+        let closed_by_server = closed_first == Some(Side::Server);
+        let life = Life {
+            from_ns: connection.first_ns,
+            to_ns: if closed_by_server { ended_ns } else { connection.last_ns },
+            closed_by_server,
+            idle_ns: idle_ns.filter(|_| closed_by_server),
         };
-        match side {
-            Side::Client => self.client_close.add(idle_ns),
-            Side::Server => self.server_close.add(idle_ns),
+        if self.lives.len() < MAX_LIVES {
+            self.lives.push(life);
+        } else if let Some(idle_ns) = life.idle_ns {
+            self.server_close.add(idle_ns);
         }
+    }
+
+    /// Once all connections are known: tells the closes of restarts from those of timers.
+    pub fn settle(&mut self) {
+        self.restarts = restart::find(&self.lives);
+        let in_restart =
+            |restarts: &[Restart], time_ns| restarts.iter().any(|restart| restart.holds(time_ns));
+        for life in std::mem::take(&mut self.lives) {
+            if let Some(idle_ns) = life.idle_ns.filter(|_| !in_restart(&self.restarts, life.to_ns)) {
+                self.server_close.add(idle_ns);
+            }
+        }
+        let raced = std::mem::take(&mut self.raced_ns);
+        self.races = raced.into_iter().filter(|time_ns| !in_restart(&self.restarts, *time_ns)).count() as u64;
     }
 
     /// Whether anything is known beyond that the server exists.
@@ -99,11 +134,16 @@ impl ServerTimers {
     }
 }
 
-/// Idle time before the first close. Where a request crossed the close, the connection was idle until that request.
-/// A kernel that refuses data closes nothing, and a close in the middle of a request ends no idle time.
-fn idle_before_close(connection: &Connection, side: Side, findings: &[Finding]) -> Option<i64> {
+/// A side's own FIN or active RST: a kernel that refuses data closes nothing.
+fn close(connection: &Connection, side: Side) -> Option<Mark> {
     let half = connection.half(side);
-    let close = half.fin.or(half.rst.filter(|reset| !is_passive_reset(reset.flags)))?;
+    half.fin.or(half.rst.filter(|reset| !is_passive_reset(reset.flags)))
+}
+
+/// Idle time before the first close. Where a request crossed the close, the connection was idle until that request.
+/// A close in the middle of a request ends no idle time.
+fn idle_before_close(connection: &Connection, side: Side, findings: &[Finding]) -> Option<i64> {
+    let close = close(connection, side)?;
     let ended_idle = |finding: &Finding| {
         matches!(
             finding.cause,

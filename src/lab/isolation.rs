@@ -219,6 +219,8 @@ fn unshare_processes() -> Result<bool, IsolationError> {
         }
     }
     let (user, group) = (geteuid(), getegid());
+    // A program with file capabilities (setcap) is not dumpable, and then /proc/self/uid_map belongs to root (measured).
+    prctl::set_dumpable(true).map_err(system("own its files in /proc"))?;
     unshare(CloneFlags::CLONE_NEWUSER)
         .map_err(|errno| IsolationError::UserNamespace { source: errno.into() })?;
     // Without CAP_SETGID outside, the kernel demands that setgroups be given up first (user_namespaces(7)).

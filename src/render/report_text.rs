@@ -39,6 +39,22 @@ pub fn report_text(report: &Report, options: TextOptions) -> String {
     page.text
 }
 
+/// Writes only what the captures show of idle timers, and what to change.
+pub fn timeouts(report: &Report, options: TextOptions) -> String {
+    let mut page = Page::new(options);
+    page.servers(&report.servers);
+    if report.servers.is_empty() {
+        page.paragraph(
+            "No idle connection was reused or closed in these captures: capture for longer.",
+            Tone::Ink,
+            false,
+            0,
+        );
+    }
+    page.advice(&report.servers);
+    page.text
+}
+
 /// Where a capture was taken, if all its incidents that tell agree.
 fn vantage(report: &Report, capture: usize) -> Vantage {
     let mut told = report
@@ -247,14 +263,17 @@ impl Page {
             }
         }
         if report.incidents.is_empty() {
-            let mut advice: Vec<&str> = Vec::new();
-            for server in report.servers.iter().filter(|server| server.verdict == Verdict::AtRisk) {
-                if !advice.contains(&server.advice.as_str()) {
-                    advice.push(&server.advice);
-                }
-            }
-            for advice in advice {
-                self.explained("What to change", advice);
+            self.advice(&report.servers);
+        }
+    }
+
+    /// What to change about the servers at risk, each piece of advice once.
+    fn advice(&mut self, servers: &[Server]) {
+        let mut told: Vec<&str> = Vec::new();
+        for server in servers.iter().filter(|server| server.verdict == Verdict::AtRisk) {
+            if !told.contains(&server.advice.as_str()) {
+                told.push(&server.advice);
+                self.explained("What to change", &server.advice);
             }
         }
     }

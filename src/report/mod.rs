@@ -5,6 +5,7 @@
 //! Every string that came out of a capture is already reduced to printable ASCII by the layer that read it
 //! (`connection::http`), so it can be shown on a terminal; markup still has to be escaped where markup is made.
 
+mod filter;
 mod run;
 mod schema;
 mod trace;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub use filter::Filter;
 pub use run::{Attempt, Expectation, Party, ProductLog, Run};
 pub use schema::{SCHEMA_VERSION, json_schema};
 pub use trace::{Clocks, Lane, Segment, SegmentKind, Trace};

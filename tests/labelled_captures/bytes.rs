@@ -69,7 +69,7 @@ pub fn from_pcap(file: &[u8]) -> Vec<Record> {
     let mut rest = &file[24..];
     let mut records = Vec::new();
     while !rest.is_empty() {
-        let field = |at: usize| u32::from_le_bytes(rest[4 * at..4 * at + 4].try_into().unwrap());
+        let field = |at: usize| u32::from_le_bytes(rest[4 * at..4 * at + 4].try_into().expect("four bytes"));
         let len = field(2) as usize;
         records.push(Record {
             time_us: i64::from(field(0)) * 1_000_000 + i64::from(field(1)),

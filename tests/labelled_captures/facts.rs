@@ -1,7 +1,6 @@
 //! What a labelled capture must mean: `facts.toml`, and its comparison with a report.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use finrace::report::{Incident, Report, Side, Vantage};
 use serde::Deserialize;
@@ -19,6 +18,9 @@ pub struct Facts {
     /// The verdict on each server whose timers are known.
     #[serde(default)]
     pub servers: BTreeMap<String, String>,
+    /// A part of each note that the summary must hold.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// Endings and verdicts as the server's capture shows them, where packets that one side only saw make them differ.
     pub seen_from_server: Option<Seen>,
     /// Requests without their response, in the order of time.
@@ -107,6 +109,10 @@ impl Facts {
             for (expected, found) in expected.into_iter().zip(&report.incidents) {
                 expected.compare(found, side, strictness, &frame, &mut compare);
             }
+        }
+        compare("notes".into(), self.notes.len().to_string(), report.summary.notes.len().to_string());
+        for (expected, found) in self.notes.iter().zip(&report.summary.notes) {
+            compare(format!("`{expected}` in note"), "true".into(), found.contains(expected).to_string());
         }
         let connections = report.connections.as_deref().unwrap_or_default();
         let endings: Vec<_> =
@@ -211,44 +217,39 @@ impl ExpectedIncident {
 
 /// What was found, in the notation of `facts.toml`.
 pub fn notation(report: &Report, side: Side) -> String {
-    let mut text = format!("conclusive = {}\n", report.summary.conclusive);
     let connections = report.connections.as_deref().unwrap_or_default();
     let endings: BTreeMap<u32, String> = connections
         .iter()
         .map(|connection| (connection.stream, format!("\"{}\"", connection.ending)))
         .collect();
     let endings: Vec<String> = endings.into_values().collect();
-    writeln!(text, "endings = [{}]", endings.join(", ")).unwrap();
+    let mut lines = vec![
+        format!("conclusive = {}", report.summary.conclusive),
+        format!("notes = {:?}", report.summary.notes),
+        format!("endings = [{}]", endings.join(", ")),
+    ];
     if !report.servers.is_empty() {
-        text.push_str("\n[servers]\n");
-        for server in &report.servers {
-            writeln!(text, "\"{}\" = \"{}\"", server.server, server.verdict).unwrap();
-        }
+        lines.push("\n[servers]".to_owned());
     }
+    lines.extend(
+        report.servers.iter().map(|server| format!("\"{}\" = \"{}\"", server.server, server.verdict)),
+    );
     for found in &report.incidents {
-        writeln!(
-            text,
-            "\n[[incident]]\ncause = \"{}\"\nconfidence = \"{}\"\nstream = {}\nrequest = \"{}\"\nrace = {}\n\
-             retry_safe = \"{}\"\nretried = {}\nrequests_before = {}\nresets = {}",
-            found.cause,
-            found.confidence,
-            found.stream,
-            found.request.label(),
-            found.race,
-            found.retry_safe,
-            found.retried,
-            found.requests_before,
-            found.resets
-        )
-        .unwrap();
-        if let Some(covers) = found.ack_covers_fin {
-            writeln!(text, "ack_covers_fin = {covers}").unwrap();
+        lines.push("\n[[incident]]".to_owned());
+        for (key, word) in [
+            ("cause", found.cause.token()),
+            ("confidence", found.confidence.token()),
+            ("request", &found.request.label()),
+            ("retry_safe", found.retry_safe.token()),
+        ] {
+            lines.push(format!("{key} = \"{word}\""));
         }
-        if let Some(idle) = found.idle_ns {
-            writeln!(text, "idle = [\"{}us\", \"{}us\"]", idle / 1_000, idle / 1_000).unwrap();
-        }
+        lines.push(format!("stream = {}\nrace = {}\nretried = {}", found.stream, found.race, found.retried));
+        lines.push(format!("requests_before = {}\nresets = {}", found.requests_before, found.resets));
+        lines.extend(found.ack_covers_fin.map(|covers| format!("ack_covers_fin = {covers}")));
+        lines.extend(found.idle_ns.map(|idle| format!("idle = [\"{0}us\", \"{0}us\"]", idle / 1_000)));
         let frames: Vec<_> = found.frames.iter().map(|(role, frame)| format!("{role} = {frame}")).collect();
-        writeln!(text, "frames.{side} = {{ {} }}", frames.join(", ")).unwrap();
+        lines.push(format!("frames.{side} = {{ {} }}", frames.join(", ")));
     }
-    text
+    lines.join("\n")
 }

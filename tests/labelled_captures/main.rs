@@ -3,6 +3,7 @@
 mod bytes;
 mod facts;
 mod labelled;
+mod mutate;
 mod properties;
 mod story;
 mod tshark;

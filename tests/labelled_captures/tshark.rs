@@ -1,1 +1,105 @@
-//! Later.
+//! Frame numbers, stream indexes and TCP segments are those of Wireshark, so that a sceptic can check every verdict.
+
+use std::path::Path;
+use std::process::Command;
+
+use finrace::capture::Reader;
+use finrace::connection::{RoleHints, Table};
+use finrace::packet;
+use finrace::report::Side;
+
+use super::labelled::{SIDES, all};
+
+/// What tshark and finrace both say of one packet: frame, stream, flags, and absolute numbers.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    frame: u64,
+    stream: u32,
+    flags: u8,
+    seq: u32,
+    ack: u32,
+    len: u32,
+}
+
+#[test]
+fn frames_and_streams_are_those_of_tshark() {
+    // Starting tshark takes longer than reading a capture: one thread a side.
+    let failures: Vec<String> = std::thread::scope(|scope| {
+        SIDES
+            .map(|side| scope.spawn(move || differences(side)))
+            .into_iter()
+            .flat_map(|thread| thread.join().expect("a list"))
+            .collect()
+    });
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Where tshark and finrace disagree on the captures of one side.
+fn differences(side: Side) -> Vec<String> {
+    let mut failures = Vec::new();
+    for labelled in all() {
+        let path = labelled.capture_path(side);
+        let (theirs, ours) = (seen_by_tshark(&path), seen_by_finrace(&path));
+        if theirs != ours {
+            let first = theirs.iter().zip(&ours).find(|(theirs, ours)| theirs != ours);
+            failures.push(format!(
+                "captures/{}/{side}.pcap: tshark has {} segments, finrace {}; first difference {first:?}",
+                labelled.name,
+                theirs.len(),
+                ours.len()
+            ));
+        }
+    }
+    failures
+}
+
+fn seen_by_tshark(path: &Path) -> Vec<Seen> {
+    const FIELDS: [&str; 6] =
+        ["frame.number", "tcp.stream", "tcp.flags", "tcp.seq_raw", "tcp.ack_raw", "tcp.len"];
+    let mut command = Command::new("tshark");
+    command.arg("-r").arg(path).args(["-Y", "tcp", "-T", "fields"]);
+    for field in FIELDS {
+        command.args(["-e", field]);
+    }
+    let output = command.output().unwrap_or_else(|error| {
+        panic!("tshark cannot be run ({error}); install it with `apt-get install tshark` and run again")
+    });
+    assert!(output.status.success(), "tshark: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("text");
+    text.lines()
+        .map(|line| {
+            let fields: Vec<&str> = line.split('\t').collect();
+            let number = |at: usize| fields[at].parse::<u32>().expect("a number");
+            let flags = u16::from_str_radix(fields[2].trim_start_matches("0x"), 16).expect("flags");
+            Seen {
+                frame: u64::from(number(0)),
+                stream: number(1),
+                flags: flags as u8,
+                seq: number(3),
+                ack: number(4),
+                len: number(5),
+            }
+        })
+        .collect()
+}
+
+fn seen_by_finrace(path: &Path) -> Vec<Seen> {
+    let mut reader = Reader::open(path).expect("a capture");
+    let mut table = Table::new(RoleHints::default(), 1_000);
+    let mut seen = Vec::new();
+    let mut frame = 0;
+    while let Some(record) = reader.next().expect("a record") {
+        frame += 1;
+        let segment = packet::decode(record.link.0, record.data, record.wire_len).expect("a segment");
+        let stream = table.ingest(&segment, frame, record.time_ns, &mut |_| {});
+        seen.push(Seen {
+            frame,
+            stream,
+            flags: segment.flags.0,
+            seq: segment.seq,
+            ack: segment.ack,
+            len: segment.payload_len,
+        });
+    }
+    seen
+}

@@ -125,7 +125,7 @@ fn send(
 ) -> Packet {
     let Options { ack, ttl, late_us, lost, unseen, dup, .. } = step.options;
     let (own, peer) = (step.from as usize, step.from.peer() as usize);
-    let never_spoke = ends[own].sent == 0 && flags.rst();
+    let never_spoke = ends[own].next == 0 && flags.rst();
     let passive = flags.rst() && !flags.ack();
     let end = &mut ends[own];
     let refused_ack = passive.then(|| end.last_ack(now_us)).flatten();

@@ -3,7 +3,7 @@
 //! A scenario is also a test: it holds when the run shows what its `[expect]` table says.
 
 mod builtin;
-mod duration;
+
 mod parse;
 mod program;
 mod tables;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-pub use duration::{format_duration, parse_duration};
+pub use crate::duration::{format_duration, parse_duration};
 pub use program::{Expanded, Places, Program};
 pub use tables::{
     Backend, Close, Expect, Family, Hold, Loss, Packet, Party, Proxy, Retry, SendWhen, ToyBackend, ToyProxy,

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Party, ScenarioError, duration};
+use super::{Party, ScenarioError};
+use crate::duration;
 
 /// A real program under test.
 ///

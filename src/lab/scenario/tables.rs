@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Program, duration, parse};
+use super::{Program, parse};
+use crate::duration;
 use crate::report::Cause;
 
 /// One of the two programs under test.

@@ -118,16 +118,16 @@ impl Serialize for Written {
     }
 }
 
-pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     Written(*duration).serialize(serializer)
 }
 
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     Written::deserialize(deserializer).map(|written| written.0)
 }
 
 /// For a duration that may be absent.
-pub(super) mod optional {
+pub(crate) mod optional {
     use super::*;
 
     pub(in super::super) fn serialize<S: Serializer>(
@@ -145,7 +145,7 @@ pub(super) mod optional {
 }
 
 /// For a range of two durations that may be absent.
-pub(super) mod range {
+pub(crate) mod range {
     use super::*;
 
     pub(in super::super) fn serialize<S: Serializer>(

@@ -1,0 +1,262 @@
+//! What the client sends: where requests begin and end.
+
+use std::hash::{DefaultHasher, Hasher};
+
+use crate::packet::Segment;
+use crate::report::Side;
+
+use super::http::{self, Event};
+use super::{Connection, Exchange, Framing, Fresh, Mark, Protocol, Seq, tls};
+
+/// Pipelined requests kept apart; more are counted, not kept.
+const MAX_OUTSTANDING: usize = 64;
+/// Copies of a packet closer together were not sent twice but captured twice, as with `-i any`: no kernel retransmits
+/// sooner.
+const SHORTEST_RETRANSMISSION_NS: i64 = 1_000_000;
+/// Bytes of a request that make its fingerprint.
+const FINGERPRINT_BYTES: usize = 256;
+
+impl Connection {
+    /// Returns whether the segment brought data of an exchange.
+    pub(super) fn client_segment(&mut self, segment: &Segment<'_>, mark: Mark, fresh: Fresh) -> bool {
+        if self.established.is_none() && !segment.flags.syn() && self.half(Side::Server).syn.is_some() {
+            self.established = Some(mark);
+        }
+        let server_fin = self.half(Side::Server).fin_seq();
+        if segment.flags.ack()
+            && self.fin_acked.is_none()
+            && server_fin.is_some_and(|fin| mark.ack.after(fin))
+        {
+            self.fin_acked = Some(mark);
+        }
+        match fresh {
+            Fresh::Nothing => false,
+            Fresh::Old => {
+                let next = self.half(Side::Client).next;
+                let probe = mark.len == 1 && mark.seq.plus(1) == next;
+                if let Some(exchange) = self.exchanges.iter_mut().rfind(|exchange| !exchange.answered())
+                    && !probe
+                    && !mark.seq.before(exchange.start)
+                    && mark.time_ns - exchange.last_retransmission.unwrap_or(exchange.request).time_ns
+                        >= SHORTEST_RETRANSMISSION_NS
+                {
+                    exchange.retransmissions += 1;
+                    exchange.last_retransmission = Some(mark);
+                }
+                false
+            }
+            Fresh::Late => {
+                self.overtaken(segment.payload, mark);
+                true
+            }
+            Fresh::New { len, missing } => {
+                let skip = (segment.payload_len - len) as usize;
+                let payload = segment.payload.get(skip..).unwrap_or_default();
+                self.client_data(payload, mark, mark.seq.plus(segment.payload_len - len), len, missing)
+            }
+        }
+    }
+
+    /// The beginning of a request overtaken by its rest: the proof is the segment that holds the beginning.
+    fn overtaken(&mut self, payload: &[u8], mark: Mark) {
+        let next = self.half(Side::Client).next;
+        let Some(exchange) = self.exchanges.back_mut().filter(|exchange| mark.seq.before(exchange.start))
+        else {
+            if self.protocol == Protocol::Tls && tls::records(payload) == Some(tls::Records::ApplicationData)
+            {
+                self.burst(payload, mark, mark.seq, next.since(mark.seq) as u32);
+            }
+            return;
+        };
+        exchange.start = mark.seq;
+        exchange.request = mark;
+        exchange.segments += 1;
+        if self.protocol == Protocol::Http
+            && exchange.method.is_none()
+            && let Some((method, path)) = http::request_line(payload)
+        {
+            exchange.method = Some(method);
+            exchange.path = path;
+            exchange.is_request = true;
+        }
+    }
+
+    fn client_data(&mut self, payload: &[u8], mark: Mark, first: Seq, len: u32, missing: u32) -> bool {
+        if self.protocol == Protocol::Unknown {
+            self.protocol = detect(payload, self.server_speaks_first);
+        }
+        match self.protocol {
+            Protocol::Http => self.http_requests(payload, mark, first, len, missing),
+            Protocol::Tls => {
+                self.client_records.skip(missing);
+                match self.client_records.read(payload, len) {
+                    Some(tls::Records::Alert) => {
+                        self.alerts[0] = self.alerts[0].or(Some(mark));
+                        return false;
+                    }
+                    Some(tls::Records::Handshake) => {}
+                    Some(tls::Records::ApplicationData) => self.burst(payload, mark, first, len),
+                    None if payload.is_empty() => self.burst(payload, mark, first, len),
+                    Some(tls::Records::Continuation) | None => self.extend_request(first.plus(len)),
+                }
+            }
+            _ => self.burst(payload, mark, first, len),
+        }
+        true
+    }
+
+    /// Data whose messages cannot be told apart: client data after server data is a new request.
+    fn burst(&mut self, payload: &[u8], mark: Mark, first: Seq, len: u32) {
+        if self.exchanges.back().is_none_or(Exchange::answered) {
+            self.retire_answered();
+            self.begin_request(payload, mark, first);
+            if let Some(exchange) = self.exchanges.back_mut() {
+                exchange.complete = true;
+            }
+        }
+        self.extend_request(first.plus(len));
+    }
+
+    fn http_requests(&mut self, payload: &[u8], mark: Mark, first: Seq, len: u32, missing: u32) {
+        let Some(mut framing) = self.framing.take().or_else(|| Some(Box::new(Framing::new()))) else {
+            return;
+        };
+        if framing.upgraded {
+            self.framing = Some(framing);
+            return self.burst(payload, mark, first, len);
+        }
+        if missing > 0 {
+            framing.requests.lose();
+        }
+        framing.requests.resynchronise(payload);
+        if framing.requests.is_lost() {
+            self.framing = Some(framing);
+            self.burst(payload, mark, first, len);
+            if let Some(exchange) = self.exchanges.back_mut().filter(|exchange| exchange.start == first) {
+                exchange.is_request = payload.is_empty();
+            }
+            return;
+        }
+        let mut used = 0;
+        if framing.requests.in_message() {
+            self.extend_request(first);
+        }
+        while used < payload.len() {
+            let (step, event) = framing.requests.feed(&payload[used..], None);
+            let at = first.plus(used as u32);
+            used += step;
+            match event {
+                Some(Event::Begin) => {
+                    let begun_before =
+                        self.exchanges.back().is_some_and(|last| last.method.is_none() && !last.answered());
+                    if !begun_before {
+                        if framing.responses.is_lost() {
+                            self.retire_answered();
+                        }
+                        self.begin_request(&payload[used..], mark, at);
+                    }
+                }
+                Some(Event::Request(method)) => {
+                    if let Some(exchange) = self.exchanges.back_mut() {
+                        exchange.method = Some(method);
+                        exchange.path.clear();
+                        exchange.path.extend_from_slice(framing.requests.path().as_bytes());
+                    }
+                }
+                Some(Event::End) => {
+                    self.announced_close |= framing.requests.announced_close();
+                    self.request_complete(first.plus(used as u32));
+                }
+                _ => {}
+            }
+        }
+        if framing.requests.is_lost()
+            && let Some(exchange) = self.exchanges.back_mut().filter(|exchange| exchange.method.is_none())
+        {
+            exchange.is_request = false;
+        }
+        if framing.requests.skip(u64::from(len).saturating_sub(payload.len() as u64)).is_some() {
+            self.announced_close |= framing.requests.announced_close();
+            self.request_complete(first.plus(len));
+        }
+        if framing.requests.in_message() || framing.requests.is_lost() {
+            self.extend_request(first.plus(len));
+        }
+        self.framing = Some(framing);
+    }
+
+    fn begin_request(&mut self, payload: &[u8], mark: Mark, start: Seq) {
+        if self.exchanges.len() == MAX_OUTSTANDING {
+            self.exchanges.pop_front();
+        }
+        // A pipelined request is told by numbers: its sender did not have the response before.
+        let pipelined = self.exchanges.iter().any(|exchange| !exchange.answered())
+            || self.previous_response.is_some_and(|previous| previous.seq.plus(previous.len).after(mark.ack));
+        let idle_ns =
+            self.last_data.map(|last| mark.time_ns - last.time_ns).filter(|_| self.served > 0 && !pipelined);
+        if let Some(idle) = idle_ns
+            && !self.is_upgraded()
+            && self.longest_reuse_ns.is_none_or(|longest| idle > longest)
+        {
+            self.longest_reuse_ns = Some(idle);
+        }
+        self.requests += 1;
+        self.exchanges.push_back(Exchange {
+            request: mark,
+            start,
+            end: start,
+            segments: 0,
+            method: None,
+            path: std::mem::take(&mut self.spare_path),
+            complete: false,
+            idle_ns,
+            acked: None,
+            retransmissions: 0,
+            last_retransmission: None,
+            is_request: true,
+            response_first: None,
+            response_last: None,
+            response_complete: false,
+            status: None,
+            fingerprint: fingerprint(payload),
+            retried: None,
+        });
+    }
+
+    fn request_complete(&mut self, end: Seq) {
+        if let Some(exchange) = self.exchanges.back_mut() {
+            exchange.complete = true;
+            exchange.end = end;
+        }
+        if self.exchanges.front().is_some_and(|front| front.complete && front.response_complete) {
+            self.retire_front();
+        }
+    }
+
+    fn extend_request(&mut self, end: Seq) {
+        if let Some(exchange) = self.exchanges.back_mut()
+            && end.after(exchange.end)
+        {
+            exchange.end = end;
+            exchange.segments += 1;
+        }
+    }
+}
+
+fn detect(payload: &[u8], server_speaks_first: bool) -> Protocol {
+    if payload.starts_with(b"PRI * HTTP/2.0") {
+        Protocol::Http2
+    } else if http::starts_request(payload) && !server_speaks_first {
+        Protocol::Http
+    } else if tls::records(payload).is_some() {
+        Protocol::Tls
+    } else {
+        Protocol::Data
+    }
+}
+
+fn fingerprint(payload: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&payload[..payload.len().min(FINGERPRINT_BYTES)]);
+    hasher.finish()
+}

@@ -1,0 +1,148 @@
+//! What the server sends: which request a response answers, and where it ends.
+
+use std::collections::VecDeque;
+
+use crate::packet::Segment;
+use crate::report::Side;
+
+use super::http::{self, Event};
+use super::{Connection, Exchange, Fresh, Mark, Protocol, tls};
+
+impl Connection {
+    /// Returns whether the segment brought data of an exchange.
+    pub(super) fn server_segment(&mut self, segment: &Segment<'_>, mark: Mark, fresh: Fresh) -> bool {
+        if segment.flags.ack() && !segment.flags.rst() {
+            for exchange in &mut self.exchanges {
+                if exchange.acked.is_none() && mark.ack.after(exchange.start) {
+                    exchange.acked = Some(mark);
+                }
+            }
+        }
+        let Fresh::New { len, missing } = fresh else { return false };
+        let skip = (segment.payload_len - len) as usize;
+        let payload = segment.payload.get(skip..).unwrap_or_default();
+        if self.protocol == Protocol::Tls && tls::records(payload) == Some(tls::Records::Alert) {
+            self.alerts[1] = self.alerts[1].or(Some(mark));
+            return false;
+        }
+        if let Some(framing) = &mut self.framing {
+            if missing > 0 {
+                framing.responses.lose();
+            }
+            if framing.responses.is_lost() && http::starts_response(payload) {
+                self.retire_unseen(mark);
+            }
+        }
+        // A response acknowledges at least the first byte of its request: the kernel sends what it has received.
+        let asked = self.exchanges.front().is_some_and(|front| mark.ack.after(front.start));
+        if !asked {
+            self.unasked_data(payload, mark);
+            return self.unsolicited.is_none();
+        }
+        if self.protocol == Protocol::Http {
+            self.http_responses(payload, mark, len);
+        } else if let Some(front) = self.exchanges.front_mut() {
+            front.response_first = front.response_first.or(Some(mark));
+            front.response_last = Some(mark);
+        }
+        true
+    }
+
+    fn unasked_data(&mut self, payload: &[u8], mark: Mark) {
+        if self.requests == 0 && self.half(Side::Client).bytes == 0 {
+            self.server_speaks_first = true;
+        }
+        if http::starts_response(payload) && self.unsolicited.is_none() {
+            let status = payload.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+            self.unsolicited = Some((mark, status));
+        }
+        if let Some(framing) = &mut self.framing {
+            framing.responses.lose();
+        }
+    }
+
+    fn http_responses(&mut self, payload: &[u8], mark: Mark, len: u32) {
+        let Some(mut framing) = self.framing.take() else { return };
+        framing.responses.resynchronise(payload);
+        // A client that closed before the response may not read it: what it does next tells, so the exchange is kept.
+        let client_left = self.half(Side::Client).fin.is_some_and(|fin| !fin.ack.after(mark.seq));
+        let mut used = 0;
+        let mut touched = false;
+        while used < payload.len() {
+            let Some(front) = self.exchanges.front_mut() else { break };
+            let (step, event) = framing.responses.feed(&payload[used..], front.method);
+            used += step.max(usize::from(event.is_none()));
+            front.response_first = front.response_first.or(Some(mark));
+            front.response_last = Some(mark);
+            touched = true;
+            match event {
+                Some(Event::Response(status)) => front.status = Some(status),
+                Some(Event::Interim) => {
+                    front.response_first = None;
+                    front.response_last = None;
+                }
+                Some(Event::End) => {
+                    self.announced_close |= framing.responses.announced_close();
+                    self.response_complete(client_left, framing.requests.in_message());
+                }
+                Some(Event::Upgraded) => framing.upgraded = true,
+                _ => {}
+            }
+        }
+        if !touched && let Some(front) = self.exchanges.front_mut() {
+            front.response_first = front.response_first.or(Some(mark));
+            front.response_last = Some(mark);
+        }
+        let uncaptured = u64::from(len).saturating_sub(payload.len() as u64);
+        match framing.responses.skip(uncaptured) {
+            Some(Event::Upgraded) => framing.upgraded = true,
+            Some(_) => {
+                self.announced_close |= framing.responses.announced_close();
+                self.response_complete(client_left, framing.requests.in_message());
+            }
+            None => {}
+        }
+        self.framing = Some(framing);
+    }
+
+    /// A server may answer before it has the whole request; then the exchange is not over.
+    fn response_complete(&mut self, client_left: bool, request_under_way: bool) {
+        let Some(front) = self.exchanges.front_mut() else { return };
+        front.response_complete = true;
+        if !client_left && (front.complete || !request_under_way) {
+            self.retire_front();
+        }
+    }
+
+    pub(super) fn retire_front(&mut self) {
+        if let Some(done) = self.exchanges.pop_front() {
+            self.served += 1;
+            self.previous_response = done.response_last;
+            self.spare_path = done.path;
+            self.spare_path.clear();
+        }
+    }
+
+    /// Where the end of a response was not captured, the next one begins: which request does it answer? One that had an
+    /// answer begun has had all of it, and whatever the server sent before a request went out answered those before it.
+    fn retire_unseen(&mut self, response: Mark) {
+        let is_over = |exchanges: &VecDeque<Exchange>| match (exchanges.front(), exchanges.get(1)) {
+            (Some(front), _) if front.answered() => true,
+            (Some(front), Some(next)) => {
+                next.request.ack.after(front.request.ack)
+                    && !next.request.ack.after(response.seq)
+                    && response.ack.after(next.start)
+            }
+            _ => false,
+        };
+        while is_over(&self.exchanges) {
+            self.retire_front();
+        }
+    }
+
+    pub(super) fn retire_answered(&mut self) {
+        while self.exchanges.front().is_some_and(Exchange::answered) {
+            self.retire_front();
+        }
+    }
+}

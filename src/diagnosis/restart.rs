@@ -1,0 +1,109 @@
+//! A restart: many connections of one server end at one moment, whatever their idle time.
+
+/// Closes of one restart follow each other within this time: a process ends at once, or within a short drain.
+const WINDOW_NS: i64 = 1_000_000_000;
+/// Fewer closes at one moment are chance.
+const FEWEST_CLOSES: usize = 5;
+/// Idle times this near to the middle one (in parts of it) are those of a timer.
+const SAME_TIMER: f64 = 0.1;
+
+/// The life of one connection, as far as it matters here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Life {
+    /// First segment.
+    pub from_ns: i64,
+    /// The server's close, or else the last segment.
+    pub to_ns: i64,
+    /// The server closed first.
+    pub closed_by_server: bool,
+    /// Idle time before that close, where it ended one.
+    pub idle_ns: Option<i64>,
+}
+
+/// One restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restart {
+    /// Time of the first close.
+    pub from_ns: i64,
+    /// Time of the last close.
+    pub to_ns: i64,
+    /// Connections closed.
+    pub closes: u64,
+}
+
+impl Restart {
+    /// Whether a close belongs to it.
+    pub fn holds(&self, time_ns: i64) -> bool {
+        (self.from_ns..=self.to_ns).contains(&time_ns)
+    }
+}
+
+/// Finds the restarts of one server:
+/// 1. at least [`FEWEST_CLOSES`] closes by the server within [`WINDOW_NS`];
+/// 2. more than half of the idle times before them differ from the middle one by more than [`SAME_TIMER`]: no timer;
+/// 3. none of the server's connections that were open before is still open afterwards.
+pub fn find(lives: &[Life]) -> Vec<Restart> {
+    let mut closes: Vec<&Life> = lives.iter().filter(|life| life.closed_by_server).collect();
+    closes.sort_by_key(|life| life.to_ns);
+    let mut restarts = Vec::new();
+    let mut first = 0;
+    while first < closes.len() {
+        let from_ns = closes[first].to_ns;
+        let count = closes[first..].partition_point(|life| life.to_ns <= from_ns + WINDOW_NS);
+        let together = &closes[first..first + count];
+        let restart = Restart { from_ns, to_ns: together[count - 1].to_ns, closes: count as u64 };
+        let survivor = |life: &Life| life.from_ns < from_ns && life.to_ns > restart.to_ns;
+        if count >= FEWEST_CLOSES && !is_timer(together) && !lives.iter().any(survivor) {
+            restarts.push(restart);
+            first += count;
+        } else {
+            first += 1;
+        }
+    }
+    restarts
+}
+
+fn is_timer(closes: &[&Life]) -> bool {
+    let mut idle: Vec<i64> = closes.iter().filter_map(|life| life.idle_ns).collect();
+    idle.sort_unstable();
+    let Some(&middle) = idle.get(idle.len() / 2) else { return true };
+    let near = idle.iter().filter(|idle| (*idle - middle).abs() as f64 <= middle as f64 * SAME_TIMER).count();
+    2 * near >= idle.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    fn closed(from: i64, to: i64, idle: i64) -> Life {
+        Life {
+            from_ns: from * SECOND,
+            to_ns: to * SECOND,
+            closed_by_server: true,
+            idle_ns: Some(idle * SECOND),
+        }
+    }
+
+    #[test]
+    fn connections_of_every_age_closing_together_are_a_restart() {
+        let lives: Vec<Life> = (0..6).map(|age| closed(age, 30, 28 - 3 * age)).collect();
+        let restart = Restart { from_ns: 30 * SECOND, to_ns: 30 * SECOND, closes: 6 };
+        assert_eq!(find(&lives), [restart]);
+        assert!(restart.holds(30 * SECOND) && !restart.holds(31 * SECOND));
+    }
+
+    #[test]
+    fn a_timer_that_many_connections_reach_together_is_none() {
+        let lives: Vec<Life> = (0..6).map(|age| closed(age, 30, 5)).collect();
+        assert_eq!(find(&lives), []);
+    }
+
+    #[test]
+    fn a_server_that_keeps_other_connections_did_not_restart() {
+        let mut lives: Vec<Life> = (0..6).map(|age| closed(age, 30, 28 - 3 * age)).collect();
+        lives.push(Life { from_ns: 0, to_ns: 60 * SECOND, closed_by_server: false, idle_ns: None });
+        assert_eq!(find(&lives), []);
+    }
+}
