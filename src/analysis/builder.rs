@@ -134,7 +134,9 @@ impl Builder {
     pub fn capture(&mut self, capture: report::Capture, quality: &Quality, evicted: u64) {
         self.summary.packets += capture.packets;
         self.summary.tcp_packets += quality.segments();
-        if let Some(objection) = quality.objection(&capture.link_types) {
+        if let Some(objection) =
+            quality.objection(&capture.link_types, capture.dropped_by_kernel.unwrap_or(0))
+        {
             self.summary.conclusive = false;
             self.summary.notes.push(format!("{}: {objection}", capture.file));
         }
