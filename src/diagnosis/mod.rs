@@ -6,6 +6,7 @@
 
 mod advice;
 mod ending;
+mod limits;
 mod logs;
 mod race;
 mod restart;
@@ -17,6 +18,7 @@ use crate::report::{Cause, Confidence, Ending, RetrySafe, Role, Side};
 
 pub use advice::{Story, tell, timer_advice};
 pub use ending::ending;
+pub use limits::Limit;
 pub use logs::would_log;
 pub use restart::Restart;
 pub use timers::{IdleTimes, ServerTimers};
