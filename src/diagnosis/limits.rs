@@ -44,7 +44,8 @@ pub fn find<'l>(lives: impl Iterator<Item = &'l Life>) -> Option<Limit> {
     }
     let ages = spread(closes.iter().map(|life| life.whole.then(|| life.to_ns - life.from_ns)))?;
     let idle = spread(closes.iter().map(|life| Some(life.idle_ns.unwrap_or(0))))?;
-    (ages.share <= SAME_AGE && idle.share > DIFFERENT_IDLE).then_some(Limit::Age { age_ns: ages.greatest, closes: count })
+    (ages.share <= SAME_AGE && idle.share > DIFFERENT_IDLE)
+        .then_some(Limit::Age { age_ns: ages.greatest, closes: count })
 }
 
 struct Spread {
