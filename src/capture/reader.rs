@@ -72,7 +72,7 @@ impl Reader {
         match File::open(path) {
             Ok(file) => Self::from_read(&name, Box::new(file)),
             Err(source) => Err(match source.kind() {
-                ErrorKind::NotFound => CaptureError::NotFound { name },
+                ErrorKind::NotFound | ErrorKind::NotADirectory => CaptureError::NotFound { name },
                 ErrorKind::PermissionDenied => CaptureError::NotPermitted { name },
                 _ => CaptureError::Open { name, source },
             }),

@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::bail;
-
 use crate::analysis::{self, DEFAULT_MAX_CONNECTIONS, Options};
 use crate::capture::Reader;
 use crate::duration::parse_duration;
@@ -58,21 +56,18 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         connections: args.connections,
     };
     let mut readers = Vec::new();
-    let mut unreadable = 0;
+    let mut unreadable = false;
     for file in &args.files {
         match Reader::open(file) {
             Ok(reader) => readers.push(reader),
             // One bad file must not lose what the others show.
             Err(error) => {
-                unreadable += 1;
+                unreadable = true;
                 output::complain(&format!("{:#}", anyhow::Error::from(error)));
             }
         }
     }
     if readers.is_empty() {
-        if unreadable > 1 {
-            bail!("none of the {unreadable} files could be read");
-        }
         return Ok(Exit::Trouble);
     }
     let mut report = analysis::analyze(readers, &options);
@@ -82,7 +77,7 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         other => output::structured(&report, other),
     };
     output::print(text.as_bytes())?;
-    Ok(verdict(&report, unreadable > 0, args.max_incidents))
+    Ok(verdict(&report, unreadable, args.max_incidents))
 }
 
 impl Args {

@@ -67,6 +67,7 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     let Some(trace) = analysis::trace(&args.file, &request, &options)? else {
         let file = args.file.display();
         match report.summary.connections.checked_sub(1) {
+            Some(0) => bail!("there is no stream {stream} in {file}: its only stream is 0"),
             Some(last) => bail!("there is no stream {stream} in {file}: its streams are 0 to {last}"),
             None => {
                 bail!("there is no TCP connection in {file}: `finrace analyze {file}` says what it holds")

@@ -234,6 +234,8 @@ async fn drive(edge: &Host, driver: Driver, stop: StopRequest) -> (Vec<Attempt>,
         }
     }
     driver.abort();
+    // What ended in the moment of the stop request had been found, too.
+    attempts.extend(std::iter::from_fn(|| results.try_recv().ok()));
     attempts.sort_by_key(|attempt: &Attempt| attempt.number);
     (attempts, interrupted)
 }

@@ -130,6 +130,8 @@ async fn drive(driver: Driver, stopped: impl Future<Output = ()>) -> (Vec<Attemp
         }
     }
     driver.abort();
+    // What ended in the moment of the stop request had been found, too.
+    attempts.extend(std::iter::from_fn(|| results.try_recv().ok()));
     attempts.sort_by_key(|attempt| attempt.number);
     (attempts, interrupted)
 }
