@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use crate::connection::{Connection, Exchange, Protocol};
-use crate::diagnosis::{self, Circumstances, Finding, ServerTimers};
+use crate::diagnosis::{self, Circumstances, Finding, Limit, ServerTimers};
 use crate::packet::Endpoint;
 use crate::report::{self, Cause, Incident, Report, SCHEMA_VERSION, Side, Summary, Verdict};
 
@@ -134,7 +134,9 @@ impl Builder {
     pub fn capture(&mut self, capture: report::Capture, quality: &Quality, evicted: u64) {
         self.summary.packets += capture.packets;
         self.summary.tcp_packets += quality.segments();
-        if let Some(objection) = quality.objection(&capture.link_types) {
+        if let Some(objection) =
+            quality.objection(&capture.link_types, capture.dropped_by_kernel.unwrap_or(0))
+        {
             self.summary.conclusive = false;
             self.summary.notes.push(format!("{}: {objection}", capture.file));
         }
@@ -167,6 +169,7 @@ impl Builder {
                     (restart.to_ns - restart.from_ns) / 1_000_000
                 ));
             }
+            self.summary.notes.extend(timers.limit.map(|limit| describe_limit(*server, limit)));
         }
         self.pending.sort_by_key(|pending| {
             (pending.incident.capture, pending.incident.time_ns, pending.incident.stream)
@@ -229,6 +232,18 @@ impl Builder {
 fn answered_before(connection: &Connection, exchange: Option<usize>) -> u32 {
     let kept = connection.exchanges.iter().take(exchange.unwrap_or(0));
     connection.served + kept.filter(|exchange| exchange.answered()).count() as u32
+}
+
+fn describe_limit(server: Endpoint, limit: Limit) -> String {
+    match limit {
+        Limit::Requests { requests, closes } => format!(
+            "{server} closes a connection after {requests} requests ({closes} of them did): a request limit, not an idle timer"
+        ),
+        Limit::Age { age_ns, closes } => format!(
+            "{server} closes a connection at an age of {} s ({closes} of them did): an age limit, not an idle timer",
+            age_ns / 1_000_000_000
+        ),
+    }
 }
 
 fn server_row((server, timers): &(Endpoint, ServerTimers)) -> report::Server {

@@ -18,6 +18,10 @@ pub(super) struct Quality {
     resets: u64,
     connections: u64,
     one_way: u64,
+    // Connections that may carry HTTP/2 inside TLS.
+    hidden_http2: u64,
+    // Bytes that the numbers prove were sent and the capture does not hold.
+    missing: u64,
     // Connections whose numbers tell of bytes between SYN and FIN or RST that were not captured.
     hollow: u64,
 }
@@ -39,6 +43,8 @@ impl Quality {
     pub fn connection(&mut self, connection: &Connection) {
         let halves = [Side::Client, Side::Server].map(|side| connection.half(side));
         self.hollow += u64::from(halves.iter().any(|half| half.packets > 0 && half.is_hollow()));
+        self.hidden_http2 += u64::from(connection.offers_http2);
+        self.missing += halves.iter().map(|half| half.missing).sum::<u64>();
         // An attempt to connect that nothing answers has one direction by nature.
         if connection.packets() > 1 && halves[0].bytes + halves[1].bytes > 0 {
             self.connections += 1;
@@ -56,8 +62,8 @@ impl Quality {
         self.skipped.iter().map(|(reason, count)| (reason.as_str().to_owned(), *count)).collect()
     }
 
-    /// Why a capture of these link types could not have shown a lost request; none when it could.
-    pub fn objection(&self, link_types: &[String]) -> Option<String> {
+    /// Why a capture of these link types could not have shown a lost request, or not every one; none when it could.
+    pub fn objection(&self, link_types: &[String], dropped_by_kernel: u64) -> Option<String> {
         let cut = self.skipped.get(&Skip::CutBeforeTcpHeader).copied().unwrap_or(0);
         if self.segments == 0 && cut > 0 {
             return Some(format!(
@@ -93,6 +99,23 @@ impl Quality {
             return Some(format!(
                 "it holds one direction only: responses cannot be seen. Capture where both directions pass, without \
                  `src` or `dst` in the filter: {RECAPTURE}"
+            ));
+        }
+        if dropped_by_kernel > 0 && self.missing > 0 {
+            return Some(format!(
+                "the capturing kernel dropped {dropped_by_kernel} packets, and {} bytes of the connections are missing: a \
+                 lost request may be among them. Capture again with a larger buffer: {}",
+                self.missing,
+                RECAPTURE.replace("tcpdump", "tcpdump -B 65536")
+            ));
+        }
+        if self.hidden_http2 > 0 {
+            let (noun, verb) =
+                if self.hidden_http2 == 1 { ("connection", "offers") } else { ("connections", "offer") };
+            return Some(format!(
+                "{} TLS {noun} {verb} HTTP/2, whose requests cannot be told apart inside TLS. Capture behind the point \
+                 where TLS ends: {RECAPTURE}",
+                self.hidden_http2
             ));
         }
         None

@@ -32,6 +32,8 @@ pub struct Exchange {
     pub last_retransmission: Option<Mark>,
     /// False where HTTP was expected and the bytes that were captured are no request.
     pub is_request: bool,
+    /// HTTP/2 stream; 0 where the protocol has none.
+    pub http2_stream: u32,
     /// The first segment of the response.
     pub response_first: Option<Mark>,
     /// The newest segment of the response.

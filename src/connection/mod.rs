@@ -7,6 +7,7 @@
 mod exchange;
 mod half;
 pub mod http;
+mod http2;
 mod requests;
 mod responses;
 mod roles;
@@ -93,6 +94,11 @@ pub struct Connection {
     /// What the payload is.
     pub protocol: Protocol,
     framing: Option<Box<Framing>>,
+    streams: Option<Box<http2::Streams>>,
+    /// The server's GOAWAY: its segment and the last stream that it accepts.
+    pub goaway: Option<(Mark, u32)>,
+    /// The client's ClientHello offers HTTP/2 (ALPN, RFC 7301); whether it is spoken is encrypted.
+    pub offers_http2: bool,
     client_records: tls::RecordReader,
     /// Requests not (fully) answered, oldest first. Requests answered in full are forgotten.
     pub exchanges: VecDeque<Exchange>,
@@ -144,6 +150,9 @@ impl Connection {
             last_ns: time_ns,
             protocol: Protocol::Unknown,
             framing: None,
+            streams: None,
+            goaway: None,
+            offers_http2: false,
             client_records: tls::RecordReader::default(),
             exchanges: VecDeque::new(),
             requests: 0,

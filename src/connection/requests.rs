@@ -6,7 +6,7 @@ use crate::packet::Segment;
 use crate::report::Side;
 
 use super::http::{self, Event};
-use super::{Connection, Exchange, Framing, Fresh, Mark, Protocol, Seq, tls};
+use super::{Connection, Exchange, Framing, Fresh, Mark, Protocol, Seq, http2, tls};
 
 /// Pipelined requests kept apart; more are counted, not kept.
 const MAX_OUTSTANDING: usize = 64;
@@ -87,7 +87,9 @@ impl Connection {
         }
         match self.protocol {
             Protocol::Http => self.http_requests(payload, mark, first, len, missing),
+            Protocol::Http2 => return self.http2_requests(payload, mark, first, len, missing),
             Protocol::Tls => {
+                self.offers_http2 |= tls::offers_http2(payload);
                 self.client_records.skip(missing);
                 match self.client_records.read(payload, len) {
                     Some(tls::Records::Alert) => {
@@ -185,7 +187,7 @@ impl Connection {
         self.framing = Some(framing);
     }
 
-    fn begin_request(&mut self, payload: &[u8], mark: Mark, start: Seq) {
+    pub(super) fn begin_request(&mut self, payload: &[u8], mark: Mark, start: Seq) {
         if self.exchanges.len() == MAX_OUTSTANDING {
             self.exchanges.pop_front();
         }
@@ -214,6 +216,7 @@ impl Connection {
             retransmissions: 0,
             last_retransmission: None,
             is_request: true,
+            http2_stream: 0,
             response_first: None,
             response_last: None,
             response_complete: false,
@@ -233,7 +236,7 @@ impl Connection {
         }
     }
 
-    fn extend_request(&mut self, end: Seq) {
+    pub(super) fn extend_request(&mut self, end: Seq) {
         if let Some(exchange) = self.exchanges.back_mut()
             && end.after(exchange.end)
         {
@@ -244,7 +247,7 @@ impl Connection {
 }
 
 fn detect(payload: &[u8], server_speaks_first: bool) -> Protocol {
-    if payload.starts_with(b"PRI * HTTP/2.0") {
+    if http2::starts(payload) {
         Protocol::Http2
     } else if http::starts_request(payload) && !server_speaks_first {
         Protocol::Http

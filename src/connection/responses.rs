@@ -33,6 +33,9 @@ impl Connection {
                 self.retire_unseen(mark);
             }
         }
+        if self.protocol == Protocol::Http2 {
+            return self.http2_responses(payload, mark, len, missing);
+        }
         // A response acknowledges at least the first byte of its request: the kernel sends what it has received.
         let asked = self.exchanges.front().is_some_and(|front| mark.ack.after(front.start));
         if !asked {

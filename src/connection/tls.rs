@@ -86,6 +86,45 @@ pub fn is_client_hello(payload: &[u8]) -> bool {
     matches!(header(payload), Some((HANDSHAKE, _))) && payload.get(HEADER) == Some(&1)
 }
 
+/// Whether a ClientHello offers HTTP/2 by ALPN (RFC 8446 section 4.1.2, RFC 7301 section 3.1). What the snap length
+/// cut off is not known to be offered.
+pub fn offers_http2(payload: &[u8]) -> bool {
+    is_client_hello(payload) && alpn(payload.get(HEADER..).unwrap_or_default()).is_some_and(names_http2)
+}
+
+/// The protocol name list of a ClientHello's ALPN extension.
+fn alpn(hello: &[u8]) -> Option<&[u8]> {
+    /// Handshake type and length, version and random.
+    const FIXED: usize = 4 + 2 + 32;
+    const ALPN: u16 = 16;
+    let number = |bytes: &[u8]| bytes.first_chunk().copied().map(u16::from_be_bytes);
+    let session_id = usize::from(*hello.get(FIXED)?);
+    let rest = hello.get(FIXED + 1 + session_id..)?;
+    let cipher_suites = usize::from(number(rest)?);
+    let rest = rest.get(2 + cipher_suites..)?;
+    let compression = usize::from(*rest.first()?);
+    let mut extensions = rest.get(1 + compression + 2..)?;
+    loop {
+        let (kind, len) = (number(extensions)?, usize::from(number(extensions.get(2..)?)?));
+        let body = extensions.get(4..4 + len)?;
+        if kind == ALPN {
+            return body.get(2..);
+        }
+        extensions = extensions.get(4 + len..)?;
+    }
+}
+
+fn names_http2(mut names: &[u8]) -> bool {
+    while let Some((&len, rest)) = names.split_first() {
+        let Some(name) = rest.get(..usize::from(len)) else { return false };
+        if name == b"h2" {
+            return true;
+        }
+        names = &rest[usize::from(len)..];
+    }
+    false
+}
+
 /// Whether the payload is a ServerHello.
 pub fn is_server_hello(payload: &[u8]) -> bool {
     matches!(header(payload), Some((HANDSHAKE, _))) && payload.get(HEADER) == Some(&2)
@@ -150,6 +189,42 @@ mod tests {
         assert_eq!(reader.read(&[0xaa; 42], 1448), Some(Records::Continuation));
         assert_eq!(reader.read(&[0xaa; 42], 109), Some(Records::Continuation));
         assert_eq!(reader.read(&record(21, 26), 31), Some(Records::Alert));
+    }
+
+    fn client_hello(protocols: &[&[u8]]) -> Vec<u8> {
+        let names: Vec<u8> =
+            protocols.iter().flat_map(|name| [&[name.len() as u8], *name].concat()).collect();
+        let list = [&(names.len() as u16).to_be_bytes(), names.as_slice()].concat();
+        let server_name = [0, 0, 0, 2, 9, 9];
+        let alpn = [&16u16.to_be_bytes(), &(list.len() as u16).to_be_bytes(), list.as_slice()].concat();
+        let extensions = [server_name.as_slice(), &alpn].concat();
+        let mut body = vec![3, 3];
+        body.extend([7; 32]);
+        body.extend([0, 0, 2, 0x13, 1, 1, 0]);
+        body.extend((extensions.len() as u16).to_be_bytes());
+        body.extend(extensions);
+        let mut hello = vec![HANDSHAKE, 3, 1];
+        hello.extend((body.len() as u16 + 4).to_be_bytes());
+        hello.extend([1, 0]);
+        hello.extend((body.len() as u16).to_be_bytes());
+        hello.extend(body);
+        hello
+    }
+
+    #[test]
+    fn an_offer_of_http2_is_read_from_the_client_hello() {
+        assert!(offers_http2(&client_hello(&[b"h2", b"http/1.1"])));
+        assert!(offers_http2(&client_hello(&[b"http/1.1", b"h2"])));
+        assert!(!offers_http2(&client_hello(&[b"http/1.1"])));
+        assert!(!offers_http2(&client_hello(&[])));
+    }
+
+    #[test]
+    fn a_client_hello_cut_anywhere_offers_nothing_it_does_not_show() {
+        let hello = client_hello(&[b"h2"]);
+        for len in 0..hello.len() {
+            assert!(!offers_http2(&hello[..len]), "{len}");
+        }
     }
 
     #[test]

@@ -141,16 +141,37 @@ pub fn timer_advice(timers: &ServerTimers) -> String {
     match (closes, reuse) {
         (Some(server), Some(client)) => format!(
             "The side that sends requests must give up first: keep the server's idle timeout (it closed after {}) above the \
-             client's (it used connections idle for up to {}), or the client's below the server's.",
+             client's (it used connections idle for up to {}), or the client's below the server's.{}",
             duration(server.mode_ns),
-            duration(client)
+            duration(client),
+            margin(timers)
         ),
         (Some(server), None) => format!(
             "The side that sends requests must give up first: raise the server's idle timeout ({} here) above the client's, \
-             or lower the client's below {}.",
+             or lower the client's below {}.{}",
             duration(server.mode_ns),
-            duration(server.mode_ns)
+            duration(server.mode_ns),
+            margin(timers)
         ),
         _ => "The side that sends requests must give up first: keep the server's idle timeout above the client's.".to_owned(),
+    }
+}
+
+/// Fewer closes show no spread worth a number.
+const FEWEST_FOR_A_MARGIN: u64 = 3;
+
+/// By how much: as far as both timers were seen to stray, and a packet's way, which nobody can measure from one capture.
+fn margin(timers: &ServerTimers) -> String {
+    let closes = [timers.server_close.summary(), timers.client_close.summary()];
+    let counted = closes.iter().flatten().filter(|close| close.count >= FEWEST_FOR_A_MARGIN);
+    let strayed: Option<i64> = counted
+        .map(|close| close.max_ns - close.min_ns)
+        .fold(None, |sum, spread| Some(sum.unwrap_or(0) + spread));
+    match strayed {
+        Some(strayed) => format!(
+            " The margin must exceed {}, as far as the timers strayed here, and a round trip.",
+            duration(strayed.max(1_000_000))
+        ),
+        None => String::new(),
     }
 }

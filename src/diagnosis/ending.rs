@@ -8,6 +8,9 @@ use super::Case;
 /// A client's first TLS application record this small is the end of its handshake (a TLS 1.3 Finished of 58 or 74
 /// bytes), not a request.
 const TLS_FINISHED: u32 = 80;
+/// `GET / HTTP/1.1`, an empty Host field and the 22 bytes that TLS 1.3 adds; the control frames of HTTP/2 that say nothing
+/// but goodbye are smaller (GOAWAY 39, PING 39, WINDOW_UPDATE 35, SETTINGS 31).
+const SMALLEST_TLS_REQUEST: u32 = 26 + 22;
 
 /// Names the ending of a connection; `said_goodbye` tells whether the client's last words needed no answer.
 pub fn ending(connection: &Connection, said_goodbye: bool) -> Ending {
@@ -45,7 +48,7 @@ pub fn ending(connection: &Connection, said_goodbye: bool) -> Ending {
 }
 
 /// Data that looks like a request and is only a farewell, so that nothing was lost:
-/// 1. the end of a TLS handshake;
+/// 1. the end of a TLS handshake, or anything in a TLS connection whose client offered HTTP/2;
 /// 2. bytes on an HTTP connection that are no HTTP request, or come after HTTP was left (an upgrade, CONNECT);
 /// 3. data of another protocol, by a client that knew of the server's FIN or closed by itself without waiting for
 ///    anything (`QUIT`, an SSH disconnect), or to which the server's FIN is the immediate answer (an LDAP unbind), or in
@@ -56,9 +59,18 @@ pub(super) fn is_goodbye(case: &Case<'_>) -> bool {
         return false;
     }
     match connection.protocol {
-        Protocol::Tls => connection.served == 0 && case.exchange.bytes() <= TLS_FINISHED,
+        // A burst of HTTP/2 inside TLS may be a farewell or a window update: it cannot be judged. Where the ClientHello was
+        // cut before its ALPN extension, the size tells.
+        Protocol::Tls => {
+            connection.offers_http2
+                || case.exchange.bytes() < SMALLEST_TLS_REQUEST
+                || (connection.served == 0 && case.exchange.bytes() <= TLS_FINISHED)
+        }
         Protocol::Http => !case.exchange.is_request || connection.is_upgraded(),
-        Protocol::Data | Protocol::Unknown | Protocol::Http2 => {
+        // Only HEADERS frames begin an exchange: the farewells of HTTP/2 (GOAWAY, SETTINGS, PING) are none.
+        // With frames missing, a response may have passed unseen.
+        Protocol::Http2 => connection.http2_is_lost(),
+        Protocol::Data | Protocol::Unknown => {
             let knew_of_fin = case.ack_covers_fin() == Some(true);
             let closed_by_itself = match (case.client.fin, case.server.fin_seq()) {
                 (Some(close), Some(fin)) => !close.ack.after(fin),

@@ -6,6 +6,7 @@
 
 mod advice;
 mod ending;
+mod limits;
 mod logs;
 mod race;
 mod restart;
@@ -17,6 +18,7 @@ use crate::report::{Cause, Confidence, Ending, RetrySafe, Role, Side};
 
 pub use advice::{Story, tell, timer_advice};
 pub use ending::ending;
+pub use limits::Limit;
 pub use logs::would_log;
 pub use restart::Restart;
 pub use timers::{IdleTimes, ServerTimers};
@@ -96,6 +98,7 @@ type Rule = for<'c> fn(&Case<'c>) -> Option<Finding>;
 
 /// The rules for a request without any response, in the order they are asked; the first that holds names the cause.
 const UNANSWERED: &[Rule] = &[
+    rules::goaway,
     rules::unsolicited_response,
     race::discarded_request,
     race::crossed_fin,
@@ -250,8 +253,8 @@ impl Case<'_> {
     fn can_be_told(&self, finding: &Finding) -> bool {
         let refused = self.server.rst.is_some_and(|reset| is_passive_reset(reset.flags));
         match self.connection.protocol {
-            Protocol::Http | Protocol::Tls => true,
-            Protocol::Data | Protocol::Unknown | Protocol::Http2 => match finding.cause {
+            Protocol::Http | Protocol::Http2 | Protocol::Tls => true,
+            Protocol::Data | Protocol::Unknown => match finding.cause {
                 Cause::CrossedFin | Cause::StateLost => refused,
                 Cause::ResetIdle | Cause::SilentDrop => true,
                 _ => false,

@@ -14,8 +14,12 @@ pub struct Life {
     pub from_ns: i64,
     /// The server's close, or else the last segment.
     pub to_ns: i64,
+    /// The first segment opened it.
+    pub whole: bool,
     /// The server closed first.
     pub closed_by_server: bool,
+    /// Requests answered on it.
+    pub served: u32,
     /// Idle time before that close, where it ended one.
     pub idle_ns: Option<i64>,
 }
@@ -81,7 +85,9 @@ mod tests {
         Life {
             from_ns: from * SECOND,
             to_ns: to * SECOND,
+            whole: true,
             closed_by_server: true,
+            served: 1,
             idle_ns: Some(idle * SECOND),
         }
     }
@@ -103,7 +109,7 @@ mod tests {
     #[test]
     fn a_server_that_keeps_other_connections_did_not_restart() {
         let mut lives: Vec<Life> = (0..6).map(|age| closed(age, 30, 28 - 3 * age)).collect();
-        lives.push(Life { from_ns: 0, to_ns: 60 * SECOND, closed_by_server: false, idle_ns: None });
+        lives.push(Life { closed_by_server: false, idle_ns: None, ..closed(0, 60, 0) });
         assert_eq!(find(&lives), []);
     }
 }

@@ -49,6 +49,26 @@ pub(super) fn never_opened(connection: &Connection) -> Option<Finding> {
     }
 }
 
+/// `goaway`:
+/// 1. the server sent GOAWAY on an HTTP/2 connection;
+/// 2. the request is on a stream above the last one that it accepts.
+///
+/// By protocol such a request was not processed and may be sent again (RFC 9113 section 6.8).
+pub(super) fn goaway(case: &Case<'_>) -> Option<Finding> {
+    let (announced, last) = case.connection.goaway?;
+    if case.exchange.http2_stream <= last {
+        return None;
+    }
+    let mut finding = case.finding(Cause::Goaway, Confidence::Certain, RetrySafe::Yes);
+    finding.frames.push((Role::Goaway, announced));
+    finding.evidence.push(format!(
+        "GOAWAY (frame {}) accepts streams up to {last}, the request is on stream {}",
+        announced.frame, case.exchange.http2_stream
+    ));
+    finding.counter_evidence.push("no response on that stream".into());
+    Some(finding)
+}
+
 /// `unsolicited-response`:
 /// 1. the server sent a response while no request was outstanding (a 408, say);
 /// 2. the request does not acknowledge it: they crossed;

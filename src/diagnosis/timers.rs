@@ -4,6 +4,7 @@ use crate::connection::{Connection, Mark, is_passive_reset};
 use crate::report::{Cause, IdleClose, Side, Verdict};
 
 use super::Finding;
+use super::limits::{self, Limit};
 use super::restart::{self, Life, Restart};
 
 /// A close sooner than this after the last byte is not an idle timer but the end of the conversation.
@@ -59,6 +60,8 @@ pub struct ServerTimers {
     pub races: u64,
     /// Restarts; known once [`ServerTimers::settle`] was called.
     pub restarts: Vec<Restart>,
+    /// A limit on requests or age; known once [`ServerTimers::settle`] was called.
+    pub limit: Option<Limit>,
     lives: Vec<Life>,
     // Times of the closes that requests were lost to.
     raced_ns: Vec<i64>,
@@ -75,9 +78,10 @@ impl ServerTimers {
         self.raced_ns.extend(races.map(|_| ended_ns));
         let served = connection.served > 0 || connection.exchanges.iter().any(|exchange| exchange.answered());
         let announced = connection.announced_close || connection.response_ends_with_connection();
-        // A close that HTTP had announced is no timer, and neither is one before the first answer.
+        // A close that HTTP had announced is no timer, neither is one before the first answer, and how long HTTP/2 inside TLS
+        // was idle cannot be told.
         let idle_ns = closed_first
-            .filter(|_| served && !announced)
+            .filter(|_| served && !announced && !connection.offers_http2)
             .and_then(|side| idle_before_close(connection, side, findings))
             .filter(|idle| *idle >= SHORTEST_IDLE_NS);
         if closed_first == Some(Side::Client)
@@ -89,7 +93,9 @@ impl ServerTimers {
         let life = Life {
             from_ns: connection.first_ns,
             to_ns: if closed_by_server { ended_ns } else { connection.last_ns },
+            whole: connection.has_handshake(),
             closed_by_server,
+            served: connection.served,
             idle_ns: idle_ns.filter(|_| closed_by_server),
         };
         if self.lives.len() < MAX_LIVES {
@@ -104,7 +110,10 @@ impl ServerTimers {
         self.restarts = restart::find(&self.lives);
         let in_restart =
             |restarts: &[Restart], time_ns| restarts.iter().any(|restart| restart.holds(time_ns));
-        for life in std::mem::take(&mut self.lives) {
+        let lives = std::mem::take(&mut self.lives);
+        self.limit = limits::find(lives.iter().filter(|life| !in_restart(&self.restarts, life.to_ns)));
+        let aged = matches!(self.limit, Some(Limit::Age { .. }));
+        for life in lives.into_iter().filter(|_| !aged) {
             if let Some(idle_ns) = life.idle_ns.filter(|_| !in_restart(&self.restarts, life.to_ns)) {
                 self.server_close.add(idle_ns);
             }

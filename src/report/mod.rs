@@ -159,6 +159,7 @@ impl Request {
         match (&self.method, &self.path) {
             (Some(method), Some(path)) => format!("{method} {path}"),
             _ if self.bytes == 0 => "connection attempt".to_owned(),
+            _ if self.protocol == "http2" => format!("HTTP/2 request ({} B)", self.bytes),
             _ if self.protocol == "tls" => format!("request (encrypted, {} B)", self.bytes),
             _ => format!("request ({} B)", self.bytes),
         }

@@ -205,6 +205,8 @@ tokens! {
         Response = "response",
         /// The first RST.
         Reset = "reset",
+        /// HTTP/2: the server's GOAWAY.
+        Goaway = "goaway",
         /// The client's FIN.
         ClientFin = "client_fin",
         /// The client's RST.

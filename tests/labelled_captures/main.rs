@@ -2,6 +2,7 @@
 
 mod bytes;
 mod facts;
+mod inconclusive;
 mod labelled;
 mod mutate;
 mod properties;

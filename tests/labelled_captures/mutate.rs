@@ -3,9 +3,9 @@
 use super::bytes::Record;
 
 const ETHERNET_LEN: usize = 14;
-const FIN: u8 = 0x01;
-const SYN: u8 = 0x02;
-const RST: u8 = 0x04;
+pub const FIN: u8 = 0x01;
+pub const SYN: u8 = 0x02;
+pub const RST: u8 = 0x04;
 const ACK: u8 = 0x10;
 
 /// Where things stand in a frame of a labelled capture: Ethernet, IP without options, TCP.
@@ -26,13 +26,18 @@ impl Layout {
 }
 
 /// Whether the client sent the frame: the host whose address ends with 1.
-fn from_client(frame: &[u8]) -> bool {
+pub fn from_client(frame: &[u8]) -> bool {
     let (first, len) = Layout::of(frame).addresses;
     frame[first + len - 1] == 1
 }
 
 fn flags(frame: &[u8]) -> u8 {
     frame[Layout::of(frame).tcp + 13]
+}
+
+/// Whether any of these TCP flags is set.
+pub fn has_any_flag(frame: &[u8], wanted: u8) -> bool {
+    flags(frame) & wanted != 0
 }
 
 fn seq(frame: &[u8]) -> u32 {

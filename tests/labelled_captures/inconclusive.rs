@@ -1,0 +1,63 @@
+//! Captures that could not have shown the race: they say so, never that nothing was lost, and name the command that would
+//! have shown it. Each is a labelled capture of the race, as a common mistake would have recorded it.
+
+use finrace::report::{Report, Side};
+
+use super::bytes::Record;
+use super::labelled::{SIDES, all, report};
+use super::mutate;
+
+/// The race, from one side, with only the records that a filter lets through.
+fn race_seen(side: Side, keeps: impl Fn(&Record) -> bool, snaplen: usize) -> Report {
+    let labelled =
+        all().into_iter().find(|labelled| labelled.name == "crossed-fin").expect("the race is labelled");
+    let mut records: Vec<Record> =
+        labelled.records(side).into_iter().filter(|record| keeps(record)).collect();
+    assert!(!records.is_empty(), "the filter keeps something");
+    mutate::cut(&mut records, snaplen);
+    report(&records)
+}
+
+fn is_inconclusive_for(report: &Report, reason: &str) {
+    assert!(!report.summary.conclusive, "{:?}", report.summary);
+    assert_eq!(report.incidents, [], "what cannot be seen is not judged");
+    let notes = report.summary.notes.join("\n");
+    assert!(notes.contains(reason), "{notes}");
+    assert!(notes.contains("tcpdump -i any -s 256 -w capture.pcap 'tcp port PORT'"), "{notes}");
+}
+
+const WHOLE: usize = 65_535;
+
+#[test]
+fn a_filter_on_rst_cannot_show_the_race() {
+    for side in SIDES {
+        let report = race_seen(side, |record| mutate::has_any_flag(&record.data, mutate::RST), WHOLE);
+        is_inconclusive_for(&report, "RST segments only");
+    }
+}
+
+#[test]
+fn a_filter_on_syn_fin_and_rst_cannot_show_the_race() {
+    let control = mutate::SYN | mutate::FIN | mutate::RST;
+    for side in SIDES {
+        let report = race_seen(side, |record| mutate::has_any_flag(&record.data, control), WHOLE);
+        is_inconclusive_for(&report, "only SYN, FIN and RST segments");
+    }
+}
+
+#[test]
+fn one_direction_cannot_show_the_race() {
+    for side in SIDES {
+        let from_client = race_seen(side, |record| mutate::from_client(&record.data), WHOLE);
+        is_inconclusive_for(&from_client, "one direction only");
+        let from_server = race_seen(side, |record| !mutate::from_client(&record.data), WHOLE);
+        is_inconclusive_for(&from_server, "one direction only");
+    }
+}
+
+#[test]
+fn forty_bytes_of_each_packet_cannot_show_the_race() {
+    for side in SIDES {
+        is_inconclusive_for(&race_seen(side, |_| true, 40), "cut before their TCP header");
+    }
+}
