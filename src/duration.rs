@@ -5,9 +5,6 @@
 
 use std::time::Duration;
 
-use serde::de::{self, Deserialize, Deserializer, Visitor};
-use serde::{Serialize, Serializer};
-
 /// Longest duration accepted. Idle timers of real products end at an hour; a day leaves room and keeps every sum of
 /// durations far from overflow.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -81,85 +78,11 @@ pub fn format_duration(duration: Duration) -> String {
     format!("{}{unit}", nanoseconds / u128::from(length))
 }
 
-fn needs_unit(number: &str) -> String {
+/// What to say to a number without a unit: both ways to read it.
+pub(crate) fn needs_unit(number: &str) -> String {
     format!(
         "a duration needs a unit: {number} could mean \"{number}s\" or \"{number}ms\", write the one you mean"
     )
-}
-
-/// A duration inside a scenario file.
-struct Written(Duration);
-
-impl<'de> Deserialize<'de> for Written {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl Visitor<'_> for Reader {
-            type Value = Written;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a duration such as \"5s\" or \"500ms\"")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Written, E> {
-                parse_duration(text).map(Written).map_err(E::custom)
-            }
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Written, E> {
-                Err(E::custom(needs_unit(&number.to_string())))
-            }
-            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Written, E> {
-                Err(E::custom(needs_unit(&number.to_string())))
-            }
-        }
-        deserializer.deserialize_any(Reader)
-    }
-}
-
-impl Serialize for Written {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&format_duration(self.0))
-    }
-}
-
-pub(crate) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    Written(*duration).serialize(serializer)
-}
-
-pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    Written::deserialize(deserializer).map(|written| written.0)
-}
-
-/// For a duration that may be absent.
-pub(crate) mod optional {
-    use super::*;
-
-    pub(in super::super) fn serialize<S: Serializer>(
-        duration: &Option<Duration>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        duration.map(Written).serialize(serializer)
-    }
-
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        Ok(Option::<Written>::deserialize(deserializer)?.map(|written| written.0))
-    }
-}
-
-/// For a range of two durations that may be absent.
-pub(crate) mod range {
-    use super::*;
-
-    pub(in super::super) fn serialize<S: Serializer>(
-        range: &Option<[Duration; 2]>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        range.map(|ends| ends.map(Written)).serialize(serializer)
-    }
-
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<[Duration; 2]>, D::Error> {
-        Ok(Option::<[Written; 2]>::deserialize(deserializer)?.map(|ends| ends.map(|written| written.0)))
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! From captures to a report: the one place that joins capture, packet, connection and diagnosis.
 //!
 //! One streaming pass finds the incidents ([`analyze`]); a second one, only for what is shown, reads the segments of
-//! one connection again ([`trace`]).
+//! one connection again ([`trace()`]).
 
 mod builder;
 mod labels;

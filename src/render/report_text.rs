@@ -255,10 +255,12 @@ impl Page {
             self.explained("What happened", &format!("{} (#{})", incident.what_happened, incident.id));
             self.explained("What to change", &incident.advice);
             if let Some(file) = file(report, incident) {
-                self.command(
-                    "Show it",
-                    &format!("finrace show {} {} -o race.svg", quoted(file), incident.id),
-                );
+                // Numbers count over all captures, and `show` reads one.
+                let which = match report.captures.len() {
+                    1 => incident.id.to_string(),
+                    _ => format!("{} --stream", incident.stream),
+                };
+                self.command("Show it", &format!("finrace show {} {which} -o race.svg", quoted(file)));
                 self.command("", &format!("in Wireshark: tcp.stream eq {}", incident.stream));
             }
         }
@@ -345,6 +347,16 @@ mod tests {
         assert!(!text(&report, 100).contains("finrace show"));
         report.captures[0].file = "it's here.pcap".to_owned();
         assert!(text(&report, 100).contains(r"finrace show 'it'\''s here.pcap' 1"));
+    }
+
+    #[test]
+    fn of_several_captures_an_incident_is_shown_by_its_stream() {
+        let mut report = fixtures::report();
+        report.captures.push(report.captures[0].clone());
+        let stream = report.incidents[0].stream;
+        assert!(
+            text(&report, 100).contains(&format!("finrace show server.pcap {stream} --stream -o race.svg"))
+        );
     }
 
     #[test]

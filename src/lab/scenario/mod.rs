@@ -3,7 +3,7 @@
 //! A scenario is also a test: it holds when the run shows what its `[expect]` table says.
 
 mod builtin;
-
+mod duration;
 mod parse;
 mod program;
 mod tables;

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Party, ScenarioError};
-use crate::duration;
+use super::{Party, ScenarioError, duration};
 
 /// A real program under test.
 ///

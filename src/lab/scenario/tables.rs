@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Program, parse};
-use crate::duration;
+use super::{Program, duration, parse};
 use crate::report::Cause;
 
 /// One of the two programs under test.

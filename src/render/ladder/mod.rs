@@ -1,6 +1,6 @@
 //! The ladder: one connection drawn between two life lines, time running down.
 //!
-//! One [`layout`] decides where everything stands, in pixels or in terminal cells; [`svg`], [`png`] and [`text`] only draw.
+//! One [`layout()`] decides where everything stands, in pixels or in terminal cells; [`svg()`], [`png()`] and [`text()`] only draw.
 //! Slanted arrows stand for segments whose send and receive times are both known. With one capture point an arrow is
 //! horizontal at its capture time, and whatever is concluded about the other end is dashed and called inferred.
 //! The vertical scale keeps the order of all instants but not their distances: each gets the room its words need.
@@ -30,7 +30,7 @@ pub struct Outcome {
     pub user_saw: Option<String>,
 }
 
-/// Lays a ladder out for [`svg`] and [`png`].
+/// Lays a ladder out for [`svg()`] and [`png()`].
 pub fn layout(trace: &Trace, incident: Option<&Incident>, outcome: &Outcome) -> Ladder {
     layout::ladder(trace, incident, outcome, Metrics::PICTURE)
 }

@@ -42,7 +42,7 @@ pub enum PngError {
     Encode(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Rasterises an SVG of [`super::svg`] (drawn light) or [`super::themed_svg`] at twice its size.
+/// Rasterises an SVG of [`super::svg()`] (drawn light) or [`super::themed_svg`] at twice its size.
 ///
 /// # Errors
 /// See [`PngError`]; with an ordinary trace none of them occurs.

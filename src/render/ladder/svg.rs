@@ -8,12 +8,12 @@ use super::story::lane;
 use crate::render::style::{Theme, Tone};
 use crate::report::{SegmentKind, Side};
 
-/// Draws a ladder laid out by [`super::layout`], light or dark as the viewer prefers.
+/// Draws a ladder laid out by [`super::layout()`], light or dark as the viewer prefers.
 pub fn svg(ladder: &Ladder) -> String {
     themed_svg(ladder, Theme::Auto)
 }
 
-/// Draws a ladder laid out by [`super::layout`] in the colours of a theme.
+/// Draws a ladder laid out by [`super::layout()`] in the colours of a theme.
 ///
 /// Colours are plain CSS classes, light by default with a `prefers-color-scheme: dark` block ([`Theme::Auto`]): resvg
 /// knows neither custom properties nor media queries, skips the block and draws the light picture from the same bytes.
