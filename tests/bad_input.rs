@@ -87,7 +87,7 @@ fn a_file_cut_after_the_incident_still_shows_it_and_says_where_it_ends() {
     let report = report_on(&whole[..whole.len() - 1], 1);
     assert_eq!(report["incidents"][0]["cause"], "crossed-fin");
     let said = report["captures"][0]["truncated"].as_str().expect("the end is told");
-    insta::assert_snapshot!(said, @"the capture ends inside a record (75 of its 76 bytes are there), at byte 906, after 10 whole records");
+    insta::assert_snapshot!(said, @"the capture ends inside a record (75 of its 76 bytes are there), at byte 906 (whole records before it: 10)");
 }
 
 #[test]

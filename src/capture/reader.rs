@@ -152,7 +152,7 @@ impl Reader {
                     self.ended = true;
                     let whole = self.summary.packets;
                     self.summary.truncated =
-                        Some(format!("{stop}, at byte {offset}, after {whole} whole records"));
+                        Some(format!("{stop}, at byte {offset} (whole records before it: {whole})"));
                 }
                 Err(source) => {
                     self.ended = true;

@@ -47,7 +47,7 @@ pub(super) enum Stop {
     BlockTooShort { kind: u32, len: u32 },
     #[error("a block of {block_len} bytes claims a packet of {claimed} bytes")]
     PacketBeyondBlock { claimed: u32, block_len: u32 },
-    #[error("a packet names interface {interface}, which the section does not describe")]
+    #[error("a block names interface {interface}, which the section does not describe")]
     UnknownInterface { interface: u32 },
     #[error("a section starts without a byte-order mark")]
     NoByteOrder,

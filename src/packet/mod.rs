@@ -3,15 +3,15 @@
 //! Odd input is data: whatever is not a readable TCP segment comes back as a [`Skip`] to be counted, never as a panic.
 //! This module knows nothing of files or connections.
 
+use std::fmt;
+use std::net::IpAddr;
+
 mod decode;
 mod link;
 mod skip;
 
 pub use decode::decode;
 pub use skip::Skip;
-
-use std::fmt;
-use std::net::IpAddr;
 
 /// One end of a TCP connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
