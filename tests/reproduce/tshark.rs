@@ -41,6 +41,9 @@ pub fn dissect(capture: &Path) -> Vec<Frame> {
     ];
     let mut command = Command::new("tshark");
     command.args(["-n", "-T", "fields", "-r"]).arg(capture);
+    // Without anybody's preferences: they can change what the numbers are relative to.
+    let nobodys = capture.parent().expect("a folder of our own");
+    command.env("HOME", nobodys).env("XDG_CONFIG_HOME", nobodys);
     for field in FIELDS {
         command.args(["-e", field]);
     }

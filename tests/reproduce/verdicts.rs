@@ -72,6 +72,17 @@ fn discarded_request_is_acknowledged_and_never_reset() {
 }
 
 #[test]
+fn a_request_still_on_its_way_when_the_user_has_the_answer_meets_the_backend() {
+    // The FIN has waited for longer than its delay, so it arrives at once when the request has set out.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("later.toml");
+    let later = builtin("discarded-request").replace("[traffic]", "[traffic]\nsend_after = \"20ms\"");
+    std::fs::write(&file, later).unwrap();
+    let run = Run::on_wire(&[file.to_str().unwrap()]);
+    from_both_sides(&run, "discarded-request");
+}
+
+#[test]
 fn stale_reuse_sends_a_request_after_having_acknowledged_the_fin() {
     let run = Run::on_wire(&["stale-reuse"]);
     for side in from_both_sides(&run, "stale-reuse") {
