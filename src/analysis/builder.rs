@@ -163,10 +163,12 @@ impl Builder {
             timers.settle();
             for restart in &timers.restarts {
                 self.summary.notes.push(format!(
-                    "{server} closed {} connections within {} ms, whatever their idle time: a restart or deploy, not an idle \
-                     timer",
+                    "{server} closed {} connections {}, whatever their idle time: a restart or deploy, not an idle timer",
                     restart.closes,
-                    (restart.to_ns - restart.from_ns) / 1_000_000
+                    match (restart.to_ns - restart.from_ns) / 1_000_000 {
+                        0 => "at one moment".to_owned(),
+                        ms => format!("within {ms} ms"),
+                    }
                 ));
             }
             self.summary.notes.extend(timers.limit.map(|limit| describe_limit(*server, limit)));
@@ -240,8 +242,8 @@ fn describe_limit(server: Endpoint, limit: Limit) -> String {
             "{server} closes a connection after {requests} requests ({closes} of them did): a request limit, not an idle timer"
         ),
         Limit::Age { age_ns, closes } => format!(
-            "{server} closes a connection at an age of {} s ({closes} of them did): an age limit, not an idle timer",
-            age_ns / 1_000_000_000
+            "{server} closes a connection at an age of {:.0} s ({closes} of them did): an age limit, not an idle timer",
+            age_ns as f64 / 1e9
         ),
     }
 }

@@ -28,17 +28,17 @@ pub fn tell(finding: &Finding, idle_ns: Option<i64>, first_request: bool, timers
     let what_happened = match finding.cause {
         Cause::CrossedFin if first_request => {
             "The server closed a connection that had not carried any request yet; the first request crossed the close on \
-             the wire and met a socket that was gone."
+             the wire and reached a connection that no longer existed."
                 .to_owned()
         }
         Cause::CrossedFin if idle_ns.is_none() => {
             "The server closed the connection right after answering an earlier request; the next one was already on its way, \
-             and met a socket that was gone."
+             and reached a connection that no longer existed."
                 .to_owned()
         }
         Cause::CrossedFin => format!(
-            "The server closed a connection idle for {idle}; the request was sent before the close had arrived, and met a \
-             socket that was gone."
+            "The server closed a connection idle for {idle}; the request was sent before the close had arrived, and reached a \
+             connection that no longer existed."
         ),
         Cause::UnreadRequest => format!(
             "The request arrived on a connection idle for {idle} just as the server was closing it; the server threw the \
