@@ -183,6 +183,8 @@ impl Builder {
             let first_request = incident.requests_before == 0;
             let story = diagnosis::tell(&pending.finding, incident.idle_ns, first_request, timers);
             incident.id = index as u32 + 1;
+            // The packets are those of the race; what made them was a restart, and timers cannot cure it.
+            incident.race &= !diagnosis::happened_in_restart(&pending.finding, timers);
             incident.what_happened = story.what_happened;
             incident.advice = story.advice;
             *self.summary.by_cause.entry(incident.cause).or_default() += 1;

@@ -105,7 +105,7 @@ pub fn trace(
     let mut segments = join(&passed, at_server.as_deref(), client, bases, request.incident);
     segments.sort_by_key(|segment| segment.sent_ns);
     if request.incident.is_none() {
-        explain_close(&mut segments, &connection);
+        explain_close(&mut segments, &connection, request.names);
     }
     let (segments, omitted) = select(fold(segments), request.incident);
     let zero_ns = zero(&segments).unwrap_or(connection.first_ns);
@@ -239,16 +239,20 @@ fn role(passed: &Passed, incident: &Incident) -> Option<Role> {
 }
 
 /// Without an incident, the story is who closed first, and after how long.
-fn explain_close(segments: &mut [report::Segment], connection: &Connection) {
+fn explain_close(segments: &mut [report::Segment], connection: &Connection, names: (&str, &str)) {
     let Some(closer) = connection.closed_first() else { return };
+    let name = match closer {
+        Side::Client => names.0,
+        Side::Server => names.1,
+    };
     let Some(close) = segments.iter_mut().find(|segment| {
         segment.from == closer && matches!(segment.kind, SegmentKind::Fin | SegmentKind::Reset)
     }) else {
         return;
     };
     close.meaning = match connection.idle_before_close[closer as usize] {
-        Some(idle_ns) => format!("the {closer} closes first, after {:.3} s idle", idle_ns as f64 / 1e9),
-        None => format!("the {closer} closes first"),
+        Some(idle_ns) => format!("the {name} closes first, after {:.3} s idle", idle_ns as f64 / 1e9),
+        None => format!("the {name} closes first"),
     };
 }
 

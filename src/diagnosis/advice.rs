@@ -84,11 +84,8 @@ pub fn tell(finding: &Finding, idle_ns: Option<i64>, first_request: bool, timers
         Cause::Goaway => "The server had announced that it would take no more requests on this connection.".to_owned(),
         Cause::Unknown => "The request got no response, and this capture does not show why.".to_owned(),
     };
-    let closed = finding.mark(Role::Fin).or(finding.mark(Role::Reset));
-    let in_restart =
-        closed.is_some_and(|close| timers.restarts.iter().any(|restart| restart.holds(close.time_ns)));
     let advice = match finding.cause {
-        _ if in_restart => RESTART_ADVICE.to_owned(),
+        _ if happened_in_restart(finding, timers) => RESTART_ADVICE.to_owned(),
         Cause::CrossedFin | Cause::UnreadRequest | Cause::DiscardedRequest if first_request => {
             UNUSED_ADVICE.to_owned()
         }
@@ -96,6 +93,12 @@ pub fn tell(finding: &Finding, idle_ns: Option<i64>, first_request: bool, timers
         _ => advice(finding, timers),
     };
     Story { what_happened, advice }
+}
+
+/// Whether the close that the request died of was one of a restart.
+pub fn happened_in_restart(finding: &Finding, timers: &ServerTimers) -> bool {
+    let closed = finding.mark(Role::Fin).or(finding.mark(Role::Reset));
+    closed.is_some_and(|close| timers.restarts.iter().any(|restart| restart.holds(close.time_ns)))
 }
 
 fn advice(finding: &Finding, timers: &ServerTimers) -> String {

@@ -16,7 +16,7 @@ mod timers;
 use crate::connection::{Connection, Exchange, Half, Mark, Protocol, is_passive_reset};
 use crate::report::{Cause, Confidence, Ending, RetrySafe, Role, Side};
 
-pub use advice::{Story, tell, timer_advice};
+pub use advice::{Story, happened_in_restart, tell, timer_advice};
 pub use ending::ending;
 pub use limits::Limit;
 pub use logs::would_log;

@@ -130,7 +130,8 @@ pub struct Incident {
     pub retried: bool,
     /// Where the capture was taken, as far as the packets tell.
     pub vantage: Vantage,
-    /// Whether this is the keep-alive race: both sides acted within one trip of a packet.
+    /// Whether this is the keep-alive race: both sides acted within one trip of a packet, and a timer made the server
+    /// close, not a restart.
     pub race: bool,
     /// What the usual proxies and clients write when this happens to them, by product.
     pub would_log: BTreeMap<String, String>,
