@@ -51,6 +51,7 @@ impl Builder {
                 connections: 0,
                 requests: 0,
                 incidents: 0,
+                filtered_out: 0,
                 by_cause: BTreeMap::new(),
                 conclusive: true,
                 notes: Vec::new(),

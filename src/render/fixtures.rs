@@ -402,6 +402,7 @@ pub fn report() -> Report {
             connections: 2_311,
             requests: 118_204,
             incidents: 4,
+            filtered_out: 0,
             by_cause,
             conclusive: true,
             notes: Vec::new(),

@@ -155,8 +155,20 @@ impl Page {
     fn incidents(&mut self, report: &Report) {
         let (race, others): (Vec<&Incident>, Vec<&Incident>) =
             report.incidents.iter().partition(|incident| incident.race);
-        if report.incidents.is_empty() && report.summary.conclusive {
-            self.paragraph("No request was lost.", Tone::Response, true, 0);
+        match (report.incidents.len(), report.summary.filtered_out) {
+            (0, 0) if report.summary.conclusive => {
+                self.paragraph("No request was lost.", Tone::Response, true, 0)
+            }
+            (_, 0) => {}
+            (shown, hidden) => {
+                let which = if shown == 0 { "No lost request matches the filter" } else { "Filtered" };
+                self.paragraph(
+                    &format!("{which}: {} left out.", counted(hidden, "incident")),
+                    Tone::Fin,
+                    true,
+                    0,
+                );
+            }
         }
         if !race.is_empty() {
             let headline = format!("{} lost to the keep-alive race", counted(race.len() as u64, "request"));

@@ -33,8 +33,17 @@ fn is_server(server: &str, wanted: &str) -> bool {
 }
 
 impl Report {
-    /// Keeps the incidents that a filter keeps, with their numbers, and notes how many were left out.
+    /// Keeps the incidents that a filter keeps, with their numbers, and counts those left out.
     pub fn narrow(&mut self, filter: &Filter) {
+        for wanted in &filter.servers {
+            if !self.servers.iter().any(|row| is_server(&row.server, wanted))
+                && !self.incidents.iter().any(|incident| is_server(&incident.server, wanted))
+            {
+                self.summary.notes.push(format!(
+                    "no server {wanted} reused connections or lost requests in these captures"
+                ));
+            }
+        }
         let before = self.incidents.len();
         self.incidents.retain(|incident| filter.keeps(incident));
         let hidden = before - self.incidents.len();
@@ -46,8 +55,7 @@ impl Report {
         for incident in &self.incidents {
             *self.summary.by_cause.entry(incident.cause).or_default() += 1;
         }
-        let (noun, verb) = if hidden == 1 { ("incident", "does") } else { ("incidents", "do") };
-        self.summary.notes.push(format!("{hidden} other {noun} {verb} not match the filter"));
+        self.summary.filtered_out = hidden as u64;
     }
 }
 

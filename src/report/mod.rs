@@ -79,6 +79,8 @@ pub struct Summary {
     pub requests: u64,
     /// Requests that died: the length of [`Report::incidents`].
     pub incidents: u64,
+    /// Incidents left out because they do not match the filter.
+    pub filtered_out: u64,
     /// Incidents by cause.
     pub by_cause: BTreeMap<Cause, u64>,
     /// False when the captures could not have shown an incident (one direction only, cut headers, RST-only filter).
