@@ -21,6 +21,18 @@ use super::{Exit, servers_folder};
 const DEFAULT_ON_WIRE: &str = "crossed-fin";
 const DEFAULT_ON_LOOPBACK: &str = "unread-request";
 
+/// Files of a run that not every run makes.
+const RESULTS: [&str; 8] = [
+    "edge.pcapng",
+    "origin.pcapng",
+    "loopback.pcapng",
+    "ladder.svg",
+    "ladder.png",
+    "attempts.svg",
+    "attempts.png",
+    "report.json",
+];
+
 /// Arguments of `reproduce`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -183,6 +195,10 @@ fn run_directory(asked: Option<&Path>, scenario: &str) -> anyhow::Result<PathBuf
             PathBuf::from("finrace-runs").join(format!("{stamp}-{scenario}"))
         }
     };
+    // What an earlier run left in the same folder must not be taken for this one's.
+    for stale in RESULTS {
+        let _ = fs::remove_file(folder.join(stale));
+    }
     fs::create_dir_all(&folder).with_context(|| {
         format!("cannot make the run directory {}: name another with --out", folder.display())
     })?;
