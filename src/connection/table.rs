@@ -11,6 +11,8 @@ use super::{Connection, Exchange, Mark, Retry, RoleHints};
 /// How long after a loss the same request on another connection counts as its retry: proxies retry at once, people and
 /// schedulers come back later with bytes that may well be the same.
 const RETRY_WINDOW_NS: i64 = 2_000_000_000;
+/// Connections looked at to find a silent one to give up.
+const EVICTION_SAMPLE: usize = 64;
 /// Losses watched for a retry at the same time.
 const MAX_WATCHED: usize = 256;
 
@@ -55,6 +57,8 @@ pub struct Table {
     // Slots in the order in which their connections were first seen closed; stale entries are skipped.
     closed: VecDeque<(usize, u32)>,
     watched: VecDeque<Watched>,
+    // Where the search for a silent connection goes on.
+    hand: usize,
     hints: RoleHints,
     limit: usize,
     counts: TableCounts,
@@ -69,6 +73,7 @@ impl Table {
             free: Vec::new(),
             closed: VecDeque::new(),
             watched: VecDeque::new(),
+            hand: 0,
             hints,
             limit: limit.max(1),
             counts: TableCounts::default(),
@@ -156,16 +161,20 @@ impl Table {
         }
     }
 
-    /// Makes room: the connection closed longest ago, or else the one silent longest.
+    /// Makes room: the connection closed longest ago, or else the one silent longest among the next few. Looking at all of
+    /// them would make a flood of open connections take quadratic time.
     fn evict(&mut self, finished: &mut impl FnMut(Connection)) {
         while let Some((slot, stream)) = self.closed.pop_front() {
             if self.connections[slot].as_ref().is_some_and(|connection| connection.stream == stream) {
                 return self.finish(slot, finished);
             }
         }
-        let silent = (0..self.connections.len())
+        let slots = self.connections.len();
+        let silent = (0..slots.min(EVICTION_SAMPLE))
+            .map(|step| (self.hand + step) % slots)
             .filter_map(|slot| self.connections[slot].as_ref().map(|connection| (connection.last_ns, slot)))
             .min();
+        self.hand = (self.hand + EVICTION_SAMPLE) % slots.max(1);
         if let Some((_, slot)) = silent {
             self.counts.evicted += 1;
             self.finish(slot, finished);
@@ -253,5 +262,55 @@ impl Connection {
             Some(base) => base.0 != segment.seq,
             None => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::packet::Flags;
+
+    fn syn(host: u16) -> Segment<'static> {
+        let [high, low] = host.to_be_bytes();
+        Segment {
+            src: Endpoint { ip: IpAddr::V4(Ipv4Addr::new(198, 51, high, low)), port: 40_000 },
+            dst: Endpoint { ip: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)), port: 80 },
+            seq: 1,
+            ack: 0,
+            flags: Flags(Flags::SYN),
+            window: 0,
+            payload_len: 0,
+            payload: &[],
+            ttl: 64,
+            ip_id: None,
+            timestamps: None,
+        }
+    }
+
+    #[test]
+    fn a_flood_of_half_open_connections_stays_within_the_bound() {
+        let mut table = Table::new(RoleHints::default(), 100);
+        let mut finished = 0;
+        for host in 0..10_000 {
+            table.ingest(&syn(host), u64::from(host) + 1, i64::from(host), &mut |_| finished += 1);
+            assert!(table.slots.len() <= 100 && table.connections.len() <= 100);
+        }
+        assert_eq!(table.counts(), TableCounts { connections: 10_000, evicted: 9_900 });
+        table.finish_all(&mut |_| finished += 1);
+        assert_eq!(finished, 10_000, "each is handed over once");
+    }
+
+    #[test]
+    fn the_rest_is_handed_over_in_the_order_of_first_packets() {
+        let mut table = Table::new(RoleHints::default(), 10);
+        for host in [3, 1, 2] {
+            table.ingest(&syn(host), 1, 0, &mut |_| unreachable!("nothing ends here"));
+        }
+        let mut streams = Vec::new();
+        table.finish_all(&mut |connection| streams.push((connection.stream, connection.ends[0].ip)));
+        let expected = [(0, 3), (1, 1), (2, 2)];
+        assert_eq!(streams, expected.map(|(stream, host)| (stream, syn(host).src.ip)));
     }
 }
