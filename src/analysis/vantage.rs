@@ -1,4 +1,4 @@
-//! Where was this captured? Told by who seems to answer at once.
+//! Where was this captured? RunReport by who seems to answer at once.
 
 use crate::connection::Connection;
 use crate::report::{Side, Vantage};

@@ -8,11 +8,11 @@ mod output;
 #[cfg(feature = "live")]
 mod reproduce;
 #[cfg(feature = "live")]
+mod run_report;
+#[cfg(feature = "live")]
 mod scenarios;
 mod show;
 mod timeouts;
-#[cfg(feature = "live")]
-mod told;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

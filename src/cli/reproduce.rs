@@ -14,7 +14,7 @@ use crate::lab::{experiment, isolation, tun};
 use crate::render;
 
 use super::output::{self, Color, Format};
-use super::told::Told;
+use super::run_report::RunReport;
 use super::{Exit, servers_folder};
 
 /// The scenario that runs when none is named: on the wire, and on loopback, where nothing can cross.
@@ -101,13 +101,13 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     write(&folder.join("scenario.toml"), scenario.to_toml().as_bytes())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(ground.run(&scenario, &folder))?;
-    let told = Told::new(&scenario, &folder, ground.name(), &outcome)?;
+    let run_report = RunReport::new(&scenario, &folder, ground.name(), &outcome)?;
     let text = match args.format {
-        Format::Table => told.page(output::text_options(color)),
-        other => output::structured(&told.report, other),
+        Format::Table => run_report.page(output::text_options(color)),
+        other => output::structured(&run_report.report, other),
     };
     output::print(text.as_bytes())?;
-    Ok(if told.held() { Exit::Clean } else { Exit::Found })
+    Ok(if run_report.held() { Exit::Clean } else { Exit::Found })
 }
 
 fn scenario(args: &Args, default: &str) -> anyhow::Result<Scenario> {

@@ -31,7 +31,7 @@ use http::Framer;
 /// One captured segment as evidence: where it stands and what it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
-    /// Frame number, counted from 1 over all files read.
+    /// Frame number, counted from 1 in its capture.
     pub frame: u64,
     /// Capture time, ns since the Unix epoch.
     pub time_ns: i64,

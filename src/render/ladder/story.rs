@@ -266,7 +266,7 @@ impl<'a> Story<'a> {
             (Role::FinAck, End::Sent) if incident.cause == StaleReuse => {
                 plain("its kernel acknowledges the FIN")
             }
-            // Told beside the request already.
+            // RunReport beside the request already.
             (Role::RequestAck, End::Sent) if race => Vec::new(),
             (Role::FinAck, _) => Vec::new(),
             (Role::Request, End::Sent) if race => self.sending(incident, segment),

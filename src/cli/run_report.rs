@@ -16,7 +16,7 @@ use crate::render::{self, TextOptions};
 use crate::report::{Attempt, Expectation, Incident, Party, ProductLog, Report, Run, Side, Trace};
 
 /// A run with everything that is said about it.
-pub struct Told {
+pub struct RunReport {
     /// Report on the proxy's capture, with the run in it.
     pub report: Report,
     folder: PathBuf,
@@ -32,12 +32,17 @@ struct Shown {
     seen: Seen,
 }
 
-impl Told {
+impl RunReport {
     /// Judges the captures of a run and writes `report.json` and the pictures into its folder.
     ///
     /// # Errors
     /// When a capture of the run cannot be read, or a file cannot be written.
-    pub fn new(scenario: &Scenario, folder: &Path, lab: &str, outcome: &Outcome) -> anyhow::Result<Told> {
+    pub fn new(
+        scenario: &Scenario,
+        folder: &Path,
+        lab: &str,
+        outcome: &Outcome,
+    ) -> anyhow::Result<RunReport> {
         let options = Options { connections: true, ..Options::default() };
         let judged = |path: &Path| -> anyhow::Result<Report> {
             let reader = Reader::open(path)?;
@@ -78,9 +83,9 @@ impl Told {
         // A connection list of hundreds of attempts helps nobody: the attempts name their streams.
         report.connections = None;
         report.run = Some(run);
-        let mut told = Told { report, folder: folder.to_owned(), shown, files: Vec::new() };
-        told.write_files(outcome)?;
-        Ok(told)
+        let mut run_report = RunReport { report, folder: folder.to_owned(), shown, files: Vec::new() };
+        run_report.write_files(outcome)?;
+        Ok(run_report)
     }
 
     /// Whether the expectation held.
