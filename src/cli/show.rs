@@ -31,9 +31,30 @@ pub struct Args {
     /// Write to this file; .svg and .png draw a picture, .txt the ladder as text
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Colours of a picture; auto follows the viewer where the format can (SVG), and is light elsewhere
+    #[arg(long, value_enum, default_value_t = Theme::Auto)]
+    theme: Theme,
     /// Port of a server, for connections whose beginning was not captured (repeatable)
     #[arg(long, value_name = "PORT")]
     server_port: Vec<u16>,
+}
+
+/// Colours of a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Theme {
+    Auto,
+    Light,
+    Dark,
+}
+
+impl From<Theme> for render::Theme {
+    fn from(theme: Theme) -> render::Theme {
+        match theme {
+            Theme::Auto => render::Theme::Auto,
+            Theme::Light => render::Theme::Light,
+            Theme::Dark => render::Theme::Dark,
+        }
+    }
 }
 
 /// Draws one incident.
@@ -82,15 +103,15 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
             page.push_str(&render::ladder::text(&trace, incident, &Default::default(), text));
             output::print(page.as_bytes())?;
         }
-        Some(path) => fs::write(path, drawn(path, &trace, incident)?)
+        Some(path) => fs::write(path, drawn(path, &trace, incident, args.theme)?)
             .with_context(|| format!("cannot write {}: name another file with -o", path.display()))?,
     }
     Ok(Exit::Clean)
 }
 
-fn drawn(path: &Path, trace: &Trace, incident: Option<&Incident>) -> anyhow::Result<Vec<u8>> {
+fn drawn(path: &Path, trace: &Trace, incident: Option<&Incident>, theme: Theme) -> anyhow::Result<Vec<u8>> {
     let outcome = Default::default();
-    let svg = || render::ladder::svg(&render::ladder::layout(trace, incident, &outcome));
+    let svg = || render::ladder::themed_svg(&render::ladder::layout(trace, incident, &outcome), theme.into());
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("svg") => Ok(svg().into_bytes()),
         Some("png") => Ok(render::ladder::png(&svg())?),
