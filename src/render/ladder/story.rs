@@ -193,7 +193,7 @@ impl<'a> Story<'a> {
         match (segment.kind, segment.count, segment.len) {
             (SegmentKind::Reset, 2.., _) => format!("{} resets", segment.count),
             (_, 2.., 0) => format!("{} × {}", segment.count, segment.label),
-            (_, 2.., len) => format!("{} {len} B in {} segments", segment.label, segment.count),
+            (_, 2.., len) => format!("{} {len} B (×{})", segment.label, segment.count),
             (_, _, 0) => segment.label.clone(),
             (_, _, len) => format!("{} {len} B", segment.label),
         }
