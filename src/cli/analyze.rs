@@ -1,30 +1,25 @@
 //! `finrace analyze`: verdicts on captures.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::analysis::{self, DEFAULT_MAX_CONNECTIONS, Options};
-use crate::capture::Reader;
 use crate::duration::parse_duration;
 use crate::render;
 use crate::report::{Cause, Filter, Report};
 
 use super::Exit;
+use super::captures::{Captures, Opened};
 use super::moment::Moment;
 use super::output::{self, Color, Format};
 
 /// Arguments of `analyze`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Capture files (pcap or pcapng); - reads one from a pipe
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    #[command(flatten)]
+    captures: Captures,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Port of a server, for connections whose beginning was not captured (repeatable)
-    #[arg(long, value_name = "PORT")]
-    server_port: Vec<u16>,
     /// List every connection, not only incidents (JSON)
     #[arg(long)]
     connections: bool,
@@ -51,22 +46,11 @@ pub struct Args {
 /// Analyzes, prints, and says by the exit code what was found.
 pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     let options = Options {
-        server_ports: args.server_port.clone(),
+        server_ports: args.captures.server_port.clone(),
         max_connections: args.max_connections,
         connections: args.connections,
     };
-    let mut readers = Vec::new();
-    let mut unreadable = false;
-    for file in &args.files {
-        match Reader::open(file) {
-            Ok(reader) => readers.push(reader),
-            // One bad file must not lose what the others show.
-            Err(error) => {
-                unreadable = true;
-                output::complain(&format!("{:#}", anyhow::Error::from(error)));
-            }
-        }
-    }
+    let Opened { readers, unreadable } = args.captures.open();
     if readers.is_empty() {
         return Ok(Exit::Trouble);
     }

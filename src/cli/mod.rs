@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand. The only module that knows clap, standard output and the environment.
 
 mod analyze;
+mod captures;
 #[cfg(feature = "live")]
 mod doctor;
 mod moment;
