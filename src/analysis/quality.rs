@@ -50,7 +50,8 @@ impl Quality {
             *self.server_ports.entry(port).or_default() += 1;
         }
         self.hidden_http2 += u64::from(connection.offers_http2);
-        self.missing += halves.iter().map(|half| half.missing).sum::<u64>();
+        let [client, server] = halves;
+        self.missing += client.unseen(server) + server.unseen(client);
         // An attempt to connect that nothing answers has one direction by nature.
         if connection.packets() > 1 && halves[0].bytes + halves[1].bytes > 0 {
             self.connections += 1;

@@ -64,6 +64,14 @@ impl Half {
         self.fin.map(|fin| fin.seq.plus(fin.len))
     }
 
+    /// Numbers that were used in this direction and not captured: holes, and what the other side acknowledges beyond the
+    /// last one seen (Wireshark's "ACKed unseen segment"), a FIN included.
+    pub fn unseen(&self, peer: &Half) -> u64 {
+        let end = self.next.plus(u32::from(self.fin.is_some()));
+        let beyond = peer.acked.filter(|_| self.started).map_or(0, |acked| acked.since(end).max(0));
+        self.missing + u64::from(beyond.unsigned_abs())
+    }
+
     /// Whether anything of this direction was captured.
     pub fn seen(&self) -> bool {
         self.packets > 0

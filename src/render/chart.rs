@@ -35,11 +35,7 @@ pub fn attempts(run: &Run) -> Result<Option<String>, Box<dyn Error>> {
     if points.len() < 2 {
         return Ok(None);
     }
-    let lost_in_flight = points.iter().filter(|(_, left, flight)| left < flight).count();
-    let title = format!(
-        "{lost_in_flight} of {} requests left while the backend’s FIN was on its way: each of them was lost",
-        points.len()
-    );
+    let title = title(&points);
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
@@ -47,6 +43,22 @@ pub fn attempts(run: &Run) -> Result<Option<String>, Box<dyn Error>> {
         area.present()?;
     }
     Ok(Some(svg))
+}
+
+/// What the points show: a request that leaves while the FIN is on its way is lost, whatever happens afterwards.
+fn title(points: &[Point]) -> String {
+    let all = points.len();
+    match points.iter().filter(|(_, left, flight)| left < flight).count() {
+        0 => format!("No request crossed the backend’s FIN: all {all} left after it had arrived"),
+        crossed if crossed == all => {
+            format!(
+                "{all} of {all} requests left while the backend’s FIN was on its way: each of them was lost"
+            )
+        }
+        crossed => format!(
+            "{crossed} of {all} requests left while the backend’s FIN was on its way, the others after it had arrived"
+        ),
+    }
 }
 
 fn draw(
@@ -113,4 +125,17 @@ fn color(tone: Tone) -> RGBColor {
     let channel =
         |at: usize| code.get(at..at + 2).and_then(|hex| u8::from_str_radix(hex, 16).ok()).unwrap_or(0);
     RGBColor(channel(0), channel(2), channel(4))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_title_claims_no_crossing_that_the_points_do_not_show() {
+        let (crossed, stale) = ((1, 0.8, 5.1), (2, 55.0, 5.1));
+        assert!(title(&[crossed, crossed]).starts_with("2 of 2 requests left while"));
+        assert!(title(&[stale, stale]).starts_with("No request crossed"));
+        assert!(title(&[crossed, stale]).starts_with("1 of 2 requests left while"));
+    }
 }

@@ -1,6 +1,10 @@
 //! Captures that could not have shown the race: they say so, never that nothing was lost, and name the command that would
 //! have shown it. Each is a labelled capture of the race, as a common mistake would have recorded it.
 
+use std::io::Cursor;
+
+use finrace::analysis::{self, Options};
+use finrace::capture::{Interface, LinkType, PcapngWriter, Reader};
 use finrace::report::{Report, Side};
 
 use super::bytes::Record;
@@ -60,5 +64,30 @@ fn one_direction_cannot_show_the_race() {
 fn forty_bytes_of_each_packet_cannot_show_the_race() {
     for side in SIDES {
         is_inconclusive_for(&race_seen(side, |_| true, 40), "cut before their TCP header");
+    }
+}
+
+/// Packets that the capturing kernel dropped matter where the numbers show that bytes are missing, and only there.
+#[test]
+fn kernel_drops_make_a_capture_with_holes_inconclusive() {
+    for (name, conclusive) in [("hole-response", false), ("safe-pair", true)] {
+        let labelled = all().into_iter().find(|labelled| labelled.name == name).expect("it is labelled");
+        let interface = Interface { name: "eth0".to_owned(), link: LinkType::ETHERNET, snaplen: 0 };
+        let mut writer = PcapngWriter::new(Vec::new(), &[interface]).expect("a Vec takes everything");
+        for record in labelled.records(Side::Client) {
+            let wire_len = record.wire_len as u32;
+            writer
+                .packet(0, record.time_us * 1_000, wire_len, &record.data, None)
+                .expect("a Vec takes everything");
+        }
+        writer.statistics(0, 0, 100, 7).expect("a Vec takes everything");
+        let reader =
+            Reader::from_read("drops", Box::new(Cursor::new(writer.into_inner()))).expect("a capture");
+        let report = analysis::analyze(vec![reader], &Options::default());
+        assert_eq!(report.captures[0].dropped_by_kernel, Some(7));
+        assert_eq!(report.summary.conclusive, conclusive, "{name}: {:?}", report.summary.notes);
+        let notes = report.summary.notes.join("\n");
+        assert!(notes.contains("dropped 7 packets"), "{notes}");
+        assert_eq!(notes.contains("-B 65536"), !conclusive, "{notes}");
     }
 }
