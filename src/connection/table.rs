@@ -277,6 +277,7 @@ mod tests {
         Segment {
             src: Endpoint { ip: IpAddr::V4(Ipv4Addr::new(198, 51, high, low)), port: 40_000 },
             dst: Endpoint { ip: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)), port: 80 },
+            tunnel: 0,
             seq: 1,
             ack: 0,
             flags: Flags(Flags::SYN),

@@ -142,6 +142,7 @@ fn segment<'a>(ip: &IpPacket<'a>) -> Result<Segment<'a>, Skip> {
     Ok(Segment {
         src: Endpoint { ip: ip.src, port: u16_at(0) },
         dst: Endpoint { ip: ip.dst, port: u16_at(2) },
+        tunnel: 0,
         seq: u32_at(4),
         ack: u32_at(8),
         flags: Flags(header[13]),

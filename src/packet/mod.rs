@@ -101,6 +101,9 @@ pub struct Segment<'a> {
     pub src: Endpoint,
     /// Receiver.
     pub dst: Endpoint,
+    /// Identifier of the virtual network that a tunnel carried it in (VXLAN and GENEVE VNI); 0 outside of one. The same
+    /// addresses in two virtual networks are two connections.
+    pub tunnel: u32,
     /// Sequence number of the first byte (or of SYN).
     pub seq: u32,
     /// Acknowledgement number; meaningful only with the ACK flag.
