@@ -21,9 +21,9 @@ pub fn vantage(connection: &Connection) -> Vantage {
     let client_took = ack.time_ns - answer.time_ns;
     if server_took.max(client_took) < SHORTEST_TRIP_NS {
         Vantage::Unknown
-    } else if server_took > CONTRAST * client_took {
+    } else if server_took > client_took.saturating_mul(CONTRAST) {
         Vantage::Client
-    } else if client_took > CONTRAST * server_took {
+    } else if client_took > server_took.saturating_mul(CONTRAST) {
         Vantage::Server
     } else {
         Vantage::Between
