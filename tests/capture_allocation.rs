@@ -45,10 +45,10 @@ const PACKETS: u32 = 20_000;
 /// A capture of packets whose lengths differ, so that they lie across the ends of the buffer in every way.
 fn capture() -> Vec<u8> {
     let interface = Interface { name: "tun0".into(), link: LinkType::RAW, snaplen: 0 };
-    let mut writer = PcapngWriter::new(Vec::new(), &[interface]).unwrap();
+    let mut writer = PcapngWriter::new(Vec::new(), &[interface]).expect("writing to memory");
     for number in 0..PACKETS {
         let packet = [&SYN[..], &[0; 97][..number as usize % 97]].concat();
-        writer.packet(0, number.into(), packet.len() as u32, &packet, None).unwrap();
+        writer.packet(0, number.into(), packet.len() as u32, &packet, None).expect("writing to memory");
     }
     writer.into_inner()
 }
@@ -56,10 +56,10 @@ fn capture() -> Vec<u8> {
 /// Packets read and decoded, and allocations on the way in this thread, after the first.
 fn read(mut reader: Reader) -> (u32, u64) {
     // The description of the interface is kept, once.
-    assert!(reader.next().unwrap().is_some());
+    assert!(reader.next().expect("no input error").is_some());
     let before = ALLOCATIONS.get();
     let mut segments = 1;
-    while let Some(record) = reader.next().unwrap() {
+    while let Some(record) = reader.next().expect("no input error") {
         assert!(decode(record.link.0, record.data, record.wire_len).is_ok());
         segments += 1;
     }

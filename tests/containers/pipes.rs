@@ -16,9 +16,9 @@ const TOO_LONG: Duration = Duration::from_secs(60);
 
 /// A reader of a pipe into which the start of a capture has been written.
 fn piped(start: &[u8], interrupt: &Interrupt) -> (Reader, io::PipeWriter) {
-    let (read, mut write) = io::pipe().unwrap();
-    write.write_all(start).unwrap();
-    (Reader::from_pipe("-", Box::new(read), interrupt).unwrap(), write)
+    let (read, mut write) = io::pipe().expect("a pipe");
+    write.write_all(start).expect("room in the pipe");
+    (Reader::from_pipe("-", Box::new(read), interrupt).expect("a capture"), write)
 }
 
 /// Where each record of the original ends.
@@ -27,7 +27,7 @@ fn record_ends() -> Vec<usize> {
     let mut end = 24;
     let mut ends = Vec::new();
     while end < file.len() {
-        end += 16 + u32::from_le_bytes(file[end + 8..end + 12].try_into().unwrap()) as usize;
+        end += 16 + u32::from_le_bytes(file[end + 8..end + 12].try_into().expect("four bytes")) as usize;
         ends.push(end);
     }
     ends
@@ -110,8 +110,8 @@ fn an_interrupt_ends_the_waiting_for_a_silent_pipe() {
 /// A gzip stream that is not over.
 fn flushed(plain: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(plain).unwrap();
-    encoder.flush().unwrap();
+    encoder.write_all(plain).expect("writing to memory");
+    encoder.flush().expect("writing to memory");
     encoder.get_ref().clone()
 }
 
