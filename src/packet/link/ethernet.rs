@@ -91,10 +91,10 @@ fn macsec(cursor: &mut Cursor<'_>) -> Result<Layer, Skip> {
     tag(5 + if control & CHANNEL_IDENTIFIER != 0 { 8 } else { 0 }, cursor)
 }
 
-/// Whether an Ethernet frame may begin `ahead`: by the EtherType it would have there.
-pub(super) fn is_plausible(ahead: usize, cursor: &Cursor<'_>) -> bool {
+/// Whether an Ethernet frame seems to begin `ahead`: by the EtherType it would have there.
+pub(super) fn is_likely(ahead: usize, cursor: &Cursor<'_>) -> bool {
     use ethertype::{IPV4, IPV6, MPLS, PPPOE_SESSION, PROVIDER_VLAN, VLAN};
     const ARP: u16 = 0x0806;
     let ethertype = cursor.peek_u16(ahead + ADDRESSES_LEN);
-    matches!(ethertype, Ok(0..=MAX_LENGTH | IPV4 | IPV6 | ARP | VLAN | PROVIDER_VLAN | MPLS | PPPOE_SESSION))
+    matches!(ethertype, Ok(IPV4 | IPV6 | ARP | VLAN | PROVIDER_VLAN | MPLS | PPPOE_SESSION))
 }

@@ -12,14 +12,19 @@ pub(in crate::packet) fn labels(cursor: &mut Cursor<'_>) -> Result<Layer, Skip> 
     /// The control word of an Ethernet pseudo-wire (RFC 4448), which may be left out.
     const CONTROL_WORD_LEN: usize = 4;
     while cursor.u32()? & BOTTOM_OF_STACK == 0 {}
-    match cursor.peek(0)? >> 4 {
-        4 => Ok(Layer::Ipv4),
-        6 => Ok(Layer::Ipv6),
-        0 if ethernet::is_plausible(CONTROL_WORD_LEN, cursor) => {
-            cursor.skip(CONTROL_WORD_LEN)?;
-            Ok(Layer::Ethernet)
-        }
-        _ if ethernet::is_plausible(0, cursor) => Ok(Layer::Ethernet),
-        _ => Err(Skip::NotIp),
+    let first_bits = cursor.peek(0)? >> 4;
+    if first_bits == 4 {
+        return Ok(Layer::Ipv4);
     }
+    if first_bits == 6 {
+        return Ok(Layer::Ipv6);
+    }
+    if ethernet::is_likely(0, cursor) {
+        return Ok(Layer::Ethernet);
+    }
+    if first_bits == 0 {
+        cursor.skip(CONTROL_WORD_LEN)?;
+        return Ok(Layer::Ethernet);
+    }
+    Err(Skip::NotIp)
 }
