@@ -179,6 +179,22 @@ fn ip_options_and_extension_headers_are_passed_over() {
     expect_v6(RAW, &v6);
 }
 
+/// RFC 8200 section 8.1: the checksum of TCP too is that of the final destination.
+#[test]
+fn the_end_of_a_source_route_is_the_receiver() {
+    const LOOSE_SOURCE_ROUTE: u8 = 131;
+    let mut v4 = with(with(V4, 0, &[0x47, 0x00, 0x00, 0x3f]), 16, &[192, 0, 2, 99]).to_vec();
+    v4.splice(20..20, [LOOSE_SOURCE_ROUTE, 7, 4, 192, 0, 2, 2, 0]);
+    expect_v4(RAW, &v4);
+    let end: [u8; 16] = V6[24..40].try_into().unwrap();
+    let hop = with(end, 15, &[0x99]);
+    for (kind, addresses) in [(0, [hop, end]), (2, [end, end]), (4, [end, hop])] {
+        let mut v6 = with(with(V6, 4, &[0x00, 0x3c, 43]), 39, &[0x99]).to_vec();
+        v6.splice(40..40, [&[6, 4, kind, 1, 1, 0, 0, 0], &addresses.concat()[..]].concat());
+        expect_v6(RAW, &v6);
+    }
+}
+
 #[test]
 fn a_snap_length_shortens_the_captured_payload_but_not_its_length() {
     let request = [&with(V4, 2, &[0x05, 0xdc])[..], &[b'x'; 1_000]].concat(); // total length 1500

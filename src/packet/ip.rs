@@ -1,6 +1,6 @@
 //! IPv4 and IPv6 headers, read with etherparse.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use etherparse::err::{ip_auth, ipv4, ipv6};
 use etherparse::{
@@ -71,7 +71,8 @@ pub(super) fn v4(cursor: &mut Cursor<'_>, context: &mut Context) -> Result<Next,
         total_len if total_len < header_len => return Err(Skip::MalformedIp),
         total_len => cursor.limit(total_len),
     }
-    let (src, dst) = (header.source_addr().into(), header.destination_addr().into());
+    let src = header.source_addr().into();
+    let dst = source_route_end(header.options()).unwrap_or_else(|| header.destination_addr()).into();
     context.enter_ip(Header { src, dst, ttl: header.ttl(), id: Some(header.identification()) })?;
     cursor.skip(header_len)?;
     let protocol = header.protocol().0;
@@ -81,6 +82,28 @@ pub(super) fn v4(cursor: &mut Cursor<'_>, context: &mut Context) -> Result<Next,
     let key = Key { src, dst, id: u32::from(header.identification()), protocol, vni: context.vni };
     let offset = usize::from(header.fragments_offset().byte_offset());
     fragment(Fragment { key, offset, more: header.more_fragments() }, cursor)
+}
+
+/// Where a source route that is not at its end leads (RFC 791 section 3.1): the address of the connection, and not that of
+/// the next hop, which the header has.
+fn source_route_end(mut options: &[u8]) -> Option<Ipv4Addr> {
+    const END: u8 = 0;
+    const NO_OPERATION: u8 = 1;
+    const LOOSE: u8 = 131;
+    const STRICT: u8 = 137;
+    loop {
+        match *options {
+            [] | [END, ..] => return None,
+            [NO_OPERATION, ref rest @ ..] => options = rest,
+            [LOOSE | STRICT, len, pointer, ..] if pointer < len => {
+                let route = options.get(3..usize::from(len))?;
+                return route.last_chunk::<4>().map(|address| Ipv4Addr::from(*address));
+            }
+            // The length counts kind and length themselves; anything below would not advance.
+            [_, len, ..] if len >= 2 => options = options.get(usize::from(len)..)?,
+            _ => return None,
+        }
+    }
 }
 
 /// IPv6 (RFC 8200).
@@ -109,7 +132,7 @@ pub(super) const fn is_extension(protocol: u8) -> bool {
 }
 
 /// Passes over an extension header, in whatever order they come; the authentication header (RFC 4302) also in IPv4.
-pub(super) fn extension(number: u8, cursor: &mut Cursor<'_>, context: &Context) -> Result<Next, Skip> {
+pub(super) fn extension(number: u8, cursor: &mut Cursor<'_>, context: &mut Context) -> Result<Next, Skip> {
     let too_short = cursor.too_short(Skip::MalformedIp);
     let (len, next) = match number {
         AUTHENTICATION => {
@@ -130,11 +153,37 @@ pub(super) fn extension(number: u8, cursor: &mut Cursor<'_>, context: &Context) 
         }
         _ => {
             let header = Ipv6RawExtHeaderSlice::from_slice(cursor.rest()).map_err(|_| too_short)?;
+            if number == ROUTING
+                && let (Some(ip), Some(end)) = (&mut context.ip, route_end(header.slice()))
+            {
+                ip.dst = end.into();
+            }
             (header.slice().len(), header.next_header())
         }
     };
     cursor.skip(len)?;
     Ok(Layer::Protocol(next.0).into())
+}
+
+/// Where a routing header that is not at its end leads: the address of the connection (RFC 8200 section 8.1).
+fn route_end(header: &[u8]) -> Option<Ipv6Addr> {
+    /// RFC 2460 section 4.4: the addresses in the order of the way.
+    const SOURCE_ROUTE: u8 = 0;
+    /// RFC 6275 section 6.4: one address.
+    const MOBILE: u8 = 2;
+    /// RFC 8754 section 2: the end comes first.
+    const SEGMENTS: u8 = 4;
+    let (fields, addresses) = header.split_at_checked(8)?;
+    let [_, _, kind, segments_left, ..] = *fields else { return None };
+    if segments_left == 0 {
+        return None;
+    }
+    let end: &[u8; 16] = match kind {
+        SOURCE_ROUTE => addresses.last_chunk()?,
+        MOBILE | SEGMENTS => addresses.first_chunk()?,
+        _ => return None,
+    };
+    Some(Ipv6Addr::from(*end))
 }
 
 fn v6_fragment(
