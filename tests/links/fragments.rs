@@ -92,7 +92,6 @@ pub fn ipv4_pieces(ip: &[u8], piece_len: usize) -> Vec<Vec<u8>> {
 
 /// The pieces of a packet, each in an Ethernet frame.
 fn ipv4_frames(packet: &Packet) -> Vec<Vec<u8>> {
-    // In the originals a passive RST has identification 0, and so has nothing else of the server's that is in pieces.
     ipv4_pieces(&packet.ip, PIECE_LEN).iter().map(|piece| ethernet(packet, 0x0800, piece)).collect()
 }
 

@@ -7,11 +7,12 @@ pub fn as_it_is(packet: &Packet) -> Vec<u8> {
     packet.ip.clone()
 }
 
-/// The first of the originals' packets that come in the shape of the link.
+/// The packet behind a header.
 fn behind(header: &[u8], packet: &Packet) -> Vec<u8> {
     join(&[header, &packet.ip])
 }
 
+/// The packet behind a header that ends with its EtherType.
 fn behind_with_ethertype(header: &[u8], packet: &Packet) -> Vec<u8> {
     join(&[header, &packet.ethertype().to_be_bytes(), &packet.ip])
 }

@@ -213,10 +213,10 @@ fn fragments_of_a_mebibyte_at_most_are_kept() {
     let [first, last] = &ipv4_pieces(&request.ip, 80)[..] else { panic!("two pieces") };
     // Offset 65 424, more to come: each takes as much memory as a datagram of that length.
     let mut far = first.clone();
-    far[6..8].copy_from_slice(&(0x2000_u16 | 65_424 / 8).to_be_bytes());
+    far[6..8].copy_from_slice(&(0x2000_u16 | (65_424 / 8)).to_be_bytes());
     for (others, expected) in [(15, Ok(payload(&request))), (17, Err(Skip::Fragment))] {
         let mut decoder = Decoder::new();
-        assert_eq!(decode_all(&mut decoder, &[first.clone()]), [Err(Skip::Fragment)]);
+        assert_eq!(decode_all(&mut decoder, std::slice::from_ref(first)), [Err(Skip::Fragment)]);
         for id in 1..=others {
             let far = of_datagram(far.clone(), 0x8000 | id);
             assert_eq!(decoder.decode(RAW, &far, far.len() as u32, 0), Err(Skip::Fragment));
