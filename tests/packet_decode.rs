@@ -270,6 +270,7 @@ fn other_protocols_are_named_by_their_layer() {
     assert_eq!(whole(RAW, &with(V4, 9, &[udp])), Err(Skip::NotTcp));
     assert_eq!(whole(RAW, &with(V6, 6, &[udp])), Err(Skip::NotTcp));
     assert_eq!(whole(147, &V4), Err(Skip::UnknownLinkType));
+    assert_eq!(whole(u16::MAX, &V4), Err(Skip::NotAPacket));
 }
 
 #[test]
@@ -314,6 +315,7 @@ fn headers_that_contradict_themselves_are_malformed() {
 fn each_reason_has_a_token_of_its_own() {
     use Skip::*;
     let all = [
+        (NotAPacket, "not-a-packet"),
         (UnknownLinkType, "unknown-link-type"),
         (NotIp, "not-ip"),
         (NotTcp, "not-tcp"),

@@ -52,6 +52,8 @@ mod linktype {
     pub const IPOIB: u16 = 242;
     pub const PKTAP: u16 = 258;
     pub const LINUX_SLL2: u16 = 276;
+    /// In place of a link type: a record that only takes a frame number. The registry does not give it to anything.
+    pub const NOT_A_PACKET: u16 = u16::MAX;
 }
 
 /// Passes over the header of a link type.
@@ -92,6 +94,7 @@ pub(super) fn open(link: u16, cursor: &mut Cursor<'_>) -> Result<Layer, Skip> {
         linktype::ARCNET_BSD => lan::arcnet_bsd(cursor),
         linktype::ARCNET_LINUX => lan::arcnet_linux(cursor),
         linktype::IPOIB => lan::infiniband(cursor),
+        linktype::NOT_A_PACKET => Err(Skip::NotAPacket),
         _ => Err(Skip::UnknownLinkType),
     }
 }
