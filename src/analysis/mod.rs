@@ -11,7 +11,7 @@ mod vantage;
 
 use crate::capture::{CaptureError, Reader};
 use crate::connection::{Connection, RoleHints, Table};
-use crate::packet::{self, Skip};
+use crate::packet::Decoder;
 use crate::report::{self, Report};
 
 use builder::Builder;
@@ -52,6 +52,7 @@ pub fn analyze(readers: Vec<Reader>, options: &Options) -> Report {
 
 fn analyze_one(reader: &mut Reader, capture: u32, options: &Options, builder: &mut Builder) {
     let mut table = Table::new(RoleHints::new(options.server_ports.clone()), options.max_connections);
+    let mut decoder = Decoder::new();
     let mut quality = Quality::default();
     let mut ended: Vec<Connection> = Vec::new();
     let mut failure = None;
@@ -66,7 +67,7 @@ fn analyze_one(reader: &mut Reader, capture: u32, options: &Options, builder: &m
             }
         };
         frame += 1;
-        match packet::decode(record.link.0, record.data, record.wire_len) {
+        match decoder.decode(record.link.0, record.data, record.wire_len, record.time_ns) {
             Ok(segment) => {
                 quality.segment(&segment);
                 table.ingest(&segment, frame, record.time_ns, &mut |connection| ended.push(connection));
@@ -75,9 +76,10 @@ fn analyze_one(reader: &mut Reader, capture: u32, options: &Options, builder: &m
                     quality.connection(&connection);
                 }
             }
-            Err(skip) => quality.skip(skip),
+            Err(skip) => quality.skip(skip, record.data.len()),
         }
     }
+    quality.fragments_joined(decoder.fragments_joined());
     let summary = reader.summary();
     builder.circumstances(summary.dropped_by_kernel.is_some_and(|dropped| dropped > 0));
     table.finish_all(&mut |connection| {
@@ -107,9 +109,4 @@ fn describe(error: &CaptureError) -> String {
         source = cause.source();
     }
     text
-}
-
-/// Decodes a record for the second pass, dropping the reason where there is no segment.
-fn segment_of<'a>(record: &crate::capture::Record<'a>) -> Result<packet::Segment<'a>, Skip> {
-    packet::decode(record.link.0, record.data, record.wire_len)
 }

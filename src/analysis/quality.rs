@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::connection::Connection;
-use crate::packet::{Flags, Segment, Skip};
+use crate::packet::{Flags, Segment, Skip, Tunnel};
 use crate::report::Side;
 
 /// The most server ports remembered for the advice.
@@ -13,6 +13,8 @@ const MAX_PORTS: usize = 256;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Quality {
     skipped: BTreeMap<Skip, u64>,
+    // The longest record that ended before its TCP header: the snap length, as far as it can be seen.
+    cut_at: usize,
     segments: u64,
     control: u64,
     resets: u64,
@@ -29,9 +31,23 @@ pub(super) struct Quality {
 }
 
 impl Quality {
-    /// Counts a record without a TCP segment.
-    pub fn skip(&mut self, reason: Skip) {
+    /// Counts a record without a TCP segment, of which `captured` bytes were kept.
+    pub fn skip(&mut self, reason: Skip, captured: usize) {
         *self.skipped.entry(reason).or_default() += 1;
+        if matches!(reason, Skip::CutBeforeTcpHeader | Skip::CutInsideTunnel(_)) {
+            self.cut_at = self.cut_at.max(captured);
+        }
+    }
+
+    /// Fragments counted as such that a later one completed.
+    pub fn fragments_joined(&mut self, count: u64) {
+        if count > 0
+            && let Some(alone) = self.skipped.get_mut(&Skip::Fragment)
+        {
+            *alone -= count;
+            self.skipped.retain(|_, count| *count > 0);
+            self.skipped.insert(Skip::FragmentJoined, count);
+        }
     }
 
     /// Counts a segment.
@@ -78,27 +94,48 @@ impl Quality {
         format!("tcpdump -i any -s 256 {options}-w capture.pcap 'tcp port {port}'")
     }
 
-    /// Why a capture of these link types could not have shown a lost request, or not every one; none when it could.
-    pub fn objection(&self, link_types: &[String], dropped_by_kernel: u64) -> Option<String> {
-        let recapture = self.recapture("");
-        let cut = self.skipped.get(&Skip::CutBeforeTcpHeader).copied().unwrap_or(0);
-        if self.segments == 0 && cut > 0 {
-            return Some(format!(
+    /// Why a capture without any TCP segment has none, by what was passed over.
+    fn nothing_read(&self, link_types: &[String], recapture: &str) -> String {
+        let cut_inside = self.skipped.iter().find_map(|(reason, count)| match reason {
+            Skip::CutInsideTunnel(tunnel) => Some((*tunnel, *count)),
+            _ => None,
+        });
+        if let Some((tunnel, cut)) = cut_inside {
+            return format!(
+                "{cut} packets are {}, and their inner TCP headers were cut off (snap length {}): nothing can be told. \
+                 Capture again: tcpdump -i any -s 320 -w capture.pcap{}",
+                tunnel.name(),
+                self.cut_at,
+                tunnel_filter(tunnel)
+            );
+        }
+        if let Some(cut) = self.skipped.get(&Skip::CutBeforeTcpHeader) {
+            return format!(
                 "{cut} packets were cut before their TCP header (snap length too small): nothing can be told. Capture \
                  again: {recapture}"
-            ));
+            );
         }
-        if self.segments == 0 && self.skipped.contains_key(&Skip::UnknownLinkType) {
-            return Some(format!(
+        if self.skipped.contains_key(&Skip::UnknownLinkType) {
+            return format!(
                 "finrace does not read packets of its link type ({}). Capture again where they are Ethernet or IP: \
                  {recapture}",
                 link_types.join(", ")
-            ));
+            );
         }
+        if let Some(encrypted) = self.skipped.get(&Skip::Encrypted) {
+            return format!(
+                "{encrypted} packets are encrypted (IPsec, MACsec or protected 802.11), and no TCP segment is in the \
+                 clear. Capture again where that encryption has ended: {recapture}"
+            );
+        }
+        format!("there is no TCP segment in it. Capture the traffic of the failing hop: {recapture}")
+    }
+
+    /// Why a capture of these link types could not have shown a lost request, or not every one; none when it could.
+    pub fn objection(&self, link_types: &[String], dropped_by_kernel: u64) -> Option<String> {
+        let recapture = self.recapture("");
         if self.segments == 0 {
-            return Some(format!(
-                "there is no TCP segment in it. Capture the traffic of the failing hop: {recapture}"
-            ));
+            return Some(self.nothing_read(link_types, &recapture));
         }
         if self.resets == self.segments {
             return Some(format!(
@@ -136,5 +173,17 @@ impl Quality {
             ));
         }
         None
+    }
+}
+
+/// The filter of tcpdump that selects the packets of a tunnel, as the last argument of its command.
+fn tunnel_filter(tunnel: Tunnel) -> &'static str {
+    match tunnel {
+        Tunnel::Vxlan => " 'udp port 4789 or udp port 4790 or udp port 8472'",
+        Tunnel::Geneve => " 'udp port 6081'",
+        Tunnel::Gre => " 'ip proto 47'",
+        Tunnel::Gtp => " 'udp port 2152'",
+        Tunnel::Ip => " 'ip proto 4 or ip proto 41'",
+        Tunnel::Other => "",
     }
 }

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use crate::capture::{CaptureError, Reader};
 use crate::connection::{Connection, RoleHints, Table};
-use crate::packet::{Endpoint, Flags, Segment};
+use crate::packet::{Decoder, Endpoint, Flags, Segment};
 use crate::report::{self, Clocks, Incident, Lane, Role, SegmentKind, Side, Trace};
 
-use super::{Options, labels, segment_of};
+use super::{Options, labels};
 
 /// Segments shown at most; what lies beyond is counted as omitted.
 const MAX_SEGMENTS: usize = 60;
@@ -135,13 +135,16 @@ fn collect(
 ) -> Result<Vec<(Connection, Vec<Passed>)>, CaptureError> {
     let mut reader = Reader::open(file)?;
     let mut table = Table::new(RoleHints::new(options.server_ports.clone()), options.max_connections);
+    let mut decoder = Decoder::new();
     let mut kept: Vec<(u32, Vec<Passed>)> = Vec::new();
     let mut connections: Vec<Connection> = Vec::new();
     let mut frame = 0;
     while let Some(record) = reader.next()? {
         frame += 1;
-        let Ok(segment) = segment_of(&record) else { continue };
         let time_ns = record.time_ns;
+        let Ok(segment) = decoder.decode(record.link.0, record.data, record.wire_len, time_ns) else {
+            continue;
+        };
         let stream = table.ingest(&segment, frame, time_ns, &mut |connection| connections.push(connection));
         // Only the wanted connections are worth the memory.
         connections.retain(|connection| kept.iter().any(|(known, _)| *known == connection.stream));
