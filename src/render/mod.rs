@@ -10,6 +10,8 @@ pub mod json;
 pub mod ladder;
 pub mod markdown;
 mod page;
+pub mod product_data;
+pub mod product_text;
 pub mod report_text;
 pub mod run_text;
 pub mod style;
