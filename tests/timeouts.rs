@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 mod common {
     pub mod finrace;
 }
-use common::finrace::{finrace, json, output, text};
+use common::finrace::{analyzed, finrace, json, output, text};
 
 fn capture(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("captures").join(path)
@@ -52,4 +52,35 @@ fn captures_and_names_do_not_go_together() {
     let printed = output(finrace(["timeouts", "nginx"]).arg(file));
     assert_eq!(printed.status.code(), Some(2));
     assert!(text(&printed.stderr).contains("do not go together"), "{}", text(&printed.stderr));
+}
+
+#[test]
+fn a_mismatched_pair_shows_both_sides_and_what_the_timer_looks_like() {
+    let report = analyzed(&capture("mismatched-pair/client.pcap"), 0);
+    let close = &report["servers"][0]["server_idle_close"];
+    let histogram = close["histogram"].as_array().expect("a histogram");
+    let counted: u64 = histogram.iter().filter_map(|bucket| bucket["count"].as_u64()).sum();
+    assert_eq!(Some(counted), close["count"].as_u64());
+    let products: Vec<&str> = close["looks_like"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|product| product["product"].as_str())
+        .collect();
+    assert!(products.contains(&"uvicorn") && products.contains(&"node-http"), "{products:?}");
+
+    let printed = output(finrace(["timeouts"]).arg(capture("mismatched-pair/client.pcap")));
+    assert_eq!(printed.status.code(), Some(1));
+    let said = text(&printed.stdout);
+    assert!(said.contains("5.001 s  server closed  ███"), "{said}");
+    assert!(said.contains("used again after up to this idle time"), "{said}");
+    assert!(said.contains("looks like the default of"), "{said}");
+}
+
+#[test]
+fn a_safe_pair_shows_the_timer_of_the_client() {
+    let printed = output(finrace(["timeouts"]).arg(capture("safe-pair/client.pcap")));
+    assert_eq!(printed.status.code(), Some(0));
+    let said = text(&printed.stdout);
+    assert!(said.contains("4.000 s  client closed  ▒▒▒"), "{said}");
 }

@@ -16,6 +16,8 @@ pub struct Likeness {
     pub product: &'static Product,
     /// Its timer.
     pub timer: &'static Timer,
+    /// The idle time after which it closes, ns.
+    pub default_ns: i64,
 }
 
 /// The products whose default closes idle connections after `observed_ns`, give or take 1 % or 150 ms: the nearest
@@ -31,7 +33,7 @@ pub fn looks_like(side: Facing, observed_ns: i64) -> Vec<Likeness> {
             // A framework on top of a product inherits its timer: one of them is enough.
             let told = near.iter().any(|(_, _, known)| known.timer.setting == timer.setting);
             if off <= tolerance && released && !told {
-                near.push((off, !product.common, Likeness { product, timer }));
+                near.push((off, !product.common, Likeness { product, timer, default_ns: after_ns }));
             }
         }
     }
@@ -69,6 +71,6 @@ mod tests {
     #[test]
     fn the_release_that_fits_is_named() {
         let likeness = looks_like(Facing::Downstream, 6_000 * MS)[0];
-        assert!(likeness.timer.versions.as_deref().unwrap().contains("22.19 and later"));
+        assert!(likeness.timer.versions.as_deref().unwrap().starts_with("from 22.19"));
     }
 }

@@ -158,6 +158,13 @@ impl TryFrom<RawTimer> for Timer {
     }
 }
 
+impl Timer {
+    /// The setting as it is written, without remarks; none where there is no such setting.
+    pub fn setting_name(&self) -> Option<&str> {
+        self.setting.split(" (").next().filter(|name| !name.starts_with('('))
+    }
+}
+
 fn nanoseconds(text: &str) -> Result<i64, String> {
     i64::try_from(parse_duration(text)?.as_nanos()).map_err(|error| error.to_string())
 }
@@ -193,12 +200,6 @@ impl Setting {
             (Some(value), None) => value.to_string(),
             (Some(value), Some(unit)) => format!("{value} {unit}"),
         }
-    }
-
-    /// The last word of the name, without what it belongs to: `keepAliveTimeout` of `server.keepAliveTimeout`.
-    pub fn short_name(&self) -> &str {
-        let name = self.name.split(" (").next().unwrap_or(&self.name);
-        name.rsplit_once('.').map_or(name, |(_, last)| last)
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod chart;
 mod columns;
 pub mod csv;
+mod idle_chart;
 pub mod json;
 pub mod ladder;
 pub mod markdown;
