@@ -4,8 +4,11 @@
 //! The knowledge lives in `data/*.toml`, each setting with its source; what is not known is absent, never guessed.
 //! A leaf of the module tree: it knows neither captures nor the lab.
 
+pub mod config;
 mod find;
 mod likeness;
+mod pair;
+mod party;
 
 use std::sync::OnceLock;
 
@@ -15,6 +18,8 @@ use crate::duration::parse_duration;
 
 pub use find::{find, suggestions};
 pub use likeness::{Likeness, looks_like};
+pub use pair::{First, Pair, PairVerdict, chain};
+pub use party::{IdleTimer, Party, Place};
 
 /// The data files, in the order in which products are listed.
 const DATA: [&str; 5] = [
@@ -112,6 +117,9 @@ pub struct Timer {
     pub setting: String,
     /// The releases, or the circumstances, that this holds for.
     pub versions: Option<String>,
+    /// How the setting is written, `{}` standing for a number in the setting's unit.
+    #[serde(skip_serializing)]
+    pub line: Option<String>,
 }
 
 /// What a product does to an idle connection.
@@ -139,6 +147,7 @@ struct RawTimer {
     at_most: Option<String>,
     setting: String,
     versions: Option<String>,
+    line: Option<String>,
 }
 
 impl TryFrom<RawTimer> for Timer {
@@ -154,7 +163,7 @@ impl TryFrom<RawTimer> for Timer {
                 Idle::Closes { after_ns, at_most_ns }
             }
         };
-        Ok(Timer { side: raw.side, idle, setting: raw.setting, versions: raw.versions })
+        Ok(Timer { side: raw.side, idle, setting: raw.setting, versions: raw.versions, line: raw.line })
     }
 }
 

@@ -4,6 +4,7 @@
 //! and what comes out is a `String` or bytes. The same input gives the same output, byte for byte.
 
 pub mod chart;
+pub mod check_text;
 mod columns;
 pub mod csv;
 mod idle_chart;
