@@ -13,5 +13,6 @@ pub mod duration;
 #[cfg(feature = "live")]
 pub mod lab;
 pub mod packet;
+pub mod products;
 pub mod render;
 pub mod report;

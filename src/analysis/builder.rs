@@ -256,8 +256,8 @@ fn server_row((server, timers): &(Endpoint, ServerTimers)) -> report::Server {
     report::Server {
         server: server.to_string(),
         connections: timers.connections,
-        server_idle_close: timers.server_close.summary(),
-        client_idle_close: timers.client_close.summary(),
+        server_idle_close: timers.server_close.idle_close(Side::Server),
+        client_idle_close: timers.client_close.idle_close(Side::Client),
         longest_reuse_ns: timers.longest_reuse_ns,
         verdict,
         advice: match verdict {

@@ -26,6 +26,11 @@ pub struct Opened {
 }
 
 impl Captures {
+    /// What was given, to be read as files.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
     /// Opens what can be opened: one bad file must not lose what the others show.
     pub fn open(&self) -> Opened {
         let mut opened = Opened { readers: Vec::new(), unreadable: false };

@@ -2,6 +2,7 @@
 
 mod analyze;
 mod captures;
+mod check;
 #[cfg(feature = "live")]
 mod doctor;
 mod moment;
@@ -64,8 +65,10 @@ enum Command {
     Reproduce(reproduce::Args),
     /// Say which requests died in a capture, of what, and what to change
     Analyze(analyze::Args),
-    /// Show the idle timers that captures reveal, whether or not anything broke
+    /// Show the idle timers that captures reveal, or those known of a product
     Timeouts(timeouts::Args),
+    /// Say whether a proxy is safe in front of a server: whose idle timer is the shorter one
+    Check(check::Args),
     /// Draw one incident or connection of a capture
     Show(show::Args),
     /// List the built-in scenarios, or print one to start from
@@ -88,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Reproduce(args) => reproduce::run(&args, color),
         Command::Analyze(args) => analyze::run(&args, color),
         Command::Timeouts(args) => timeouts::run(&args, color),
+        Command::Check(args) => check::run(&args, color),
         Command::Show(args) => show::run(&args, color),
         #[cfg(feature = "live")]
         Command::Scenarios(args) => scenarios::run(&args),

@@ -1,6 +1,11 @@
-//! `finrace timeouts`: the idle timers that captures reveal, whether or not anything broke.
+//! `finrace timeouts`: the idle timers that captures reveal, whether or not anything broke; or those of a product.
+
+use std::path::Path;
+
+use anyhow::bail;
 
 use crate::analysis::{self, Options};
+use crate::products::{self, Product};
 use crate::render;
 use crate::report::Verdict;
 
@@ -10,16 +15,87 @@ use super::output::{self, Color, Format};
 
 /// Arguments of `timeouts`.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("files", |files| files
+    .required(false)
+    .required_unless_present("list")
+    .value_name("FILE|NAME")
+    .help("Capture files, - for a pipe; or names of products: node, aws-alb, nginx")))]
 pub struct Args {
     #[command(flatten)]
     captures: Captures,
+    /// List the products whose timers are known
+    #[arg(long, conflicts_with = "files")]
+    list: bool,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 }
 
-/// Prints the observed timers. Exit code 1 when a pair is at risk, 3 when nothing could be observed.
+/// Prints the timers observed in captures, or those known of products.
+///
+/// For captures, exit code 1 when a pair is at risk, 3 when nothing could be observed.
+///
+/// # Errors
+/// A name is neither a file nor a product; captures and products are mixed; standard output cannot be written.
 pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
+    if args.list {
+        return print_products(products::all(), args.format, color, true);
+    }
+    let files = args.captures.files();
+    let known = files.iter().map(|file| product(file)).collect::<anyhow::Result<Vec<_>>>()?;
+    let asked: Vec<Product> = known.iter().copied().flatten().cloned().collect();
+    if asked.len() == known.len() {
+        return print_products(&asked, args.format, color, false);
+    }
+    if !asked.is_empty() {
+        bail!("capture files and names of products do not go together: ask for one of them at a time");
+    }
+    observed(args, color)
+}
+
+/// The product that an argument names; none where it is a capture.
+fn product(argument: &Path) -> anyhow::Result<Option<&'static Product>> {
+    if argument.exists() || argument.as_os_str() == "-" {
+        return Ok(None);
+    }
+    let name = argument.to_string_lossy();
+    if let Some(product) = products::find(&name) {
+        return Ok(Some(product));
+    }
+    if argument.extension().is_some() || argument.components().count() > 1 {
+        return Ok(None);
+    }
+    let near = products::suggestions(&name);
+    if near.is_empty() {
+        bail!(
+            "`{name}` is neither a file nor a product known here: `finrace timeouts --list` lists the products"
+        );
+    }
+    bail!(
+        "`{name}` is neither a file nor a product known here. Did you mean {}? `finrace timeouts --list` lists all",
+        near.join(", ")
+    )
+}
+
+fn print_products(products: &[Product], format: Format, color: Color, all: bool) -> anyhow::Result<Exit> {
+    let options = output::text_options(color);
+    let text = match format {
+        Format::Table if all => render::product_text::list(products, options),
+        Format::Table => {
+            let pages: Vec<String> =
+                products.iter().map(|product| render::product_text::product(product, options)).collect();
+            pages.join("\n")
+        }
+        Format::Json => render::product_data::json(products),
+        Format::Ndjson => render::product_data::lines(products),
+        Format::Csv => render::product_data::csv(products),
+        Format::Markdown => render::product_data::markdown(products),
+    };
+    output::print(text.as_bytes())?;
+    Ok(Exit::Clean)
+}
+
+fn observed(args: &Args, color: Color) -> anyhow::Result<Exit> {
     let Opened { readers, unreadable } = args.captures.open();
     if readers.is_empty() {
         return Ok(Exit::Trouble);

@@ -56,6 +56,11 @@ pub struct Half {
     /// Time to live of the first RST.
     pub rst_ttl: u8,
     hole: Option<(Seq, Seq)>,
+    /// The shortest time, at the capture point, from new payload of this side to the other side's acknowledgement of
+    /// it. Payload sent again does not count: its acknowledgement may be of either (RFC 6298 section 3).
+    pub shortest_ack_ns: Option<i64>,
+    // End and time of the payload whose acknowledgement is waited for.
+    unacked: Option<(Seq, i64)>,
 }
 
 impl Half {
@@ -114,12 +119,23 @@ impl Half {
         fresh
     }
 
+    /// Takes an acknowledgement of this direction's bytes by the other side into account.
+    pub fn acknowledged(&mut self, ack: Seq, time_ns: i64) {
+        if let Some((_, sent_ns)) = self.unacked.take_if(|(end, _)| !ack.before(*end))
+            && time_ns >= sent_ns
+        {
+            let took_ns = time_ns - sent_ns;
+            self.shortest_ack_ns = Some(self.shortest_ack_ns.map_or(took_ns, |known| known.min(took_ns)));
+        }
+    }
+
     fn payload(&mut self, first_byte: Seq, len: u32, mark: Mark) -> Fresh {
         if len == 0 {
             return Fresh::Nothing;
         }
         let end = first_byte.plus(len);
         if !end.after(self.next) {
+            self.unacked = None;
             return match self.hole {
                 Some((start, stop)) if !first_byte.before(start) && !end.after(stop) => {
                     self.fill(first_byte, end);
@@ -138,6 +154,7 @@ impl Half {
         self.next = end;
         self.bytes += u64::from(new);
         self.last_data = Some(mark);
+        self.unacked.get_or_insert((end, mark.time_ns));
         Fresh::New { len: new, missing }
     }
 

@@ -253,6 +253,9 @@ impl Connection {
         if segment.flags.ack() {
             self.halves[1 - sender].base.get_or_insert(Seq(mark.ack.0.wrapping_sub(1)));
         }
+        if segment.flags.ack() && !segment.flags.rst() {
+            self.halves[1 - sender].acknowledged(mark.ack, mark.time_ns);
+        }
         let fresh = self.halves[sender].accept(segment, mark);
         let exchanged = match side {
             Side::Client => self.client_segment(segment, mark, fresh),

@@ -1,6 +1,6 @@
 //! The verdict in words: one plain sentence of what happened, one of what to change.
 
-use crate::report::{Cause, Role};
+use crate::report::{self, Cause, Role, Side};
 
 use super::{Finding, ServerTimers, duration};
 
@@ -92,7 +92,27 @@ pub fn tell(finding: &Finding, idle_ns: Option<i64>, first_request: bool, timers
         Cause::CrossedFin if idle_ns.is_none() => ANNOUNCE_ADVICE.to_owned(),
         _ => advice(finding, timers),
     };
+    let what_happened = match likeness(finding, timers) {
+        Some(likeness) if idle_ns.is_some() => format!("{what_happened} {likeness}"),
+        _ => what_happened,
+    };
     Story { what_happened, advice }
+}
+
+/// Which product's default the server's timer looks like, where that timer made this close: the time from the last
+/// response to the close is the timer's, give or take 5 % for the way of the packets.
+fn likeness(finding: &Finding, timers: &ServerTimers) -> Option<String> {
+    if !finding.is_race() || happened_in_restart(finding, timers) {
+        return None;
+    }
+    let timer_ns = timers.server_close.timer_ns()?;
+    let close = finding.mark(Role::Fin).or(finding.mark(Role::Reset))?;
+    let idle_ns = close.time_ns - finding.mark(Role::PreviousResponse)?.time_ns;
+    if (idle_ns - timer_ns).abs() > timer_ns / 20 {
+        return None;
+    }
+    let named = report::likeness(&timers.server_close.looks_like(Side::Server))?;
+    Some(format!("Its timer of {} looks like the default of {named}.", duration(timer_ns)))
 }
 
 /// Whether the close that the request died of was one of a restart.

@@ -21,7 +21,7 @@ pub use ending::ending;
 pub use limits::Limit;
 pub use logs::would_log;
 pub use restart::Restart;
-pub use timers::{IdleTimes, ServerTimers};
+pub use timers::{IdleTimes, ServerTimers, Spread};
 
 /// A `stale-reuse` whose request left within this time of the FIN's arrival is the race, seen one hop later: no
 /// application notices a readable FIN faster than its event loop turns (a few ms, DESIGN section 4).

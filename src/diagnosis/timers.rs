@@ -1,7 +1,8 @@
 //! The idle timers that a capture shows, whether or not anything broke.
 
 use crate::connection::{Connection, Mark, is_passive_reset};
-use crate::report::{Cause, IdleClose, Side, Verdict};
+use crate::products::{self, Facing, Likeness};
+use crate::report::{Cause, IdleBucket, IdleClose, LooksLike, Side, Verdict};
 
 use super::Finding;
 use super::limits::{self, Limit};
@@ -15,22 +16,54 @@ const BUCKETS_PER_E_FOLD: f64 = 100.0;
 /// Connections of one server whose lives are kept to recognise a restart; of more, only the idle times count.
 const MAX_LIVES: usize = 65_536;
 
+/// Most buckets of a histogram that is shown: neighbours are joined until they are as few.
+const MOST_SHOWN: usize = 64;
+
 /// Idle times, in buckets of 1 %: bounded however many connections there are.
 #[derive(Debug, Clone, Default)]
 pub struct IdleTimes {
-    // Bucket number, count, and the first value seen in it.
-    buckets: Vec<(u32, u64, i64)>,
+    buckets: Vec<Bucket>,
     count: u64,
     min_ns: i64,
     max_ns: i64,
 }
 
+#[derive(Debug, Clone)]
+struct Bucket {
+    // The logarithm of its idle times, in steps of 1 %.
+    number: u32,
+    count: u64,
+    first_ns: i64,
+    from_ns: i64,
+    to_ns: i64,
+}
+
+/// How idle times are spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spread {
+    /// Closes observed.
+    pub count: u64,
+    /// The most frequent value (the first one seen of its 1 %).
+    pub mode_ns: i64,
+    /// Smallest.
+    pub min_ns: i64,
+    /// Largest.
+    pub max_ns: i64,
+}
+
 impl IdleTimes {
     fn add(&mut self, idle_ns: i64) {
-        let bucket = ((idle_ns.max(1) as f64).ln() * BUCKETS_PER_E_FOLD) as u32;
-        match self.buckets.binary_search_by_key(&bucket, |(number, ..)| *number) {
-            Ok(at) => self.buckets[at].1 += 1,
-            Err(at) => self.buckets.insert(at, (bucket, 1, idle_ns)),
+        let number = ((idle_ns.max(1) as f64).ln() * BUCKETS_PER_E_FOLD) as u32;
+        match self.buckets.binary_search_by_key(&number, |bucket| bucket.number) {
+            Ok(at) => {
+                let bucket = &mut self.buckets[at];
+                bucket.count += 1;
+                bucket.from_ns = bucket.from_ns.min(idle_ns);
+                bucket.to_ns = bucket.to_ns.max(idle_ns);
+            }
+            Err(at) => self
+                .buckets
+                .insert(at, Bucket { number, count: 1, first_ns: idle_ns, from_ns: idle_ns, to_ns: idle_ns }),
         }
         self.min_ns = if self.count == 0 { idle_ns } else { self.min_ns.min(idle_ns) };
         self.max_ns = self.max_ns.max(idle_ns);
@@ -38,10 +71,70 @@ impl IdleTimes {
     }
 
     /// The spread, if there is anything to tell.
-    pub fn summary(&self) -> Option<IdleClose> {
+    pub fn summary(&self) -> Option<Spread> {
         let most =
-            self.buckets.iter().max_by_key(|(number, count, _)| (*count, std::cmp::Reverse(*number)))?;
-        Some(IdleClose { count: self.count, mode_ns: most.2, min_ns: self.min_ns, max_ns: self.max_ns })
+            self.buckets.iter().max_by_key(|bucket| (bucket.count, std::cmp::Reverse(bucket.number)))?;
+        Some(Spread { count: self.count, mode_ns: most.first_ns, min_ns: self.min_ns, max_ns: self.max_ns })
+    }
+
+    /// All of it, for the report.
+    pub fn idle_close(&self, side: Side) -> Option<IdleClose> {
+        let Spread { count, mode_ns, min_ns, max_ns } = self.summary()?;
+        let looks_like = self.looks_like(side);
+        Some(IdleClose { count, mode_ns, min_ns, max_ns, histogram: self.histogram(), looks_like })
+    }
+
+    /// The time that looks like a timer: at least half of all closes came within 2 % of the most frequent value.
+    pub fn timer_ns(&self) -> Option<i64> {
+        let mode_ns = self.summary()?.mode_ns;
+        let near = |bucket: &&Bucket| (bucket.first_ns - mode_ns).abs() <= mode_ns / 50;
+        let beside: u64 = self.buckets.iter().filter(near).map(|bucket| bucket.count).sum();
+        (beside * 2 >= self.count).then_some(mode_ns)
+    }
+
+    /// The products that close idle connections after this time when nothing is set: servers where the server closed,
+    /// proxies and clients where the client did.
+    pub fn looks_like(&self, side: Side) -> Vec<LooksLike> {
+        let facing = match side {
+            Side::Server => Facing::Downstream,
+            Side::Client => Facing::Upstream,
+        };
+        let Some(timer_ns) = self.timer_ns() else { return Vec::new() };
+        products::looks_like(facing, timer_ns)
+            .into_iter()
+            .map(|Likeness { product, timer, default_ns }| LooksLike {
+                product: product.id.clone(),
+                name: product.name.clone(),
+                setting: timer.setting_name().map(str::to_owned),
+                default_ns,
+                versions: timer.versions.clone(),
+            })
+            .collect()
+    }
+
+    /// Not empty buckets, few enough to be shown: neighbours of twice, four times, … the width are joined.
+    fn histogram(&self) -> Vec<IdleBucket> {
+        let mut width = 1;
+        loop {
+            let mut shown: Vec<(u32, IdleBucket)> = Vec::new();
+            for bucket in &self.buckets {
+                let number = bucket.number / width;
+                match shown.last_mut() {
+                    Some((known, last)) if *known == number => {
+                        last.to_ns = bucket.to_ns;
+                        last.count += bucket.count;
+                    }
+                    _ => {
+                        let Bucket { count, from_ns, to_ns, .. } = *bucket;
+                        shown.push((number, IdleBucket { from_ns, to_ns, count }));
+                    }
+                }
+            }
+            if shown.len() <= MOST_SHOWN {
+                return shown.into_iter().map(|(_, bucket)| bucket).collect();
+            }
+            width *= 2;
+        }
     }
 }
 
@@ -173,4 +266,44 @@ fn idle_before_close(connection: &Connection, side: Side, findings: &[Finding]) 
     findings.first()?;
     let exchange = connection.exchanges.iter().find(|exchange| !exchange.answered())?;
     Some(close.time_ns - (exchange.request.time_ns - exchange.idle_ns?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: i64 = 1_000_000;
+
+    fn times(idle_ms: impl IntoIterator<Item = i64>) -> IdleTimes {
+        let mut times = IdleTimes::default();
+        idle_ms.into_iter().for_each(|idle| times.add(idle * MS));
+        times
+    }
+
+    #[test]
+    fn a_histogram_holds_every_close_in_few_buckets() {
+        let times = times((60..400_000).step_by(7));
+        let shown = times.histogram();
+        assert!(shown.len() <= MOST_SHOWN && shown.len() > MOST_SHOWN / 4, "{}", shown.len());
+        assert_eq!(shown.iter().map(|bucket| bucket.count).sum::<u64>(), times.count);
+        assert!(shown.windows(2).all(|pair| pair[0].to_ns < pair[1].from_ns));
+        assert_eq!((shown[0].from_ns, shown[shown.len() - 1].to_ns), (times.min_ns, times.max_ns));
+    }
+
+    #[test]
+    fn two_timers_stay_apart() {
+        let shown = times([5_001, 5_002, 6_001, 5_000]).histogram();
+        assert_eq!(shown.iter().map(|bucket| bucket.count).collect::<Vec<_>>(), [3, 1]);
+    }
+
+    #[test]
+    fn a_timer_looks_like_the_defaults_that_are_known_and_scattered_closes_like_none() {
+        let names = |times: &IdleTimes, side| {
+            times.looks_like(side).into_iter().map(|it| it.product).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&times([6_001, 6_002, 6_004, 900]), Side::Server), ["node-http"]);
+        assert_eq!(names(&times([60_002]), Side::Client)[..2], ["nginx", "aws-alb"]);
+        assert!(names(&times([1_000, 2_000, 3_500, 6_000, 9_000]), Side::Server).is_empty());
+        assert!(names(&times([]), Side::Server).is_empty());
+    }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::report::{
-    Capture, Cause, Clocks, Confidence, IdleClose, Incident, Lane, Report, Request, RetrySafe, Role, Segment,
-    SegmentKind, Server, Side, Summary, Trace, Vantage, Verdict,
+    Capture, Cause, Clocks, Confidence, IdleBucket, IdleClose, Incident, Lane, Report, Request, RetrySafe,
+    Role, Segment, SegmentKind, Server, Side, Summary, Trace, Vantage, Verdict,
 };
 
 use SegmentKind::{Ack, Fin, Handshake, Request as Ask, Reset, Response};
@@ -365,8 +365,14 @@ pub fn report() -> Report {
     incidents[3].what_happened =
         "The server closed after 12.4 s of work, before any byte of the answer.".to_owned();
     incidents[3].advice = "Look for a crash or a worker time limit in the server’s own log.".to_owned();
-    let close =
-        |mode_ns| IdleClose { count: 97, mode_ns, min_ns: mode_ns - 700_000, max_ns: mode_ns + 800_000 };
+    let close = |mode_ns| IdleClose {
+        count: 97,
+        mode_ns,
+        min_ns: mode_ns - 700_000,
+        max_ns: mode_ns + 800_000,
+        histogram: vec![IdleBucket { from_ns: mode_ns - 700_000, to_ns: mode_ns + 800_000, count: 97 }],
+        looks_like: Vec::new(),
+    };
     let server = |address: &str, server_idle_close, client_idle_close, verdict| {
         Server {
         server: address.to_owned(),

@@ -45,7 +45,7 @@ fn row(incident: &Incident) -> String {
 }
 
 /// Text that stays in its cell and is not read as markup.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

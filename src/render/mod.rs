@@ -4,12 +4,16 @@
 //! and what comes out is a `String` or bytes. The same input gives the same output, byte for byte.
 
 pub mod chart;
+pub mod check_text;
 mod columns;
 pub mod csv;
+mod idle_chart;
 pub mod json;
 pub mod ladder;
 pub mod markdown;
 mod page;
+pub mod product_data;
+pub mod product_text;
 pub mod report_text;
 pub mod run_text;
 pub mod style;

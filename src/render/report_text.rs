@@ -1,6 +1,7 @@
 //! The answer of `finrace analyze` in words: what was read, what was lost, of what, which timers cause it, what to do.
 
 use super::columns::{Cell, Columns, Edge, shortened};
+use super::idle_chart;
 use super::page::Page;
 use super::style::{TextOptions, Tone};
 use super::units::{count, counted, duration, time_of_day};
@@ -43,6 +44,9 @@ pub fn report_text(report: &Report, options: TextOptions) -> String {
 pub fn timeouts(report: &Report, options: TextOptions) -> String {
     let mut page = Page::new(options);
     page.servers(&report.servers);
+    for server in &report.servers {
+        page.idle_chart(server);
+    }
     if report.servers.is_empty() {
         page.paragraph(
             "No idle connection was reused or closed in these captures: capture for longer.",
@@ -277,6 +281,14 @@ impl Page {
             }
         }
         if report.incidents.is_empty() {
+            let mut named: Vec<String> = Vec::new();
+            for close in report.servers.iter().filter_map(|server| server.server_idle_close.as_ref()) {
+                let sentence = idle_chart::looks_like(close).filter(|sentence| !named.contains(sentence));
+                if let Some(sentence) = sentence {
+                    self.explained("Which timer", &format!("The server’s {sentence}"));
+                    named.push(sentence);
+                }
+            }
             self.advice(&report.servers);
         }
     }

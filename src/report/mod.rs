@@ -199,6 +199,56 @@ pub struct IdleClose {
     pub min_ns: i64,
     /// Largest.
     pub max_ns: i64,
+    /// All of them, in order of idle time: at most 64 buckets, none of them empty.
+    pub histogram: Vec<IdleBucket>,
+    /// Products whose default this time looks like, the likeliest first; empty where there is no timer to be seen, or
+    /// none that is known. A likeness, never a proof.
+    pub looks_like: Vec<LooksLike>,
+}
+
+/// Closes after about the same idle time.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct IdleBucket {
+    /// The smallest idle time in it.
+    pub from_ns: i64,
+    /// The largest.
+    pub to_ns: i64,
+    /// Closes.
+    pub count: u64,
+}
+
+/// A product that closes idle connections after the observed time when nothing is set.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct LooksLike {
+    /// Its name for `finrace timeouts NAME`.
+    pub product: String,
+    /// Its full name.
+    pub name: String,
+    /// The setting that changes the time; none where it has no such setting.
+    pub setting: Option<String>,
+    /// The idle time after which it closes by default.
+    pub default_ns: i64,
+    /// The releases, or the circumstances, that this holds for; none where it is all of them.
+    pub versions: Option<String>,
+}
+
+/// The likeliest products for a sentence: `Uvicorn (timeout_keep_alive) or Apache httpd (KeepAliveTimeout)`.
+pub fn likeness(looks_like: &[LooksLike]) -> Option<String> {
+    /// More names say less.
+    const NAMED: usize = 3;
+    /// A longer word on releases does not fit into a sentence.
+    const SHORT: usize = 24;
+    let named: Vec<String> = looks_like
+        .iter()
+        .take(NAMED)
+        .map(|it| {
+            let versions = it.versions.as_ref().filter(|versions| versions.len() <= SHORT);
+            let facts: Vec<&str> = it.setting.iter().chain(versions).map(String::as_str).collect();
+            if facts.is_empty() { it.name.clone() } else { format!("{} ({})", it.name, facts.join(", ")) }
+        })
+        .collect();
+    let (last, before) = named.split_last()?;
+    Some(if before.is_empty() { last.clone() } else { format!("{} or {last}", before.join(", ")) })
 }
 
 /// One connection, incident or not.

@@ -1,7 +1,7 @@
 //! What a labelled capture means does not depend on when it was taken, on the numbers that the kernels drew, on which
 //! address is the greater, on the snap length, on the beginning being there, on duplicates, or on mild reordering.
 
-use finrace::report::{Report, Side};
+use finrace::report::{Report, Side, Vantage};
 use proptest::prelude::*;
 
 use super::bytes::Record;
@@ -151,4 +151,30 @@ fn duplicates_are_no_second_request() {
         Some((report(&mutate::duplicate(records)), unmoved()))
     });
     assert_eq!(result, Ok(()));
+}
+
+/// Acknowledgements of data tell the place where the handshake is missing: for many captures, and never the wrong one.
+#[test]
+fn without_a_handshake_the_place_is_told_by_acknowledgements() {
+    for side in SIDES {
+        let (own, opposite) = match side {
+            Side::Client => (Vantage::Client, Vantage::Server),
+            Side::Server => (Vantage::Server, Vantage::Client),
+        };
+        let mut told = 0;
+        for labelled in all() {
+            let (kept, _) = mutate::after_handshake(&labelled.records(side));
+            for connection in report(&kept).connections.expect("connections were asked for") {
+                let found = connection.vantage;
+                assert!(
+                    found != opposite && found != Vantage::Between,
+                    "captures/{}, stream {}, taken at the {side}: {found}",
+                    labelled.name,
+                    connection.stream
+                );
+                told += usize::from(found == own);
+            }
+        }
+        assert!(told >= 5, "at the {side}: {told} told");
+    }
 }

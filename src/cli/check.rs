@@ -1,0 +1,130 @@
+//! `finrace check`: is this proxy safe in front of this server? For people, and for CI.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use clap::ValueEnum;
+
+use crate::duration::parse_duration;
+use crate::products::config::{self, Kind};
+use crate::products::{self, Facing, PairVerdict, Party};
+use crate::render::check_text;
+
+use super::Exit;
+use super::output::{self, Color};
+
+/// Larger files are no configuration.
+const LARGEST_FILE: u64 = 4 << 20;
+
+/// Arguments of `check`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Each party is a product (aws-alb, express), a product with settings (nginx:keepalive_timeout=75s),\n\
+                        an idle timeout (60s, never), or a file: of nginx, HAProxy, Apache httpd, Gunicorn, Envoy (YAML) or\n\
+                        Node.js. Where the name of a file does not tell, write nginx:FILE. A hop may have two timeouts,\n\
+                        75s/60s: the one to its clients and the one to its servers.\n\n\
+                        Exit codes: 0 safe, 1 unsafe, 2 usage error or unreadable file, 3 a timer is not known."
+)]
+pub struct Args {
+    /// The proxy or client that keeps connections and reuses them
+    #[arg(long, value_name = "PARTY")]
+    proxy: String,
+    /// What stands between proxy and backend, in the order of a request (repeatable)
+    #[arg(long, value_name = "PARTY")]
+    hop: Vec<String>,
+    /// The server that answers
+    #[arg(long, value_name = "PARTY")]
+    backend: String,
+    /// The least margin that is safe: a round trip, and as far as both timers stray
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = parse_duration)]
+    margin: Duration,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = CheckFormat::Table)]
+    format: CheckFormat,
+}
+
+/// How to print a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CheckFormat {
+    /// For people
+    Table,
+    /// One JSON document
+    Json,
+}
+
+/// Judges every two neighbours of the chain.
+///
+/// # Errors
+/// A party is none, or its file cannot be read.
+pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
+    let mut parties = vec![party("--proxy", &args.proxy, Facing::Upstream)?];
+    for hop in &args.hop {
+        parties.push(party("--hop", hop, Facing::Downstream)?);
+    }
+    parties.push(party("--backend", &args.backend, Facing::Downstream)?);
+    let margin_ns = i64::try_from(args.margin.as_nanos()).context("the margin is too long")?;
+    let pairs = products::chain(&parties, margin_ns);
+    let verdict = pairs.iter().map(|pair| pair.verdict).max().unwrap_or(PairVerdict::Unknown);
+    let text = match args.format {
+        CheckFormat::Table => check_text::table(&parties, &pairs, verdict, output::text_options(color)),
+        CheckFormat::Json => check_text::json(&parties, &pairs, verdict),
+    };
+    output::print(text.as_bytes())?;
+    Ok(match verdict {
+        PairVerdict::Safe => Exit::Clean,
+        PairVerdict::Unsafe => Exit::Found,
+        PairVerdict::Unknown => Exit::Inconclusive,
+    })
+}
+
+/// What an argument stands for.
+fn party(option: &str, text: &str, faces: Facing) -> anyhow::Result<Party> {
+    if text.starts_with("http://") || text.starts_with("https://") {
+        bail!(
+            "{option}: {text} is a live server, and check asks nobody: measure its idle timeout and give that"
+        );
+    }
+    if let Some(party) = two_times(text) {
+        return Ok(party);
+    }
+    let named = text.split_once(':').and_then(|(name, file)| Some((products::find(name)?, file)));
+    if let Some((product, file)) = named.filter(|(_, file)| Path::new(file).is_file()) {
+        let kind = Kind::of_product(product)
+            .ok_or_else(|| anyhow!("{option}: no configuration file of {} can be read", product.name))?;
+        return Ok(config::read(kind, file, &contents(option, file)?));
+    }
+    if Path::new(text).is_file() {
+        let contents = contents(option, text)?;
+        let kind = Kind::guess(text, &contents).ok_or_else(|| {
+            anyhow!("{option}: {text} does not tell whose configuration it is: write nginx:{text}, or another product")
+        })?;
+        return Ok(config::read(kind, text, &contents));
+    }
+    if text.contains('/') && !text.contains('=') && products::find(text).is_none() {
+        bail!("{option}: there is no file {text}");
+    }
+    Party::parse(text, faces).map_err(|error| anyhow!("{option}: {error}"))
+}
+
+/// `75s/60s`: to clients and to servers.
+fn two_times(text: &str) -> Option<Party> {
+    let (accepts, opens) = text.split_once('/')?;
+    let (accepts, opens) = (Party::of_time(accepts).ok()?, Party::of_time(opens).ok()?);
+    Some(Party {
+        name: text.to_owned(),
+        downstream: accepts.downstream,
+        upstream: opens.upstream,
+        warnings: Vec::new(),
+    })
+}
+
+fn contents(option: &str, file: &str) -> anyhow::Result<String> {
+    let size = fs::metadata(file).map(|about| about.len()).unwrap_or(0);
+    if size > LARGEST_FILE {
+        bail!("{option}: {file} is larger than {} MiB: that is no configuration", LARGEST_FILE >> 20);
+    }
+    let bytes = fs::read(file).with_context(|| format!("{option}: cannot read {file}"))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
