@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use finrace::analysis::{self, Options};
 use finrace::capture::Reader;
-use finrace::packet;
+use finrace::packet::{self, Decoder};
 use finrace::render::{self, TextOptions};
 
 /// Reads a capture to its end, whatever its container.
@@ -30,13 +30,21 @@ pub fn decoder(mut bytes: &[u8]) {
     let Some((link, rest)) = bytes.split_first_chunk() else { return };
     let link = u16::from_be_bytes(*link);
     bytes = rest;
+    let mut decoder = Decoder::new();
+    let mut time_ns = 0;
     while let Some((head, rest)) = bytes.split_first_chunk::<6>() {
         let len = usize::from(u16::from_be_bytes([head[0], head[1]])).min(rest.len());
         let wire_len = u32::from_be_bytes([head[2], head[3], head[4], head[5]]);
         let (data, rest) = rest.split_at(len);
         bytes = rest;
-        if let Ok(segment) = packet::decode(link, data, wire_len) {
+        time_ns += i64::from(wire_len) * 1_000;
+        let alone = packet::decode(link, data, wire_len);
+        let joined = decoder.decode(link, data, wire_len, time_ns);
+        for segment in [&alone, &joined].into_iter().flatten() {
             assert!(segment.payload.len() <= segment.payload_len as usize, "more payload than there was");
+        }
+        if alone.is_ok() {
+            assert_eq!(alone, joined, "a packet by itself needs none of those before");
         }
     }
 }
