@@ -12,6 +12,7 @@ mod requests;
 mod responses;
 mod roles;
 mod seq;
+mod streams;
 mod table;
 mod tls;
 
@@ -24,7 +25,7 @@ pub use exchange::{Exchange, Retry};
 pub use half::{Fresh, Half, is_passive_reset};
 pub use roles::RoleHints;
 pub use seq::Seq;
-pub use table::{Table, TableCounts};
+pub use table::{SETTLE_NS, Table, TableCounts};
 
 use http::Framer;
 
@@ -128,6 +129,9 @@ pub struct Connection {
     /// Idle time before the first FIN or RST of each side, client first, where nothing was outstanding.
     pub idle_before_close: [Option<i64>; 2],
     spare_path: Vec<u8>,
+    /// Packets that were captured more than once.
+    duplicates: u64,
+    appearances: streams::Appearances,
 }
 
 /// The HTTP framers, allocated when HTTP is met.
@@ -139,7 +143,12 @@ struct Framing {
 }
 
 impl Connection {
-    fn new(stream: u32, segment: &Segment<'_>, time_ns: i64) -> Connection {
+    fn new(
+        stream: u32,
+        appearances: streams::Appearances,
+        segment: &Segment<'_>,
+        time_ns: i64,
+    ) -> Connection {
         Connection {
             stream,
             ends: [segment.src, segment.dst],
@@ -168,6 +177,8 @@ impl Connection {
             fin_acked: None,
             idle_before_close: [None; 2],
             spare_path: Vec::new(),
+            duplicates: 0,
+            appearances,
         }
     }
 
@@ -184,6 +195,11 @@ impl Connection {
     /// Segments captured.
     pub fn packets(&self) -> u64 {
         self.halves[0].packets + self.halves[1].packets
+    }
+
+    /// Copies of segments already captured, as of `-i any` and mirrors: part of the segments, not judged.
+    pub fn duplicates(&self) -> u64 {
+        self.duplicates
     }
 
     /// The side an endpoint plays.

@@ -6,11 +6,14 @@ use crate::packet::{Endpoint, Segment};
 use crate::report::Side;
 
 use super::roles::proves_server;
+use super::streams::Streams;
 use super::{Connection, Exchange, Mark, Retry, RoleHints};
 
 /// How long after a loss the same request on another connection counts as its retry: proxies retry at once, people and
 /// schedulers come back later with bytes that may well be the same.
 const RETRY_WINDOW_NS: i64 = 2_000_000_000;
+/// How long a connection is closed before [`Table::settle`] reports it, in trace time: longer than a retry may take to show.
+pub const SETTLE_NS: i64 = 3_000_000_000;
 /// Connections looked at to find a silent one to give up.
 const EVICTION_SAMPLE: usize = 64;
 /// Losses watched for a retry at the same time.
@@ -38,6 +41,14 @@ struct Watched {
     since_ns: i64,
 }
 
+/// A connection that was first seen closed at some time.
+#[derive(Debug)]
+struct Closed {
+    slot: usize,
+    stream: u32,
+    since_ns: i64,
+}
+
 /// What a table did so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TableCounts {
@@ -55,10 +66,13 @@ pub struct Table {
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
     // Slots in the order in which their connections were first seen closed; stale entries are skipped.
-    closed: VecDeque<(usize, u32)>,
+    closed: VecDeque<Closed>,
+    // How many of `closed`, from the front, were reported as settled.
+    settled: usize,
     watched: VecDeque<Watched>,
     // Where the search for a silent connection goes on.
     hand: usize,
+    streams: Streams,
     hints: RoleHints,
     limit: usize,
     counts: TableCounts,
@@ -72,6 +86,8 @@ impl Table {
             connections: Vec::new(),
             free: Vec::new(),
             closed: VecDeque::new(),
+            settled: 0,
+            streams: Streams::default(),
             watched: VecDeque::new(),
             hand: 0,
             hints,
@@ -112,9 +128,9 @@ impl Table {
                 if self.slots.len() >= self.limit {
                     self.evict(finished);
                 }
-                let stream = self.counts.connections;
+                let (stream, appearances) = self.streams.begin();
                 self.counts.connections += 1;
-                let connection = Connection::new(stream, segment, time_ns);
+                let connection = Connection::new(stream, appearances, segment, time_ns);
                 let slot = self.free.pop().unwrap_or(self.connections.len());
                 if slot == self.connections.len() {
                     self.connections.push(Some(connection));
@@ -126,11 +142,12 @@ impl Table {
             }
         };
         let Some(connection) = self.connections[slot].as_mut() else { return 0 };
+        connection.appear(segment, &mut self.streams);
         let was_closed = connection.is_closed();
         let begun = connection.ingest(segment, mark, &self.hints);
         let stream = connection.stream;
         if connection.is_closed() && !was_closed {
-            self.closed.push_back((slot, stream));
+            self.closed.push_back(Closed { slot, stream, since_ns: time_ns });
         }
         if segment.flags.fin() || segment.flags.rst() {
             self.watch_outstanding(slot, time_ns);
@@ -142,6 +159,26 @@ impl Table {
         stream
     }
 
+    /// The next file of the trace begins. Connections go on; [`Connection::stream_in`] tells their indexes in each file.
+    pub fn begin_file(&mut self) {
+        self.streams.begin_file();
+    }
+
+    /// Reports each connection that has been closed for [`SETTLE_NS`] of trace time, once. It stays in the table, and is handed to
+    /// `finished` later like every other; one that leaves the table before it settled is not reported here.
+    pub fn settle(&mut self, now_ns: i64, settled: &mut impl FnMut(&Connection)) {
+        while let Some(closed) = self.closed.get(self.settled)
+            && now_ns.saturating_sub(closed.since_ns) >= SETTLE_NS
+        {
+            self.settled += 1;
+            if let Some(connection) = &self.connections[closed.slot]
+                && connection.stream == closed.stream
+            {
+                settled(connection);
+            }
+        }
+    }
+
     /// Hands over every connection that is left, in the order of first packets.
     pub fn finish_all(&mut self, finished: &mut impl FnMut(Connection)) {
         let mut rest: Vec<Connection> = self.connections.drain(..).flatten().collect();
@@ -149,6 +186,7 @@ impl Table {
         self.slots.clear();
         self.free.clear();
         self.closed.clear();
+        self.settled = 0;
         rest.into_iter().for_each(finished);
     }
 
@@ -164,7 +202,8 @@ impl Table {
     /// Makes room: the connection closed longest ago, or else the one silent longest among the next few. Looking at all of
     /// them would make a flood of open connections take quadratic time.
     fn evict(&mut self, finished: &mut impl FnMut(Connection)) {
-        while let Some((slot, stream)) = self.closed.pop_front() {
+        while let Some(Closed { slot, stream, .. }) = self.closed.pop_front() {
+            self.settled = self.settled.saturating_sub(1);
             if self.connections[slot].as_ref().is_some_and(|connection| connection.stream == stream) {
                 return self.finish(slot, finished);
             }
