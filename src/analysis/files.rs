@@ -60,6 +60,11 @@ impl Files {
         self.files.last().map(|file| file.capture)
     }
 
+    /// The captures, in the order of their times.
+    pub fn captures(&self) -> impl Iterator<Item = u32> + '_ {
+        self.files.iter().map(|file| file.capture)
+    }
+
     /// Finds a frame by its number in the trace.
     pub fn locate(&self, frame: u64) -> Place {
         let after = self.files.partition_point(|file| file.frames_before < frame);

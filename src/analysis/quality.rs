@@ -26,6 +26,9 @@ pub(super) struct Quality {
     server_ports: BTreeMap<u16, u64>,
     // Connections whose numbers tell of bytes between SYN and FIN or RST that were not captured.
     hollow: u64,
+    // Packets that were captured more than once.
+    duplicates: u64,
+    hints: Vec<String>,
 }
 
 impl Quality {
@@ -41,6 +44,11 @@ impl Quality {
         self.control += u64::from(segment.flags.0 & (Flags::SYN | Flags::FIN | Flags::RST) != 0);
     }
 
+    /// Keeps a sentence that helps to read one of the files.
+    pub fn hint(&mut self, hint: Option<String>) {
+        self.hints.extend(hint);
+    }
+
     /// Counts a connection.
     pub fn connection(&mut self, connection: &Connection) {
         let halves = [Side::Client, Side::Server].map(|side| connection.half(side));
@@ -50,6 +58,7 @@ impl Quality {
             *self.server_ports.entry(port).or_default() += 1;
         }
         self.hidden_http2 += u64::from(connection.offers_http2);
+        self.duplicates += connection.duplicates();
         let [client, server] = halves;
         self.missing += client.unseen(server) + server.unseen(client);
         // An attempt to connect that nothing answers has one direction by nature.
@@ -57,16 +66,6 @@ impl Quality {
             self.connections += 1;
             self.one_way += u64::from(!connection.both_directions());
         }
-    }
-
-    /// TCP segments read.
-    pub fn segments(&self) -> u64 {
-        self.segments
-    }
-
-    /// Records passed over, by reason.
-    pub fn skipped(&self) -> BTreeMap<String, u64> {
-        self.skipped.iter().map(|(reason, count)| (reason.as_str().to_owned(), *count)).collect()
     }
 
     /// The capture that shows everything a verdict needs: headers are enough, both directions, no filter on flags; on the
@@ -78,8 +77,22 @@ impl Quality {
         format!("tcpdump -i any -s 256 {options}-w capture.pcap 'tcp port {port}'")
     }
 
+    /// What helps to read a capture that could have shown a lost request.
+    pub fn hints(&self) -> Vec<String> {
+        let mut hints = Vec::new();
+        if self.duplicates > 0 {
+            let (noun, verb) = if self.duplicates == 1 { ("packet", "is") } else { ("packets", "are") };
+            hints.push(format!(
+                "{} {noun} {verb} in the capture twice (-i any, or a mirror); each was judged once. Capture on one interface \
+                 (-i eth0) to have them once",
+                self.duplicates
+            ));
+        }
+        hints
+    }
+
     /// Why a capture of these link types could not have shown a lost request, or not every one; none when it could.
-    pub fn objection(&self, link_types: &[String], dropped_by_kernel: u64) -> Option<String> {
+    pub fn objection(&self, link_types: &[&str], dropped_by_kernel: u64) -> Option<String> {
         let recapture = self.recapture("");
         let cut = self.skipped.get(&Skip::CutBeforeTcpHeader).copied().unwrap_or(0);
         if self.segments == 0 && cut > 0 {
