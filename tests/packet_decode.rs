@@ -254,6 +254,7 @@ fn other_protocols_are_named_by_their_layer() {
     assert_eq!(whole(RAW, &with(V4, 9, &[udp])), Err(Skip::NotTcp));
     assert_eq!(whole(RAW, &with(V6, 6, &[udp])), Err(Skip::NotTcp));
     assert_eq!(whole(127, &V4), Err(Skip::UnknownLinkType));
+    assert_eq!(whole(u16::MAX, &V4), Err(Skip::NotAPacket));
 }
 
 #[test]
@@ -291,8 +292,10 @@ fn headers_that_contradict_themselves_are_malformed() {
 #[test]
 fn each_reason_has_a_token_of_its_own() {
     use Skip::*;
-    let all = [UnknownLinkType, NotIp, NotTcp, Fragment, CutBeforeTcpHeader, MalformedIp, MalformedTcp];
+    let all =
+        [NotAPacket, UnknownLinkType, NotIp, NotTcp, Fragment, CutBeforeTcpHeader, MalformedIp, MalformedTcp];
     let tokens = [
+        "not-a-packet",
         "unknown-link-type",
         "not-ip",
         "not-tcp",

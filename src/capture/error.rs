@@ -44,15 +44,39 @@ pub enum CaptureError {
         /// The name given.
         name: String,
     },
-    /// The input is compressed as a whole.
-    #[error("{name} is {method}-compressed: unpack it on the way ({unpack} {name} | finrace analyze -)")]
+    /// The input is packed in a way that is not undone on the way.
+    #[error("{name} is {packed}: unpack it on the way ({unpack} | finrace analyze -)")]
     Compressed {
         /// The name given.
         name: String,
-        /// Name of the compression, such as `gzip`.
-        method: &'static str,
+        /// What it is, such as `bzip2-compressed` or `a zip archive`.
+        packed: &'static str,
         /// The command that unpacks to standard output.
-        unpack: &'static str,
+        unpack: String,
+    },
+    /// The input is compressed, what it unpacks to is, and so on.
+    #[error("{name} is compressed more than {limit} times over ({methods}): unpack it first")]
+    CompressedTooOften {
+        /// The name given.
+        name: String,
+        /// The methods, outermost first.
+        methods: String,
+        /// How many are undone.
+        limit: usize,
+    },
+    /// The input is compressed and ends, or is damaged, before a packet is unpacked.
+    #[error("{name} holds no packet that can be read: {damage}; copy it again from where it was made")]
+    Damaged {
+        /// The name given.
+        name: String,
+        /// What is wrong, as half a sentence.
+        damage: String,
+    },
+    /// An [`super::Interrupt`] came before the input had shown what it is.
+    #[error("{name} was not read: interrupted before it had shown what it is")]
+    Interrupted {
+        /// The name given.
+        name: String,
     },
     /// The input does not start as a pcap or pcapng file does.
     #[error(

@@ -25,6 +25,9 @@ impl LinkType {
     pub const IPV4: Self = Self(228);
     /// IPv6 without a link header.
     pub const IPV6: Self = Self(229);
+    /// No packet at all: a block of a pcapng file that Wireshark counts as a frame, such as a custom block. The registry
+    /// does not give this number to anything.
+    pub const NOT_A_PACKET: Self = Self(u16::MAX);
 
     /// A stable lower-case name, such as `ethernet`; `linktype-` and the number for those that have no name here.
     pub fn name(self) -> String {

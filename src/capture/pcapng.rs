@@ -19,6 +19,10 @@ const SIMPLE_PACKET: u32 = 3;
 const INTERFACE_STATISTICS: u32 = 5;
 const ENHANCED_PACKET: u32 = 6;
 
+/// Blocks that are no packets and yet frames to Wireshark, so that they take a frame number (measured with 4.0): systemd
+/// journal entries, custom blocks that may and may not be copied, Sysdig events in three versions.
+const FRAMES_WITHOUT_PACKET: [u32; 6] = [9, 0x0bad, 0x4000_0bad, 0x204, 0x216, 0x221];
+
 const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
 
 /// Block type and block length before the body.
@@ -33,6 +37,8 @@ const IF_TSRESOL: u16 = 9;
 const IF_TSOFFSET: u16 = 14;
 const ISB_IFDROP: u16 = 5;
 const ISB_OSDROP: u16 = 7;
+/// The drop count of an obsolete packet block whose writer did not know it (appendix A).
+const DROPS_UNKNOWN: u16 = 0xffff;
 
 /// Interfaces remembered per section; the largest number seen in a real capture is a few hundred.
 const MAX_INTERFACES: usize = 65_536;
@@ -54,6 +60,8 @@ struct Interface {
     clock: Clock,
     /// Packets dropped since the interface was opened, by its latest statistics.
     dropped: Option<u64>,
+    /// Packets dropped before single packets, as obsolete packet blocks tell.
+    dropped_between: Option<u64>,
 }
 
 /// The head of a block.
@@ -91,7 +99,8 @@ impl Pcapng {
     pub(super) fn dropped_by_kernel(&self) -> Option<u64> {
         self.interfaces
             .iter()
-            .filter_map(|interface| interface.dropped)
+            // A file that tells both tells the same drops twice.
+            .filter_map(|interface| interface.dropped.max(interface.dropped_between))
             .chain(self.dropped_in_earlier_sections)
             .reduce(u64::saturating_add)
     }
@@ -135,7 +144,8 @@ impl Pcapng {
         self.interfaces.clear();
     }
 
-    /// Passes over a block whose content is of no use here, however long, without keeping it.
+    /// Passes over a block whose content is of no use here, however long, without keeping it. Some count as a frame all the
+    /// same.
     fn skip_block(&self, window: &mut Window, block: &Block) -> io::Result<Step> {
         let before_tail = u64::from(block.len) - TAIL_LEN as u64;
         let skipped = window.skip(before_tail)?;
@@ -148,7 +158,16 @@ impl Pcapng {
             return Ok(Step::Stop(Stop::LengthsDiffer { head: block.len, tail }));
         }
         window.take(TAIL_LEN);
-        Ok(Step::Other)
+        if !FRAMES_WITHOUT_PACKET.contains(&block.kind) {
+            return Ok(Step::Other);
+        }
+        Ok(Step::Record(Found {
+            time_ns: None,
+            link: LinkType::NOT_A_PACKET,
+            interface: self.first_interface,
+            wire_len: 0,
+            data: 0..0,
+        }))
     }
 
     /// Reads a block whole and acts on it.
@@ -203,7 +222,7 @@ impl Pcapng {
         if !self.link_types.contains(&link) {
             self.link_types.push(link);
         }
-        self.interfaces.push(Interface { link, snaplen, clock, dropped: None });
+        self.interfaces.push(Interface { link, snaplen, clock, dropped: None, dropped_between: None });
         Ok(Step::Other)
     }
 
@@ -224,7 +243,8 @@ impl Pcapng {
     }
 
     /// Any of the three packet blocks; the range found is relative to `body`.
-    fn packet(&self, block: &Block, body: &[u8]) -> Result<Step, Stop> {
+    fn packet(&mut self, block: &Block, body: &[u8]) -> Result<Step, Stop> {
+        let mut drops = None;
         let (interface, ticks, captured, wire_len, data_at) = match block.kind {
             // 4.3
             ENHANCED_PACKET => {
@@ -236,6 +256,7 @@ impl Pcapng {
             OBSOLETE_PACKET => {
                 let fixed = fixed_fields(block, body, 20)?;
                 let interface = u32::from(self.order.u16(fixed, 0));
+                drops = Some(self.order.u16(fixed, 2)).filter(|drops| *drops != DROPS_UNKNOWN);
                 (interface, Some(self.ticks(fixed)), self.order.u32(fixed, 12), self.order.u32(fixed, 16), 20)
             }
             // 4.4: no time, always the first interface, captured as far as its snap length (0: no limit).
@@ -247,9 +268,13 @@ impl Pcapng {
             }
         };
         let described =
-            self.interfaces.get(interface as usize).ok_or(Stop::UnknownInterface { interface })?;
+            self.interfaces.get_mut(interface as usize).ok_or(Stop::UnknownInterface { interface })?;
         if captured as usize > body.len() - data_at {
             return Err(Stop::PacketBeyondBlock { claimed: captured, block_len: block.len });
+        }
+        if let Some(drops) = drops {
+            let before = described.dropped_between.unwrap_or(0);
+            described.dropped_between = Some(before.saturating_add(drops.into()));
         }
         Ok(Step::Record(Found {
             time_ns: ticks.map(|ticks| described.clock.ns(ticks)),

@@ -1,30 +1,30 @@
 //! Records out of a file or a pipe, whatever its format.
 
-use std::fmt::Write;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::classic::{self, Classic};
-use super::pcapng::{self, Pcapng};
+use super::read_ahead::ReadAhead;
+use super::recognise::{Broken, Format, Recognised, layers, recognise, spoken_name};
 use super::step::{Found, Step};
 use super::window::Window;
-use super::{CaptureError, LinkType, Record};
-
-/// First bytes of what people hand over instead of a capture: name, and the command that unpacks it.
-const COMPRESSIONS: [(&[u8], &str, &str); 4] = [
-    (b"\x1f\x8b", "gzip", "gzip -dc"),
-    (b"\x28\xb5\x2f\xfd", "zstd", "zstd -dc"),
-    (b"\xfd7zXZ", "xz", "xz -dc"),
-    (b"BZh", "bzip2", "bzip2 -dc"),
-];
+use super::{CaptureError, Interrupt, LinkType, Record};
 
 /// Reads the records of one capture, in the order of the file.
 pub struct Reader {
     window: Window,
     format: Format,
+    /// Found by [`Reader::peek_time`] and not yet given.
+    peeked: Option<Found>,
     ended: bool,
     last_time_ns: i64,
+    interrupt: Interrupt,
+    /// Bytes taken from the input itself.
+    consumed: Arc<AtomicU64>,
+    bytes_total: Option<u64>,
+    is_packed: bool,
     summary: ReaderSummary,
 }
 
@@ -33,26 +33,21 @@ pub struct Reader {
 pub struct ReaderSummary {
     /// Name as given by the user; `-` is standard input.
     pub name: String,
-    /// Container format in words, such as `pcap, little-endian, microseconds`.
+    /// Container format in words, such as `pcap, little-endian, microseconds, in gzip`.
     pub format: String,
     /// Link types that the capture declares, each once, in the order of their first appearance.
     pub link_types: Vec<LinkType>,
-    /// Records read.
+    /// Records read: as many as Wireshark has frames.
     pub packets: u64,
     /// Packets that the capturing kernel dropped, by the interface statistics (pcapng section 4.6); none where the
     /// capture does not say.
     pub dropped_by_kernel: Option<u64>,
-    /// Why and where the reading ended, if that was before the end of a record or block.
+    /// Why and where the reading ended, if that was before the end of the capture: damage, a cut, an [`Interrupt`].
     pub truncated: Option<String>,
     /// Earliest time of a record, nanoseconds since 1970.
     pub first_ns: Option<i64>,
     /// Latest time of a record, nanoseconds since 1970.
     pub last_ns: Option<i64>,
-}
-
-enum Format {
-    Classic(Classic),
-    Pcapng(Pcapng),
 }
 
 impl Reader {
@@ -61,35 +56,73 @@ impl Reader {
     /// # Errors
     /// If it cannot be opened or read, is empty, or is no capture.
     pub fn open(path: &Path) -> Result<Self, CaptureError> {
+        Self::open_with(path, &Interrupt::default())
+    }
+
+    /// As [`Reader::open`], to be read until the interrupt is raised.
+    ///
+    /// # Errors
+    /// As [`Reader::open`]; also if the interrupt is raised before a silent pipe has shown what it is.
+    pub fn open_with(path: &Path, interrupt: &Interrupt) -> Result<Self, CaptureError> {
         let name = path.display().to_string();
         if name == "-" {
-            return Self::from_read(&name, Box::new(io::stdin()));
+            return Self::from_pipe(&name, Box::new(io::stdin()), interrupt);
         }
+        let metadata = fs::metadata(path).ok();
         // Asked first, because opening a directory succeeds and only reading it fails, with a worse message.
-        if fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
+        if metadata.as_ref().is_some_and(fs::Metadata::is_dir) {
             return Err(CaptureError::Directory { name });
         }
-        match File::open(path) {
-            Ok(file) => Self::from_read(&name, Box::new(file)),
-            Err(source) => Err(match source.kind() {
-                ErrorKind::NotFound | ErrorKind::NotADirectory => CaptureError::NotFound { name },
-                ErrorKind::PermissionDenied => CaptureError::NotPermitted { name },
-                _ => CaptureError::Open { name, source },
-            }),
+        let file = match File::open(path) {
+            Ok(file) => Box::new(file),
+            Err(source) => {
+                return Err(match source.kind() {
+                    ErrorKind::NotFound | ErrorKind::NotADirectory => CaptureError::NotFound { name },
+                    ErrorKind::PermissionDenied => CaptureError::NotPermitted { name },
+                    _ => CaptureError::Open { name, source },
+                });
+            }
+        };
+        match metadata.filter(fs::Metadata::is_file) {
+            Some(metadata) => Self::start(&name, Input::direct(file, Some(metadata.len())), interrupt),
+            None => Self::from_pipe(&name, file, interrupt),
         }
     }
 
-    /// Reads a capture from any input. `name` is what messages and the summary call it; `-` is standard input.
+    /// Reads a capture from any input, at the moments when [`Reader::next`] needs bytes. `name` is what messages and the
+    /// summary call it; `-` is standard input.
     ///
     /// # Errors
     /// If the input cannot be read, is empty, or is no capture.
     pub fn from_read(name: &str, input: Box<dyn Read + Send>) -> Result<Self, CaptureError> {
-        let mut window = Window::new(input);
-        let format = recognise(name, &mut window)?;
-        let (words, link_types) = match &format {
+        Self::start(name, Input::direct(input, None), &Interrupt::default())
+    }
+
+    /// Reads a capture from an input that may be silent for long, such as a pipe: in a thread of its own, which drains it
+    /// while the records before are used. A record is given as soon as its bytes are there. After a raised interrupt, or
+    /// after the reader is dropped, the thread ends with the next bytes that arrive.
+    ///
+    /// # Errors
+    /// As [`Reader::open_with`].
+    pub fn from_pipe(
+        name: &str,
+        input: Box<dyn Read + Send>,
+        interrupt: &Interrupt,
+    ) -> Result<Self, CaptureError> {
+        let input = Input::ahead(input, interrupt)
+            .map_err(|source| CaptureError::Open { name: spoken_name(name), source })?;
+        Self::start(name, input, interrupt)
+    }
+
+    fn start(name: &str, input: Input, interrupt: &Interrupt) -> Result<Self, CaptureError> {
+        let Recognised { window, format, methods } = recognise(name, input.bytes, interrupt)?;
+        let (mut words, link_types) = match &format {
             Format::Classic(classic) => (classic.format(), vec![classic.link()]),
             Format::Pcapng(pcapng) => (pcapng.format(), Vec::new()),
         };
+        if !methods.is_empty() {
+            words = format!("{words}, in {}", layers(&methods));
+        }
         let summary = ReaderSummary {
             name: name.to_owned(),
             format: words,
@@ -100,17 +133,38 @@ impl Reader {
             first_ns: None,
             last_ns: None,
         };
-        Ok(Self { window, format, ended: false, last_time_ns: 0, summary })
+        Ok(Self {
+            window,
+            format,
+            peeked: None,
+            ended: false,
+            last_time_ns: 0,
+            interrupt: interrupt.clone(),
+            consumed: input.consumed,
+            bytes_total: input.total,
+            is_packed: !methods.is_empty(),
+            summary,
+        })
     }
 
-    /// The next record, or none at the end: of the input, or of what of it can be read
+    /// The next record, or none at the end: of the input, of what of it can be read, or by an [`Interrupt`]
     /// ([`ReaderSummary::truncated`] tells them apart).
     ///
     /// # Errors
     /// Only if the input itself cannot be read further. The reading is over then.
     #[expect(clippy::should_implement_trait, reason = "a record is lent, which Iterator cannot express")]
     pub fn next(&mut self) -> Result<Option<Record<'_>>, CaptureError> {
-        let Some(found) = self.find()? else { return Ok(None) };
+        if self.interrupt.is_raised() {
+            self.peeked = None;
+            self.end_by_interrupt();
+        }
+        let found = match self.peeked.take() {
+            Some(found) => found,
+            None => match self.find()? {
+                Some(found) => found,
+                None => return Ok(None),
+            },
+        };
         if let Some(time_ns) = found.time_ns {
             self.last_time_ns = time_ns;
             self.summary.first_ns = Some(self.summary.first_ns.map_or(time_ns, |first| first.min(time_ns)));
@@ -124,6 +178,29 @@ impl Reader {
             wire_len: found.wire_len,
             data: self.window.get(found.data),
         }))
+    }
+
+    /// The time of the record that [`Reader::next`] gives next, without taking it; none at the end. What captures of one
+    /// ring are to be ordered by.
+    ///
+    /// # Errors
+    /// As [`Reader::next`].
+    pub fn peek_time(&mut self) -> Result<Option<i64>, CaptureError> {
+        if self.peeked.is_none() {
+            self.peeked = self.find()?;
+        }
+        Ok(self.peeked.as_ref().map(|found| found.time_ns.unwrap_or(self.last_time_ns)))
+    }
+
+    /// Bytes taken so far from the file or pipe itself, compressed ones if it is compressed. It runs ahead of the records by
+    /// what is buffered.
+    pub fn bytes_read(&self) -> u64 {
+        self.consumed.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that the file itself had when it was opened; none of a pipe.
+    pub fn bytes_total(&self) -> Option<u64> {
+        self.bytes_total
     }
 
     /// What is known so far; complete once [`Reader::next`] has returned none.
@@ -149,67 +226,71 @@ impl Reader {
                 Ok(Step::Other) => {}
                 Ok(Step::End) => self.ended = true,
                 Ok(Step::Stop(stop)) => {
-                    self.ended = true;
-                    let whole = self.summary.packets;
-                    self.summary.truncated =
-                        Some(format!("{stop}, at byte {offset} (whole records before it: {whole})"));
+                    let unpacked = if self.is_packed { "unpacked " } else { "" };
+                    self.end_early(&format!("{stop}, at {unpacked}byte {offset}"));
                 }
-                Err(source) => {
-                    self.ended = true;
-                    return Err(read_error(&self.summary.name, self.window.offset(), source));
-                }
+                Err(error) => match Broken::of(error) {
+                    Broken::Damage(damage) => self.end_early(&damage.to_string()),
+                    Broken::Interrupted => self.end_by_interrupt(),
+                    Broken::Failure(source) => {
+                        self.ended = true;
+                        let offset = if self.is_packed { self.bytes_read() } else { self.window.offset() };
+                        let name = spoken_name(&self.summary.name);
+                        return Err(CaptureError::Read { name, offset, source });
+                    }
+                },
             }
         }
         Ok(None)
     }
+
+    /// Ends the reading at damage.
+    fn end_early(&mut self, why: &str) {
+        self.ended = true;
+        let whole = self.summary.packets;
+        self.summary.truncated = Some(format!("{why} (whole records before it: {whole})"));
+    }
+
+    /// Ends the reading because the user wants no more, unless it is over anyway.
+    fn end_by_interrupt(&mut self) {
+        if !self.ended {
+            self.ended = true;
+            let packets = self.summary.packets;
+            self.summary.truncated = Some(format!("the reading was interrupted after {packets} packets"));
+        }
+    }
 }
 
-/// Finds out what the input is, and takes the file header of a classic capture.
-fn recognise(name: &str, window: &mut Window) -> Result<Format, CaptureError> {
-    let mut fill = |wanted| {
-        window.fill(wanted).map_err(|source| read_error(name, 0, source)).map(|present| present.min(wanted))
-    };
-    let name_for_message = || spoken_name(name);
-    if fill(1)? == 0 {
-        return Err(CaptureError::Empty { name: name_for_message() });
-    }
-    let present = fill(classic::FILE_HEADER_LEN)?;
-    let start = &window.available()[..present];
-    let header_cut = |needed| CaptureError::HeaderCut { name: name_for_message(), present, needed };
-    if let Some(magic) = start.first_chunk().copied().and_then(Classic::recognise) {
-        if present < classic::FILE_HEADER_LEN {
-            return Err(header_cut(classic::FILE_HEADER_LEN));
-        }
-        let classic = Classic::new(magic, start);
-        window.take(classic::FILE_HEADER_LEN);
-        return Ok(Format::Classic(classic));
-    }
-    if start.starts_with(&pcapng::SECTION_HEADER.to_le_bytes()) {
-        if present < pcapng::SECTION_START_LEN {
-            return Err(header_cut(pcapng::SECTION_START_LEN));
-        }
-        if let Some(pcapng) = Pcapng::recognise(start) {
-            return Ok(Format::Pcapng(pcapng));
-        }
-    }
-    for (first, method, unpack) in COMPRESSIONS {
-        if start.starts_with(first) {
-            return Err(CaptureError::Compressed { name: name_for_message(), method, unpack });
-        }
-    }
-    let first_bytes = start.iter().take(8).fold(String::new(), |mut text, byte| {
-        let space = if text.is_empty() { "" } else { " " };
-        let _ = write!(text, "{space}{byte:02x}");
-        text
-    });
-    Err(CaptureError::NotACapture { name: name_for_message(), first_bytes })
+/// Where the bytes come from.
+struct Input {
+    bytes: Box<dyn Read + Send>,
+    consumed: Arc<AtomicU64>,
+    total: Option<u64>,
 }
 
-fn read_error(name: &str, offset: u64, source: io::Error) -> CaptureError {
-    CaptureError::Read { name: spoken_name(name), offset, source }
+impl Input {
+    fn direct(input: Box<dyn Read + Send>, total: Option<u64>) -> Self {
+        let consumed = Arc::new(AtomicU64::new(0));
+        Self { bytes: Box::new(Counted { input, consumed: Arc::clone(&consumed) }), consumed, total }
+    }
+
+    fn ahead(input: Box<dyn Read + Send>, interrupt: &Interrupt) -> io::Result<Self> {
+        let Input { bytes, consumed, total } = Self::direct(input, None);
+        let bytes = Box::new(ReadAhead::start(move || bytes, interrupt.clone())?);
+        Ok(Self { bytes, consumed, total })
+    }
 }
 
-/// The name as a sentence needs it.
-fn spoken_name(name: &str) -> String {
-    if name == "-" { "standard input".to_owned() } else { name.to_owned() }
+/// An input that counts its bytes where another thread can see it.
+struct Counted {
+    input: Box<dyn Read + Send>,
+    consumed: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.input.read(out)?;
+        self.consumed.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
 }

@@ -1,6 +1,6 @@
 //! The one buffer between an input and its records.
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, Cursor, ErrorKind, Read};
 use std::ops::Range;
 
 /// Large enough that reading costs little per packet, small enough to stay in the cache.
@@ -22,6 +22,14 @@ pub(super) struct Window {
 impl Window {
     pub(super) fn new(input: Box<dyn Read + Send>) -> Self {
         Self { input, bytes: vec![0; INITIAL_LEN], start: 0, end: 0, offset: 0 }
+    }
+
+    /// The input from the next byte to take on.
+    pub(super) fn into_input(mut self) -> Box<dyn Read + Send> {
+        self.bytes.truncate(self.end);
+        let mut read = Cursor::new(self.bytes);
+        read.set_position(self.start as u64);
+        Box::new(read.chain(self.input))
     }
 
     /// Position in the input of the next byte to take.

@@ -11,6 +11,8 @@ use super::{Endpoint, Flags, Segment, Skip};
 /// The fields every TCP header has; options follow (RFC 9293 section 3.1).
 const TCP_HEADER_LEN: usize = 20;
 const IPV6_HEADER_LEN: usize = 40;
+/// In place of a link type: a record that only takes a frame number.
+const NOT_A_PACKET: u16 = u16::MAX;
 
 /// What the IP layer says of a packet.
 struct IpPacket<'a> {
@@ -34,6 +36,9 @@ struct IpPacket<'a> {
 /// # Errors
 /// [`Skip`] says why the record holds no TCP segment that can be read.
 pub fn decode(link: u16, data: &[u8], wire_len: u32) -> Result<Segment<'_>, Skip> {
+    if link == NOT_A_PACKET {
+        return Err(Skip::NotAPacket);
+    }
     let (network, link_len) = link::network(link, data)?;
     let captured = data.get(link_len..).ok_or(Skip::CutBeforeTcpHeader)?;
     // Some writers claim less than they captured.

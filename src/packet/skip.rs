@@ -5,6 +5,8 @@ use std::fmt;
 /// The reason a record was passed over, for counting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Skip {
+    /// A block of a pcapng file that is no packet, though Wireshark counts it as a frame.
+    NotAPacket,
     /// The link type of the record is not one of those decoded.
     UnknownLinkType,
     /// The link carries something other than IPv4 or IPv6, such as ARP.
@@ -25,6 +27,7 @@ impl Skip {
     /// A stable token, as counted in reports.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::NotAPacket => "not-a-packet",
             Self::UnknownLinkType => "unknown-link-type",
             Self::NotIp => "not-ip",
             Self::NotTcp => "not-tcp",

@@ -26,7 +26,7 @@ fn pcapng(order: Order) -> Pieces {
         (order.section(), false),
         (order.interface(RAW, 0, &[(9, &[9])]), false),
         (order.enhanced(0, 1, 60, b"first"), true),
-        (order.block(0x0bad, b"something else"), false),
+        (order.block(0x7777, b"something else"), false),
         (order.simple(4, b"four"), true),
         (order.statistics(0, &[(5, &order.u64(2))]), false),
         (order.obsolete(0, 3, 60, b"third one"), true),

@@ -206,20 +206,107 @@ fn a_new_section_brings_its_own_byte_order_and_interfaces() {
 #[test]
 fn blocks_that_hold_no_packet_are_passed_over_however_long() {
     const NAME_RESOLUTION: u32 = 4;
-    const CUSTOM: u32 = 0x0bad;
+    const DECRYPTION_SECRETS: u32 = 10;
+    const LOCAL_USE: u32 = 0x8000_0001;
     let order = Order::Little;
     let capture = [
         order.section(),
-        order.block(CUSTOM, &vec![0xee; 20 << 20]),
+        order.block(LOCAL_USE, &vec![0xee; 20 << 20]),
         order.interface(ETHERNET, 0, &[(1, b"a comment")]),
         order.block(NAME_RESOLUTION, b"names"),
         order.enhanced(0, 1, 1, b"a"),
-        order.block(CUSTOM, b""),
+        order.block(LOCAL_USE, b""),
+        order.block(DECRYPTION_SECRETS, b"TLSK\x04\0\0\0keys"),
     ]
     .concat();
     let (records, summary) = read(&capture);
     assert_eq!(records.len(), 1);
     assert_eq!(summary.truncated, None);
+}
+
+#[test]
+fn blocks_that_wireshark_numbers_take_a_frame_number() {
+    for order in BOTH {
+        for kind in [9, 0x0bad, 0x4000_0bad, 0x204, 0x216, 0x221] {
+            let capture = [
+                order.section(),
+                order.interface(ETHERNET, 0, &[]),
+                order.enhanced(0, 7, 1, b"a"),
+                order.block(kind, &[0; 64]),
+                order.enhanced(0, 9, 1, b"b"),
+            ]
+            .concat();
+            let (records, summary) = read(&capture);
+            let not_a_packet = Owned {
+                time_ns: 7_000,
+                link: LinkType::NOT_A_PACKET,
+                interface: 0,
+                wire_len: 0,
+                data: Vec::new(),
+            };
+            assert_eq!((records.len(), &records[1]), (3, &not_a_packet), "block {kind:#x}");
+            assert_eq!((summary.packets, summary.link_types), (3, vec![LinkType::ETHERNET]));
+        }
+    }
+}
+
+#[test]
+fn options_that_lie_about_their_lengths_are_passed_over() {
+    for order in BOTH {
+        let option = |code: u16, len: u16, value: &[u8]| [&order.u16(code), &order.u16(len), value].concat();
+        let body = |options: &[u8]| [&order.u16(ETHERNET)[..], &[0, 0], &order.u32(0), options].concat();
+        let nanoseconds = option(IF_TSRESOL, 1, &[9, 0, 0, 0]);
+        let options = [
+            // Longer than the block, of another length than the option has, without an end, cut in the middle.
+            (option(IF_TSRESOL, 60_000, &[9, 0, 0, 0]), 5_000),
+            (option(IF_TSRESOL, 4, &[9, 0, 0, 0]), 5_000),
+            ([option(IF_TSOFFSET, 4, &[1, 1, 1, 1]), nanoseconds.clone()].concat(), 5),
+            (nanoseconds.clone(), 5),
+            ([nanoseconds.clone(), vec![9]].concat(), 5),
+            ([option(0, 40, &[]), nanoseconds].concat(), 5_000),
+        ];
+        for (options, time_ns) in options {
+            let capture =
+                [order.section(), order.block(1, &body(&options)), order.enhanced(0, 5, 1, b"a")].concat();
+            let (records, summary) = read(&capture);
+            assert_eq!((times(&records), summary.truncated), (vec![time_ns], None), "{options:?}");
+        }
+    }
+}
+
+#[test]
+fn the_length_that_a_section_states_changes_nothing() {
+    for order in BOTH {
+        let rest = [order.interface(ETHERNET, 0, &[]), order.enhanced(0, 1, 1, b"a")].concat();
+        for stated in [rest.len() as u64, 0, 12, u64::MAX - 1] {
+            let mut section = order.section();
+            section[16..24].copy_from_slice(&order.u64(stated));
+            let capture = [section.clone(), rest.clone(), section, rest.clone()].concat();
+            let (records, summary) = read(&capture);
+            assert_eq!((records.len(), summary.truncated), (2, None), "stated as {stated}");
+        }
+    }
+}
+
+#[test]
+fn drops_between_obsolete_packets_count_where_they_are_known() {
+    for order in BOTH {
+        let mut unknown = order.obsolete(0, 3, 1, b"c");
+        unknown[10..12].fill(0xff);
+        let packets = [
+            order.section(),
+            order.interface(ETHERNET, 0, &[]),
+            order.obsolete(0, 1, 1, b"a"),
+            order.obsolete(0, 2, 1, b"b"),
+            unknown.clone(),
+        ]
+        .concat();
+        assert_eq!(read(&packets).1.dropped_by_kernel, Some(14));
+        let more = order.statistics(0, &[(ISB_IFDROP, &order.u64(20))]);
+        assert_eq!(read(&[packets, more].concat()).1.dropped_by_kernel, Some(20), "the same drops");
+        let none = [order.section(), order.interface(ETHERNET, 0, &[]), unknown].concat();
+        assert_eq!(read(&none).1.dropped_by_kernel, None);
+    }
 }
 
 #[test]

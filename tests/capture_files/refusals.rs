@@ -62,19 +62,35 @@ fn a_pcapng_start_without_byte_order_is_no_capture() {
 }
 
 #[test]
-fn compressed_captures_are_answered_with_the_command_that_unpacks_them() {
+fn what_is_not_unpacked_here_is_answered_with_the_command_that_does() {
+    let mut tar = vec![0; 512];
+    tar[..5].copy_from_slice(b"a.cap");
+    tar[257..262].copy_from_slice(b"ustar");
     let starts = [
+        (&b"BZh91AY"[..], "bzip2-compressed: unpack it on the way (bzip2 -dc a.z | finrace analyze -)"),
+        (b"PK\x03\x04\x14\0", "a zip archive: unpack it on the way (unzip -p a.z | finrace analyze -)"),
+        (b"7z\xbc\xaf\x27\x1c\0", "a 7z archive: unpack it on the way (7z x -so a.z | finrace analyze -)"),
         (
-            &b"\x1f\x8b\x08\x00\x00\x00"[..],
-            "gzip-compressed: unpack it on the way (gzip -dc a.z | finrace analyze -)",
+            b"\x02\x21\x4c\x18",
+            "lz4-compressed in the legacy format: unpack it on the way (lz4 -dc a.z | finrace analyze -)",
         ),
-        (b"\x28\xb5\x2f\xfd\x00", "zstd-compressed: unpack it on the way (zstd -dc a.z | finrace analyze -)"),
-        (b"\xfd7zXZ\x00", "xz-compressed: unpack it on the way (xz -dc a.z | finrace analyze -)"),
-        (b"BZh91AY", "bzip2-compressed: unpack it on the way (bzip2 -dc a.z | finrace analyze -)"),
+        (
+            b"\x1f\x9d\x90",
+            "compressed by compress(1): unpack it on the way (gzip -dc a.z | finrace analyze -)",
+        ),
+        (&tar, "a tar archive: unpack it on the way (tar -xOf a.z | finrace analyze -)"),
     ];
     for (start, expected) in starts {
         assert_eq!(refusal_of_bytes("a.z", start), format!("a.z is {expected}"));
     }
+    assert_eq!(
+        refusal_of_bytes("-", b"BZh91AY"),
+        "standard input is bzip2-compressed: unpack it on the way (... | bzip2 -dc | finrace analyze -)"
+    );
+    assert_eq!(
+        refusal_of_bytes("-", &tar),
+        "standard input is a tar archive: unpack it on the way (... | tar -xOf - | finrace analyze -)"
+    );
 }
 
 #[test]
