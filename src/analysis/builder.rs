@@ -78,6 +78,11 @@ impl<'o> Builder<'o> {
         }
     }
 
+    /// Tells that the first record was read.
+    pub fn begin(&mut self, first_ns: i64) {
+        self.observer.begin(first_ns);
+    }
+
     /// Tells how far the analysis is.
     pub fn progress(&mut self, bytes: u64, bytes_total: Option<u64>, packets: u64) {
         let incidents = (self.live.told.len() + self.pending.len()) as u64;

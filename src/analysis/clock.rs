@@ -80,7 +80,9 @@ mod tests {
     #[test]
     fn slight_disorder_and_two_interfaces_with_their_own_clocks_are_no_step() {
         let mut clock = Clock::default();
-        for (frame, interface, time) in [(1, 0, 100), (2, 1, 50), (3, 0, 99), (4, 1, 51), (5, 70, 3), (6, 70, 1)] {
+        for (frame, interface, time) in
+            [(1, 0, 100), (2, 1, 50), (3, 0, 99), (4, 1, 51), (5, 70, 3), (6, 70, 1)]
+        {
             clock.record(frame, interface, time * SECOND);
         }
         assert_eq!(clock.hint(), None);

@@ -104,11 +104,7 @@ impl Name {
 
     /// The numbers missing between this file and its successor, where all names of the family are known: the counter of
     /// the successor is neither the next one nor, where the ring begins again, the lowest.
-    pub fn skipped<'n>(
-        &self,
-        next: &Name,
-        family: impl IntoIterator<Item = &'n Name>,
-    ) -> Option<Skipped> {
+    pub fn skipped<'n>(&self, next: &Name, family: impl IntoIterator<Item = &'n Name>) -> Option<Skipped> {
         let at = self.differing(next).next()?;
         let mut numbers: Vec<u64> =
             family.into_iter().filter(|name| name.is_kin(next)).filter_map(|name| name.number(at)).collect();

@@ -69,8 +69,7 @@ impl Files {
     pub fn locate(&self, frame: u64) -> Place {
         let after = self.files.partition_point(|file| file.frames_before < frame);
         let at = after.saturating_sub(1);
-        let (capture, before) =
-            self.files.get(at).map_or((0, 0), |file| (file.capture, file.frames_before));
+        let (capture, before) = self.files.get(at).map_or((0, 0), |file| (file.capture, file.frames_before));
         Place { file: at as u32, frame: FrameIn { capture, frame: frame - before } }
     }
 

@@ -25,7 +25,12 @@ pub(super) struct Pending {
 
 impl Pending {
     /// The incident of a finding; none where the capture lacks what it begins with.
-    pub fn of(files: &Files, connection: &Connection, mut finding: Finding, vantage: Vantage) -> Option<Pending> {
+    pub fn of(
+        files: &Files,
+        connection: &Connection,
+        mut finding: Finding,
+        vantage: Vantage,
+    ) -> Option<Pending> {
         let exchange = finding.exchange.and_then(|index| connection.exchanges.get(index));
         let start = exchange.map(|exchange| exchange.request).or(connection.half(Side::Client).syn)?;
         let (place, stream) = files.stream_at(connection, start);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::capture::{CaptureError, Reader};
+use crate::capture::{CaptureError, Interrupt, Reader};
 
 use super::family::Name;
 
@@ -35,12 +35,12 @@ impl Input {
     ///
     /// # Errors
     /// If it cannot be opened or read, is empty, or is no capture.
-    pub fn look_at(path: &Path) -> Result<Input, CaptureError> {
+    pub fn look_at(path: &Path, interrupt: &Interrupt) -> Result<Input, CaptureError> {
         let file = fs::metadata(path).ok().filter(|metadata| metadata.is_file() && path.as_os_str() != "-");
-        let mut reader = Reader::open(path)?;
+        let mut reader = Reader::open_with(path, interrupt)?;
         let Some(file) = file else { return Ok(Input::from(reader)) };
         // What is wrong with the first record is told when the file is read.
-        let first_ns = reader.next().ok().flatten().map(|record| record.time_ns);
+        let first_ns = reader.peek_time().ok().flatten();
         Ok(Input(Kind::File(Box::new(Listed {
             path: path.to_owned(),
             name: Name::of(path),

@@ -29,7 +29,7 @@ use pass::Pass;
 
 pub use input::Input;
 pub use observer::{Observer, Progress, Unobserved};
-pub use trace::{TraceRequest, trace};
+pub use trace::{TraceFile, TraceRequest, trace};
 
 /// Connections kept at the same time unless told otherwise; about 400 bytes each.
 pub const DEFAULT_MAX_CONNECTIONS: usize = 1_000_000;

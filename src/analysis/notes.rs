@@ -47,7 +47,10 @@ pub(super) fn unlisted(listed: usize, unlisted: u64) -> String {
 pub(super) fn copies(copies: u64) -> Option<String> {
     match copies {
         0 => None,
-        1 => Some("1 lost request was captured on two hops, with the same sequence numbers: it is one incident".into()),
+        1 => Some(
+            "1 lost request was captured on two hops, with the same sequence numbers: it is one incident"
+                .into(),
+        ),
         more => Some(format!(
             "{more} lost requests were captured on two hops, with the same sequence numbers: each is one incident"
         )),

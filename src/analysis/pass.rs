@@ -90,7 +90,9 @@ impl<'p, 'o> Pass<'p, 'o> {
             self.builder.inconclusive();
             self.builder.note(match self.unread {
                 0 => "interrupted: this is what was found until then".to_owned(),
-                unread => format!("interrupted: this is what was found until then; {unread} captures were not read"),
+                unread => {
+                    format!("interrupted: this is what was found until then; {unread} captures were not read")
+                }
             });
         }
         self.builder.finish()
@@ -154,7 +156,9 @@ impl<'p, 'o> Pass<'p, 'o> {
 
     /// Notes a file that is missing before this one.
     fn look_for_gap(&mut self, trace: &mut Trace, file: &Listed, group: &[Listed]) {
-        let (Some(last), Some(ended), Some(begins)) = (&trace.last, trace.ended_ns, file.first_ns) else { return };
+        let (Some(last), Some(ended), Some(begins)) = (&trace.last, trace.ended_ns, file.first_ns) else {
+            return;
+        };
         let Some(skipped) = last.skipped(&file.name, group.iter().map(|listed| &listed.name)) else { return };
         let what = if skipped.files() == 1 { "a file is" } else { "files are" };
         self.builder.note(format!(
@@ -204,6 +208,9 @@ impl<'p, 'o> Pass<'p, 'o> {
             };
             frame += 1;
             let time_ns = record.time_ns;
+            if self.packets + frame == 1 {
+                self.builder.begin(time_ns);
+            }
             clock.record(frame, record.interface, time_ns);
             match packet::decode(record.link.0, record.data, record.wire_len) {
                 Ok(segment) => {

@@ -44,6 +44,27 @@ pub struct Report {
     pub connections: Option<Vec<Connection>>,
 }
 
+impl Report {
+    /// Name of a capture as given by the user.
+    pub fn file_of(&self, capture: u32) -> &str {
+        usize::try_from(capture).ok().and_then(|index| self.captures.get(index)).map_or("", |it| &it.file)
+    }
+
+    /// The captures that are one trace with this one, in the order of their times.
+    pub fn trace_of(&self, capture: u32) -> Vec<u32> {
+        let before = |capture: &u32| self.captures.get(*capture as usize).and_then(|it| it.continues);
+        let mut trace: Vec<u32> =
+            std::iter::successors(Some(capture), before).take(self.captures.len()).collect();
+        trace.reverse();
+        for (index, later) in (0..).zip(&self.captures) {
+            if later.continues.is_some() && later.continues == trace.last().copied() {
+                trace.push(index);
+            }
+        }
+        trace
+    }
+}
+
 /// What was read, and what could not be.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Capture {
@@ -126,6 +147,7 @@ pub struct Incident {
     pub frames: BTreeMap<Role, u64>,
     /// The same of other files of the trace, where it spans several.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(default)]
     pub frames_elsewhere: BTreeMap<Role, FrameIn>,
     /// RST segments that answered this one request.
     pub resets: u32,
