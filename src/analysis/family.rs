@@ -116,12 +116,25 @@ impl Name {
             _ => numbers.windows(2).map(|pair| pair[1] - pair[0]).min()?,
         };
         let (from, to) = (self.number(at)?, next.number(at)?);
-        let first = if to > from { from.checked_add(step)? } else { *numbers.first()? };
+        let mut first = if to > from { from.checked_add(step)? } else { *numbers.first()? };
+        let mut last = to.checked_sub(step)?;
+        // What is there at another time is not missing.
+        while first < to && numbers.binary_search(&first).is_ok() {
+            first += step;
+        }
+        while last > first && numbers.binary_search(&last).is_ok() {
+            last -= step;
+        }
         let width = match (self.runs.get(at), next.runs.get(at)) {
             (Some(one), Some(two)) if one.digits.len() == two.digits.len() => one.digits.len(),
             _ => 0,
         };
-        (first < to).then(|| Skipped { first, last: to - step, step, width })
+        (first < to).then_some(Skipped { first, last, step, width })
+    }
+
+    /// All its numbers, to put files in order whose times are the same; without sense where other text differs.
+    pub fn numbers(&self) -> Vec<Option<u64>> {
+        (0..self.runs.len()).map(|at| self.number(at)).collect()
     }
 
     fn number(&self, at: usize) -> Option<u64> {
@@ -218,6 +231,15 @@ mod tests {
         assert_eq!(
             skipped(&["r4.pcap", "r0.pcap", "r2.pcap", "r3.pcap"]),
             [None, Some("number 1 by the names".to_owned()), None]
+        );
+    }
+
+    #[test]
+    fn a_number_that_is_there_at_another_time_is_not_missing() {
+        assert_eq!(skipped(&["r1.pcap", "r0.pcap", "r2.pcap"]), [None, None]);
+        assert_eq!(
+            skipped(&["r1.pcap", "r0.pcap", "r3.pcap"]),
+            [None, Some("number 2 by the names".to_owned())]
         );
     }
 

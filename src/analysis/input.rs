@@ -91,7 +91,6 @@ impl Plan {
                 Kind::File(file) => files.push(*file),
             }
         }
-        // Stable sorts: where times do not tell, the order given stands.
         let mut known = std::collections::BTreeSet::new();
         files.retain(|file| {
             let new = known.insert(file.canonical.clone());
@@ -101,8 +100,7 @@ impl Plan {
             new
         });
         plan.bytes = plan.bytes.map(|_| files.iter().map(|file| file.bytes).sum());
-        let first = |file: &Listed| (file.first_ns.is_none(), file.first_ns);
-        files.sort_by_key(first);
+        files.sort_by_key(|file| (file.first_ns.is_none(), file.first_ns, file.name.numbers()));
         let mut places = std::collections::BTreeMap::new();
         for file in files {
             let (folder, texts) = file.name.skeleton();

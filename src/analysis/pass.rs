@@ -143,7 +143,8 @@ impl<'p, 'o> Pass<'p, 'o> {
     /// The open trace that a file continues: its last file is of the same ring by the names and ended before this one
     /// begins. Of several, the one whose name is most alike.
     fn continued_by(&mut self, file: &Listed) -> Option<Trace> {
-        let begins = file.first_ns?;
+        // A file without records, as rotation by time leaves behind a silent hour, fits everywhere.
+        let begins = file.first_ns.unwrap_or(i64::MAX);
         let fits = |trace: &&Trace| {
             trace.last.as_ref().is_some_and(|last| last.is_kin(&file.name))
                 && trace.ended_ns.is_some_and(|ended| ended <= begins.saturating_add(REORDERED_NS))

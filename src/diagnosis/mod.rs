@@ -162,8 +162,9 @@ fn doubt(finding: &mut Finding, circumstances: Circumstances) {
         Circumstances { file_missing: true, .. } => "a file of the capture is missing",
         _ => return,
     };
-    if finding.confidence == Confidence::Certain && finding.cause == Cause::StateLost {
-        finding.confidence = Confidence::Likely;
+    // It rests on there being no FIN.
+    if finding.cause == Cause::StateLost {
+        finding.confidence = Confidence::Inconclusive;
         finding.counter_evidence.push(format!("{reason}: a FIN may be among what is lost"));
     }
 }
