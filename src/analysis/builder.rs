@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
-use crate::connection::{Connection, Exchange, Protocol};
+use crate::connection::{Connection, Exchange, Protocol, TableCounts};
 use crate::diagnosis::{self, Circumstances, Finding, Limit, ServerTimers};
 use crate::packet::Endpoint;
 use crate::report::{self, Cause, Incident, Report, SCHEMA_VERSION, Side, Summary, Verdict};
@@ -69,7 +69,7 @@ impl Builder {
         let judgement = diagnosis::judge(connection, self.circumstances);
         let server = connection.endpoint(Side::Server);
         self.timers(server).add(connection, &judgement.findings);
-        self.summary.connections += 1;
+        self.summary.connections += u64::from(!connection.resumed);
         self.summary.requests += u64::from(connection.requests);
         let vantage = vantage(connection);
         if self.list_connections {
@@ -132,7 +132,13 @@ impl Builder {
     }
 
     /// Closes a capture: what it was and what it could have shown.
-    pub fn capture(&mut self, capture: report::Capture, quality: &Quality, evicted: u64) {
+    pub fn capture(
+        &mut self,
+        capture: report::Capture,
+        quality: &Quality,
+        counts: TableCounts,
+        max_connections: usize,
+    ) {
         self.summary.packets += capture.packets;
         self.summary.tcp_packets += quality.segments();
         if let Some(objection) =
@@ -147,12 +153,7 @@ impl Builder {
                 capture.file
             ));
         }
-        if evicted > 0 {
-            self.summary.notes.push(format!(
-                "{}: {evicted} open connections were given up to stay within the bound (--max-connections)",
-                capture.file
-            ));
-        }
+        self.summary.notes.extend(given_up(&capture.file, counts, max_connections));
         self.captures.push(capture);
         self.circumstances = Circumstances::default();
     }
@@ -237,6 +238,39 @@ impl Builder {
 fn answered_before(connection: &Connection, exchange: Option<usize>) -> u32 {
     let kept = connection.exchanges.iter().take(exchange.unwrap_or(0));
     connection.served + kept.filter(|exchange| exchange.answered()).count() as u32
+}
+
+/// What the bound on connections cost; none where it cost nothing.
+fn given_up(name: &str, counts: TableCounts, max_connections: usize) -> Option<String> {
+    if counts.evicted == 0 {
+        return None;
+    }
+    let begun = match counts.evicted_half_open {
+        0 => String::new(),
+        half_open => format!("; {} of them had never completed their handshake", thousands(half_open)),
+    };
+    let mut note = format!(
+        "{name}: {} open connections were given up to stay within --max-connections {max_connections}, those silent \
+         longest first{begun}",
+        thousands(counts.evicted)
+    );
+    if counts.evicted > counts.evicted_half_open {
+        note += ". What they lost after that is not told: a greater --max-connections needs more memory and tells";
+    }
+    Some(note)
+}
+
+/// `1234567` as `1,234,567`.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 fn describe_limit(server: Endpoint, limit: Limit) -> String {

@@ -95,7 +95,7 @@ fn analyze_one(reader: &mut Reader, capture: u32, options: &Options, builder: &m
         first_ns: summary.first_ns,
         last_ns: summary.last_ns,
     };
-    builder.capture(described, &quality, table.counts().evicted);
+    builder.capture(described, &quality, table.counts(), options.max_connections);
 }
 
 /// An error and its causes in one line.

@@ -44,6 +44,12 @@ impl Closing {
         self.queue.push_back(Closed { slot, serial, since_ns: now_ns, check_ns, settled: false });
     }
 
+    /// Entries, stale ones included.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     /// The next connection that settled, if one did.
     pub fn settle<'s>(&mut self, slots: &'s Slots, now_ns: i64) -> Option<&'s Flow> {
         while let Some(closed) = self.queue.get_mut(self.settled) {
