@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 
-use crate::connection::Connection;
-use crate::diagnosis;
+use crate::connection::{Connection, TableCounts};
+use crate::diagnosis::{self, Finding};
 use crate::packet::Endpoint;
 use crate::report::{self, Cause, Incident, Report, SCHEMA_VERSION, Side, Summary};
 
@@ -107,10 +107,19 @@ impl<'o> Builder<'o> {
     /// Tells the incidents of a connection that has been closed for a while, ahead of the end.
     pub fn settled(&mut self, files: &Files, connection: &Connection) {
         let judgement = diagnosis::judge(connection, files.circumstances(connection));
-        let server = connection.endpoint(Side::Server);
         self.live.servers.add(files.trace, connection, &judgement.findings);
+        self.tell(files, connection, judgement.findings);
+    }
+
+    /// Tells the incidents of a connection that is over before the end.
+    pub fn ended(&mut self, files: &Files, connection: &Connection) {
+        let judgement = diagnosis::judge(connection, files.circumstances(connection));
+        self.tell(files, connection, judgement.findings);
+    }
+
+    fn tell(&mut self, files: &Files, connection: &Connection, findings: Vec<Finding>) {
         let vantage = vantage(connection);
-        for finding in judgement.findings {
+        for finding in findings {
             let Some(pending) = Pending::of(files, connection, finding, vantage) else { continue };
             // Whether refusals are those of a port scan is known at the end.
             if pending.is_refusal() || !self.live.starts.insert((pending.trace, pending.start.frame)) {
@@ -122,7 +131,8 @@ impl<'o> Builder<'o> {
                 *self.unlisted.entry(pending.incident.cause).or_default() += 1;
             } else {
                 let id = self.live.told.len() as u32 + 1;
-                let incident = pending.told(id, self.live.servers.timers_so_far(server));
+                let timers = self.live.servers.timers_so_far(pending.server);
+                let incident = pending.told(id, timers);
                 self.observer.incident(&incident);
                 self.live.told.push(incident);
             }
@@ -135,7 +145,7 @@ impl<'o> Builder<'o> {
         let server = connection.endpoint(Side::Server);
         self.servers.add(files.trace, connection, &judgement.findings);
         self.hops.connection(files.trace, connection);
-        self.summary.connections += 1;
+        self.summary.connections += u64::from(!connection.resumed);
         self.summary.requests += u64::from(connection.requests);
         let vantage = vantage(connection);
         if self.list_connections {
@@ -182,7 +192,7 @@ impl<'o> Builder<'o> {
     }
 
     /// Closes a trace: what it could have shown.
-    pub fn trace(&mut self, files: &Files, quality: &Quality, evicted: u64) {
+    pub fn trace(&mut self, files: &Files, quality: &Quality, counts: TableCounts, max_connections: usize) {
         let captures: Vec<&report::Capture> =
             files.captures().filter_map(|index| self.captures.get(index as usize)).collect();
         let name = notes::names(&captures.iter().map(|capture| capture.file.as_str()).collect::<Vec<_>>());
@@ -200,11 +210,7 @@ impl<'o> Builder<'o> {
         for hint in quality.hints() {
             self.note(format!("{name}: {hint}"));
         }
-        if evicted > 0 {
-            self.note(format!(
-                "{name}: {evicted} open connections were given up to stay within the bound (--max-connections)"
-            ));
-        }
+        self.summary.notes.extend(notes::given_up(&name, counts, max_connections));
     }
 
     /// The report. Incidents are in the order of captures and of time; those told before the end come first, in the order

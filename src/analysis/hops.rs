@@ -100,28 +100,28 @@ pub(super) struct Twins(HashMap<Numbers, Told>);
 /// A lost request that was told.
 #[derive(Debug, Clone, Copy)]
 struct Told {
-    stream: u32,
+    frame: u64,
     time_ns: i64,
     at: usize,
 }
 
 impl Twins {
-    /// The one told before that this is a copy of: the same numbers in another stream of the same trace, within a second.
+    /// The one told before that this is a copy of: the same numbers in another connection of the same trace, within a second.
     /// If there is none, this one is remembered as told at `at`.
     pub fn told_before(&mut self, pending: &Pending, at: usize) -> Option<usize> {
         // A SYN has only one number of its own, and a port scanner may use the same one everywhere.
         pending.finding.exchange?;
-        let (stream, start) = (pending.stream, pending.start);
+        let start = pending.start;
         let numbers = (pending.trace, start.seq.0, start.ack.0, start.len);
         match self.0.get(&numbers) {
             Some(told)
-                if told.stream != stream
+                if told.frame != start.frame
                     && told.time_ns.abs_diff(start.time_ns) <= APART_NS.unsigned_abs() =>
             {
                 Some(told.at)
             }
             _ => {
-                self.0.insert(numbers, Told { stream, time_ns: start.time_ns, at });
+                self.0.insert(numbers, Told { frame: start.frame, time_ns: start.time_ns, at });
                 None
             }
         }

@@ -15,8 +15,6 @@ pub(super) struct Pending {
     pub server: Endpoint,
     /// Number of its trace.
     pub trace: u32,
-    /// Stream in its trace.
-    pub stream: u32,
     /// Where it begins: the request, or the SYN where there was none. Frames are counted through the trace.
     pub start: Mark,
     /// Frame of its retry, counted through the trace.
@@ -74,7 +72,6 @@ impl Pending {
             client: connection.endpoint(Side::Client),
             server: connection.endpoint(Side::Server),
             trace: files.trace,
-            stream: connection.stream,
             start,
             retry_frame: exchange.and_then(|exchange| exchange.retried).map(|retry| retry.frame),
             finding,

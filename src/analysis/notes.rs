@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::connection::TableCounts;
 use crate::packet::Endpoint;
 use crate::report::{Capture, Cause, Incident, Role};
 
@@ -33,6 +34,39 @@ pub(super) fn dropped(capture: &Capture) -> Option<String> {
         "{}: the capturing kernel dropped {dropped} packets; what they held is unknown",
         capture.file
     ))
+}
+
+/// What the bound on connections cost; none where it cost nothing.
+pub(super) fn given_up(name: &str, counts: TableCounts, max_connections: usize) -> Option<String> {
+    if counts.evicted == 0 {
+        return None;
+    }
+    let begun = match counts.evicted_half_open {
+        0 => String::new(),
+        half_open => format!("; {} of them had never completed their handshake", thousands(half_open)),
+    };
+    let mut note = format!(
+        "{name}: {} open connections were given up to stay within --max-connections {max_connections}, those silent \
+         longest first{begun}",
+        thousands(counts.evicted)
+    );
+    if counts.evicted > counts.evicted_half_open {
+        note += ". What they lost after that is not told: a greater --max-connections needs more memory and tells";
+    }
+    Some(note)
+}
+
+/// `1234567` as `1,234,567`.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// Incidents beyond those listed.

@@ -213,6 +213,10 @@ impl<'p, 'o> Pass<'p, 'o> {
                 self.builder.begin(time_ns);
             }
             clock.record(frame, record.interface, time_ns);
+            if self.options.live {
+                // Before the segment: it may come so late that the table lets closed connections go.
+                trace.table.settle(time_ns, &mut |connection| self.builder.settled(&trace.files, connection));
+            }
             match packet::decode(record.link.0, record.data, record.wire_len) {
                 Ok(segment) => {
                     trace.quality.segment(&segment);
@@ -221,6 +225,9 @@ impl<'p, 'o> Pass<'p, 'o> {
                         ended.push(connection);
                     });
                     for connection in self.ended.drain(..) {
+                        if self.options.live {
+                            self.builder.ended(&trace.files, &connection);
+                        }
                         self.builder.connection(&trace.files, &connection);
                         trace.quality.connection(&connection);
                     }
@@ -229,9 +236,6 @@ impl<'p, 'o> Pass<'p, 'o> {
                     trace.quality.skip(skip);
                     *skipped.entry(skip).or_default() += 1;
                 }
-            }
-            if self.options.live {
-                trace.table.settle(time_ns, &mut |connection| self.builder.settled(&trace.files, connection));
             }
             if frame.is_multiple_of(PROGRESS_EVERY) {
                 let bytes = self.bytes_done + reader.bytes_read();
@@ -293,6 +297,6 @@ impl<'p, 'o> Pass<'p, 'o> {
             let names: Vec<&str> = trace.names.iter().map(String::as_str).collect();
             self.builder.note(format!("{} are one trace, in the order of their times", notes::names(&names)));
         }
-        self.builder.trace(&trace.files, &trace.quality, trace.table.counts().evicted);
+        self.builder.trace(&trace.files, &trace.quality, trace.table.counts(), self.options.max_connections);
     }
 }

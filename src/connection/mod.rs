@@ -4,6 +4,8 @@
 //! connection keeps only the few segments (as [`Mark`]s) that a verdict may need as proof.
 //! This module knows neither files nor verdicts.
 
+mod duplicates;
+mod embryo;
 mod exchange;
 mod half;
 pub mod http;
@@ -83,6 +85,12 @@ pub struct Connection {
     pub stream: u32,
     /// The two ends; the first sent the first captured segment.
     pub ends: [Endpoint; 2],
+    /// Virtual network, 0 outside of one: connections with the same ends in two of them are two.
+    pub tunnel: u32,
+    /// Number of the connection in the table: unlike its stream never used twice.
+    serial: u32,
+    /// It goes on after it had been given up for the bound of the table: what came before was handed over on its own.
+    pub resumed: bool,
     /// Which of `ends` is the client, once known.
     client: Option<usize>,
     /// Whether a handshake or the payload proved the roles; otherwise ports suggested them.
@@ -143,15 +151,13 @@ struct Framing {
 }
 
 impl Connection {
-    fn new(
-        stream: u32,
-        appearances: streams::Appearances,
-        segment: &Segment<'_>,
-        time_ns: i64,
-    ) -> Connection {
+    fn new(stream: u32, tunnel: u32, ends: [Endpoint; 2], time_ns: i64) -> Connection {
         Connection {
             stream,
-            ends: [segment.src, segment.dst],
+            ends,
+            tunnel,
+            serial: 0,
+            resumed: false,
             client: None,
             roles_proven: false,
             halves: Default::default(),
@@ -178,7 +184,7 @@ impl Connection {
             idle_before_close: [None; 2],
             spare_path: Vec::new(),
             duplicates: 0,
-            appearances,
+            appearances: streams::Appearances::default(),
         }
     }
 
@@ -282,6 +288,22 @@ impl Connection {
         (self.requests > requests)
             .then(|| self.exchanges.back().map(|exchange| exchange.fingerprint))
             .flatten()
+    }
+
+    /// Counts a copy of a segment already taken into account.
+    fn count_copy(&mut self, sender: Endpoint, time_ns: i64) {
+        self.last_ns = self.last_ns.max(time_ns);
+        self.halves[usize::from(sender != self.ends[0])].packets += 1;
+        self.duplicates += 1;
+    }
+
+    /// Zero of the relative numbers, in the order of `ends`.
+    fn bases(&self) -> streams::Bases {
+        let mut bases = streams::Bases::default();
+        for (end, half) in self.halves.iter().enumerate() {
+            half.base.into_iter().for_each(|base| bases.set(end, base.0));
+        }
+        bases
     }
 
     /// What HTTP framing knows of the response in hand: `Some(true)` complete or ending with the connection,
