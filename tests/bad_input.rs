@@ -68,7 +68,19 @@ fn report_on(bytes: &[u8], code: i32) -> Value {
 fn a_file_that_is_no_capture_is_told_by_its_first_bytes() {
     insta::assert_snapshot!(complaint_about(b"hello, world"), @"given is not a pcap or pcapng capture (it starts with the bytes 68 65 6c 6c 6f 2c 20 77): if Wireshark opens it, convert it with editcap -F pcapng");
     insta::assert_snapshot!(complaint_about(b"x"), @"given is not a pcap or pcapng capture (it starts with the bytes 78): if Wireshark opens it, convert it with editcap -F pcapng");
-    insta::assert_snapshot!(complaint_about(b"\x1f\x8b\x08\x00rest"), @"given is gzip-compressed: unpack it on the way (gzip -dc given | finrace analyze -)");
+    insta::assert_snapshot!(complaint_about(b"\x1f\x8b\x08\x00rest"), @"given holds no packet that can be read: the gzip stream ends early, after 0 unpacked bytes; copy it again from where it was made");
+}
+
+#[test]
+fn a_compressed_capture_that_was_cut_gives_what_it_holds_and_says_so() {
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures/formats/containers/us-le.pcap.gz");
+    let whole = fs::read(kept).expect("a capture in gzip");
+    let report = report_on(&whole[..whole.len() - 8], 1);
+    let capture = &report["captures"][0];
+    assert_eq!(capture["format"], "pcap, little-endian, microseconds, in gzip");
+    assert_eq!(capture["packets"], 11);
+    insta::assert_snapshot!(capture["truncated"].as_str().expect("a reason"), @"the gzip stream ends early, after 982 unpacked bytes (whole records before it: 11)");
+    assert_eq!(report["summary"]["incidents"], 1);
 }
 
 #[test]

@@ -2,10 +2,12 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::io::Cursor;
+use std::io::{Cursor, Write};
 
-use finrace::capture::{Interface, LinkType, PcapngWriter, Reader};
+use finrace::capture::{Interface, Interrupt, LinkType, PcapngWriter, Reader};
 use finrace::packet::decode;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 /// The system's allocator, counting per thread, because the test harness allocates beside the test.
 struct Counting;
@@ -40,25 +42,43 @@ const SYN: [u8; 40] = [
 
 const PACKETS: u32 = 20_000;
 
-#[test]
-fn twenty_thousand_packets_are_read_and_decoded_without_an_allocation() {
+/// A capture of packets whose lengths differ, so that they lie across the ends of the buffer in every way.
+fn capture() -> Vec<u8> {
     let interface = Interface { name: "tun0".into(), link: LinkType::RAW, snaplen: 0 };
-    let mut writer = PcapngWriter::new(Vec::new(), &[interface]).unwrap();
+    let mut writer = PcapngWriter::new(Vec::new(), &[interface]).expect("writing to memory");
     for number in 0..PACKETS {
-        // Lengths that differ, so that packets lie across the ends of the buffer in every way.
         let packet = [&SYN[..], &[0; 97][..number as usize % 97]].concat();
-        writer.packet(0, number.into(), packet.len() as u32, &packet, None).unwrap();
+        writer.packet(0, number.into(), packet.len() as u32, &packet, None).expect("writing to memory");
     }
-    let mut reader = Reader::from_read("memory", Box::new(Cursor::new(writer.into_inner()))).unwrap();
-    // The description of the interface is kept, once.
-    assert!(reader.next().unwrap().is_some());
+    writer.into_inner()
+}
 
+/// Packets read and decoded, and allocations on the way in this thread, after the first.
+fn read(mut reader: Reader) -> (u32, u64) {
+    // The description of the interface is kept, once.
+    assert!(reader.next().expect("no input error").is_some());
     let before = ALLOCATIONS.get();
     let mut segments = 1;
-    while let Some(record) = reader.next().unwrap() {
+    while let Some(record) = reader.next().expect("no input error") {
         assert!(decode(record.link.0, record.data, record.wire_len).is_ok());
         segments += 1;
     }
-    let allocated = ALLOCATIONS.get() - before;
-    assert_eq!((segments, allocated), (PACKETS, 0));
+    (segments, ALLOCATIONS.get() - before)
+}
+
+#[test]
+fn twenty_thousand_packets_are_read_and_decoded_without_an_allocation() {
+    let reader = Reader::from_read("memory", Box::new(Cursor::new(capture()))).unwrap();
+    assert_eq!(read(reader), (PACKETS, 0));
+}
+
+#[test]
+fn nor_does_it_take_one_where_the_capture_is_compressed_or_comes_by_a_pipe() {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(&capture()).unwrap();
+    let compressed = Cursor::new(gzip.finish().unwrap());
+    let reader = Reader::from_read("compressed", Box::new(compressed.clone())).unwrap();
+    assert_eq!(read(reader), (PACKETS, 0));
+    let reader = Reader::from_pipe("pipe", Box::new(compressed), &Interrupt::default()).unwrap();
+    assert_eq!(read(reader), (PACKETS, 0));
 }

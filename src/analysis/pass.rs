@@ -1,6 +1,7 @@
 //! The first pass: records of files and pipes through decoder and table into the builder.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::capture::{CaptureError, Reader};
 use crate::connection::{Connection, RoleHints, Table};
@@ -18,6 +19,8 @@ use super::{Options, describe};
 
 /// Records between two looks at the clock by whoever shows progress.
 const PROGRESS_EVERY: u64 = 4_096;
+/// A live pipe that is silent for so long is quiet.
+const QUIET: Duration = Duration::from_secs(1);
 /// Traces open at the same time: those of overlapping files, each of which a later file may continue. Beyond it, the one
 /// that ended first is closed.
 const MAX_OPEN: usize = 16;
@@ -199,6 +202,12 @@ impl<'p, 'o> Pass<'p, 'o> {
         let mut clock = Clock::default();
         let mut frame = 0;
         loop {
+            if self.options.live && !reader.is_ready_within(QUIET) {
+                // Nobody knows when trace time goes on: what is closed is told now.
+                trace
+                    .table
+                    .settle(i64::MAX, &mut |connection| self.builder.settled(&trace.files, connection));
+            }
             let record = match reader.next() {
                 Ok(Some(record)) => record,
                 Ok(None) => break,

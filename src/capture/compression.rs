@@ -4,17 +4,19 @@ use std::cell::RefCell;
 use std::io::{self, BufReader, ErrorKind, Read};
 use std::rc::Rc;
 
-use flate2::bufread::MultiGzDecoder;
 use lzma_rust2::XzReader;
 use thiserror::Error;
 
+use super::gzip::GzipDecoder;
 use super::lz4::Lz4Decoder;
+use super::zstandard::ZstdDecoder;
 
 /// Compressed bytes read at once.
 const INPUT_LEN: usize = 64 << 10;
-/// The most memory that a stream may make its decoder take: what `zstd -d` grants too, and twice what `xz -9` needs.
-const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+/// The most memory that an xz stream may make its decoder take: twice what `xz -9` needs.
 const XZ_MEMORY_KIB: u32 = 128 << 10;
+/// Unpacked xz bytes asked for at once: as much as is lost before damage, because the decoder keeps it back.
+const XZ_OUTPUT_LEN: usize = 1 << 10;
 
 /// A compression that is undone on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,8 +83,8 @@ impl Unpacker {
         let state = Rc::new(RefCell::new(InputState::default()));
         let input = BufReader::with_capacity(INPUT_LEN, Watched { input, state: Rc::clone(&state) });
         let decoder: Box<dyn Read> = match method {
-            Method::Gzip => Box::new(MultiGzDecoder::new(input)),
-            Method::Zstd => match zstd_decoder(input) {
+            Method::Gzip => Box::new(GzipDecoder::new(input)),
+            Method::Zstd => match ZstdDecoder::new(input) {
                 Ok(decoder) => Box::new(decoder),
                 Err(error) => Box::new(Failing(Some(error))),
             },
@@ -105,7 +107,9 @@ impl Unpacker {
 
 impl Read for Unpacker {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let result = self.decoder.read(out);
+        let most = if self.method == Method::Xz { XZ_OUTPUT_LEN } else { usize::MAX };
+        let len = out.len().min(most);
+        let result = self.decoder.read(&mut out[..len]);
         if let Some(failure) = self.input.borrow_mut().failure.take() {
             return Err(failure);
         }
@@ -117,12 +121,6 @@ impl Read for Unpacker {
             Err(error) => Err(io::Error::other(self.damage(&error))),
         }
     }
-}
-
-fn zstd_decoder<R: io::BufRead>(input: R) -> io::Result<zstd::stream::read::Decoder<'static, R>> {
-    let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?;
-    decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
-    Ok(decoder)
 }
 
 /// A decoder that could not be made.
@@ -141,8 +139,11 @@ struct InputState {
     ended: bool,
 }
 
-/// The input of a decoder.
-struct Watched {
+/// What decoders read.
+pub(super) type PackedInput = BufReader<Watched>;
+
+/// The input of a decoder, which keeps what happened to it.
+pub(super) struct Watched {
     input: Box<dyn Read + Send>,
     state: Rc<RefCell<InputState>>,
 }

@@ -13,6 +13,7 @@ mod classic;
 mod clock;
 mod compression;
 mod error;
+mod gzip;
 mod interrupt;
 mod link_type;
 #[cfg(feature = "live")]
@@ -25,6 +26,7 @@ mod reader;
 mod recognise;
 mod step;
 mod window;
+mod zstandard;
 
 pub use error::CaptureError;
 pub use interrupt::Interrupt;

@@ -1,21 +1,22 @@
-//! Reading in a thread of its own, some buffers ahead of whoever uses the bytes.
+//! Reading in a thread of its own, ahead of whoever uses the bytes.
 //!
 //! A pipe is drained while the records before are looked at, unpacking takes place beside the analysis, and an
 //! [`Interrupt`] ends the waiting for a pipe that is silent.
 
 use std::io::{self, ErrorKind, Read};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::mem;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
 use super::Interrupt;
 
-/// As much as a [`super::window::Window`] asks for at once.
-const BUFFER_LEN: usize = 256 << 10;
-/// Buffers in use at most: one being filled, one being emptied, two waiting.
-const BUFFERS: usize = 4;
+/// Bytes asked for at once.
+const CHUNK_LEN: usize = 256 << 10;
+/// Bytes that wait at most; the thread then waits for them to be taken.
+const MOST_WAITING: usize = 1 << 20;
 /// How long an interruption goes unseen at most while nothing arrives.
 const INTERRUPT_SEEN_WITHIN: Duration = Duration::from_millis(100);
 
@@ -24,26 +25,63 @@ const INTERRUPT_SEEN_WITHIN: Duration = Duration::from_millis(100);
 #[error("interrupted")]
 pub(super) struct Interrupted;
 
-/// What the thread hands over.
-enum Message {
-    /// A buffer and how many of its bytes are filled.
-    Bytes(Vec<u8>, usize),
-    End,
-    Failed(io::Error),
+/// What both threads see.
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Either thread has done what the other may be waiting for.
+    changed: Condvar,
 }
 
-/// The end of the channel at which the bytes come out.
-///
-/// Dropping it ends the thread as soon as that has the bytes it is waiting for.
-pub(super) struct ReadAhead {
-    filled: Receiver<Message>,
-    /// Buffers go back to be filled again, so that none is allocated after the first few.
-    emptied: SyncSender<Vec<u8>>,
+#[derive(Debug, Default)]
+struct State {
+    /// Read and not yet taken.
+    waiting: Vec<u8>,
+    /// Taken by the reading side, and not yet read from there.
+    untaken: usize,
+    /// Nothing more will come, for this reason if it is an error.
+    end: Option<io::Result<()>>,
+    /// Nobody takes bytes any more.
+    abandoned: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Each change of the state is complete by itself, so that a thread that broke down left nothing half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sees whether there is anything to take, without taking it.
+pub(super) struct Waiting {
+    shared: Arc<Shared>,
     interrupt: Interrupt,
-    current: Vec<u8>,
+}
+
+impl Waiting {
+    /// Whether bytes, the end, or an interruption come within `patience`.
+    pub(super) fn ends_within(&self, patience: Duration) -> bool {
+        let began = Instant::now();
+        let mut state = self.shared.lock();
+        loop {
+            let anything = state.untaken > 0 || !state.waiting.is_empty() || state.end.is_some();
+            if anything || self.interrupt.is_raised() {
+                return true;
+            }
+            let Some(left) = patience.checked_sub(began.elapsed()) else { return false };
+            let wait = self.shared.changed.wait_timeout(state, left.min(INTERRUPT_SEEN_WITHIN));
+            state = wait.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// The end at which the bytes come out. Dropping it ends the thread as soon as that has the bytes it is waiting for.
+pub(super) struct ReadAhead {
+    shared: Arc<Shared>,
+    interrupt: Interrupt,
+    /// Taken from the waiting bytes, whose storage this changes places with: nothing is allocated on the way.
+    taken: Vec<u8>,
     start: usize,
-    end: usize,
-    ended: bool,
 }
 
 impl ReadAhead {
@@ -52,88 +90,109 @@ impl ReadAhead {
         make: impl FnOnce() -> R + Send + 'static,
         interrupt: Interrupt,
     ) -> io::Result<Self> {
-        let (fill, filled) = mpsc::sync_channel(BUFFERS);
-        let (emptied, empty) = mpsc::sync_channel(BUFFERS);
-        thread::Builder::new().name("read-ahead".to_owned()).spawn(move || {
-            let mut input = make();
-            pump(&mut input, &fill, &empty);
-        })?;
-        Ok(Self { filled, emptied, interrupt, current: Vec::new(), start: 0, end: 0, ended: false })
+        let shared = Arc::new(Shared::default());
+        shared.lock().waiting.reserve_exact(MOST_WAITING);
+        let filler = Filler { shared: Arc::clone(&shared) };
+        thread::Builder::new().name("read-ahead".to_owned()).spawn(move || filler.fill(make()))?;
+        Ok(Self { shared, interrupt, taken: Vec::with_capacity(MOST_WAITING), start: 0 })
     }
 
-    /// Waits for the next buffer. False at the end.
-    fn next_buffer(&mut self) -> io::Result<bool> {
-        let message = loop {
+    /// A look at what waits.
+    pub(super) fn waiting(&self) -> Waiting {
+        Waiting { shared: Arc::clone(&self.shared), interrupt: self.interrupt.clone() }
+    }
+
+    /// Takes all that waits, or waits for some. Nothing is taken at the end.
+    fn take(&mut self) -> io::Result<()> {
+        self.taken.clear();
+        self.start = 0;
+        let mut state = self.shared.lock();
+        loop {
             if self.interrupt.is_raised() {
                 return Err(io::Error::other(Interrupted));
             }
-            match self.filled.recv_timeout(INTERRUPT_SEEN_WITHIN) {
-                Ok(message) => break message,
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    break Message::Failed(io::Error::other("the thread that reads ahead broke down"));
-                }
+            if !state.waiting.is_empty() {
+                mem::swap(&mut state.waiting, &mut self.taken);
+                state.untaken = self.taken.len();
+                self.shared.changed.notify_one();
+                return Ok(());
             }
-        };
-        match message {
-            Message::Bytes(buffer, filled) => {
-                let emptied = std::mem::replace(&mut self.current, buffer);
-                (self.start, self.end) = (0, filled);
-                if !emptied.is_empty() {
-                    // A thread that has ended needs no more buffers.
-                    let _ = self.emptied.try_send(emptied);
-                }
-                Ok(true)
+            if let Some(end) = &mut state.end {
+                return mem::replace(end, Ok(()));
             }
-            Message::End => {
-                self.ended = true;
-                Ok(false)
-            }
-            Message::Failed(error) => {
-                self.ended = true;
-                Err(error)
-            }
+            let wait = self.shared.changed.wait_timeout(state, INTERRUPT_SEEN_WITHIN);
+            state = wait.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
 
 impl Read for ReadAhead {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.start == self.end && (self.ended || !self.next_buffer()?) {
-            return Ok(0);
+        if self.start == self.taken.len() {
+            self.take()?;
         }
-        let count = out.len().min(self.end - self.start);
-        out[..count].copy_from_slice(&self.current[self.start..self.start + count]);
+        let rest = &self.taken[self.start..];
+        let count = out.len().min(rest.len());
+        out[..count].copy_from_slice(&rest[..count]);
         self.start += count;
+        if self.start == self.taken.len() {
+            self.shared.lock().untaken = 0;
+        }
         Ok(count)
     }
 }
 
-/// Reads until the input ends or nobody wants its bytes any more. What one read gives is handed over at once, because the
-/// next may take as long as the network is silent.
-fn pump(input: &mut impl Read, fill: &SyncSender<Message>, empty: &Receiver<Vec<u8>>) {
-    let mut allocated = 0;
-    loop {
-        let mut buffer = if allocated < BUFFERS {
-            allocated += 1;
-            vec![0; BUFFER_LEN]
-        } else {
-            match empty.recv() {
-                Ok(buffer) => buffer,
-                Err(_) => return,
-            }
-        };
-        let message = loop {
-            match input.read(&mut buffer) {
-                Ok(0) => break Message::End,
-                Ok(filled) => break Message::Bytes(buffer, filled),
+impl Drop for ReadAhead {
+    fn drop(&mut self) {
+        self.shared.lock().abandoned = true;
+        self.shared.changed.notify_one();
+    }
+}
+
+/// The thread's side.
+struct Filler {
+    shared: Arc<Shared>,
+}
+
+impl Filler {
+    /// Reads until the input ends or nobody wants its bytes any more. What one read gives can be taken at once, because the
+    /// next may take as long as the network is silent.
+    fn fill(&self, mut input: impl Read) {
+        let mut chunk = vec![0; CHUNK_LEN];
+        loop {
+            match input.read(&mut chunk) {
+                Ok(0) => return self.end(Ok(())),
+                Ok(count) => {
+                    if !self.give(&chunk[..count]) {
+                        return;
+                    }
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => break Message::Failed(error),
+                Err(error) => return self.end(Err(error)),
             }
-        };
-        let over = !matches!(message, Message::Bytes(..));
-        if fill.send(message).is_err() || over {
-            return;
         }
+    }
+
+    /// Puts bytes where they can be taken. False if nobody will.
+    fn give(&self, bytes: &[u8]) -> bool {
+        let mut state = self.shared.lock();
+        while !state.abandoned && state.waiting.len() + bytes.len() > MOST_WAITING {
+            state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.waiting.extend_from_slice(bytes);
+        self.shared.changed.notify_one();
+        !state.abandoned
+    }
+
+    fn end(&self, end: io::Result<()>) {
+        self.shared.lock().end.get_or_insert(end);
+        self.shared.changed.notify_one();
+    }
+}
+
+impl Drop for Filler {
+    /// Whoever waits must hear of the end even if a decoder broke down.
+    fn drop(&mut self) {
+        self.end(Err(io::Error::other("the thread that reads ahead broke down")));
     }
 }

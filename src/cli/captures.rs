@@ -10,7 +10,8 @@ use super::output;
 /// Arguments of every command that analyzes captures.
 #[derive(Debug, clap::Args)]
 pub struct Captures {
-    /// Capture files; files of one ring are one trace. - reads one from a pipe
+    /// Capture files (pcap or pcapng, also in gzip, zstd, lz4 or xz), those of one ring being one trace; - reads one from a
+    /// pipe
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Port of a server, for connections whose beginning was not captured (repeatable)

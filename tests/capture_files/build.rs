@@ -7,8 +7,6 @@ pub enum Order {
     Big,
 }
 
-pub const BOTH: [Order; 2] = [Order::Little, Order::Big];
-
 pub const ETHERNET: u16 = 1;
 pub const RAW: u16 = 101;
 
@@ -103,10 +101,10 @@ impl Order {
         self.block(6, &body)
     }
 
-    /// The Packet Block that Enhanced Packet Blocks replaced; seven packets lost before it.
-    pub fn obsolete(self, interface: u16, ticks: u64, wire_len: u32, data: &[u8]) -> Vec<u8> {
+    /// The Packet Block that Enhanced Packet Blocks replaced, with the number of packets lost before it.
+    pub fn obsolete(self, interface: u16, drops: u16, ticks: u64, wire_len: u32, data: &[u8]) -> Vec<u8> {
         let lengths = [self.u32(data.len() as u32), self.u32(wire_len)].concat();
-        let head = [self.u16(interface), self.u16(7)].concat();
+        let head = [self.u16(interface), self.u16(drops)].concat();
         self.block(2, &[&head[..], &self.ticks(ticks), &lengths, data].concat())
     }
 

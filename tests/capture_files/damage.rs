@@ -5,8 +5,8 @@ use std::io::{self, Cursor, Read};
 use finrace::capture::{CaptureError, Reader};
 use proptest::prelude::*;
 
-use super::build::{BOTH, ETHERNET, KUZNETZOV, MICROSECONDS, Order, RAW};
-use super::{read, read_from};
+use super::build::{ETHERNET, KUZNETZOV, MICROSECONDS, Order, RAW};
+use super::{BOTH, read, read_from};
 
 /// A capture as its pieces: file header or blocks, and whether the piece is a packet.
 type Pieces = Vec<(Vec<u8>, bool)>;
@@ -29,7 +29,7 @@ fn pcapng(order: Order) -> Pieces {
         (order.block(0x7777, b"something else"), false),
         (order.simple(4, b"four"), true),
         (order.statistics(0, &[(5, &order.u64(2))]), false),
-        (order.obsolete(0, 3, 60, b"third one"), true),
+        (order.obsolete(0, 7, 3, 60, b"third one"), true),
     ]
 }
 

@@ -2,8 +2,8 @@
 
 use finrace::capture::LinkType;
 
-use super::build::{BOTH, ETHERNET, KUZNETZOV, MICROSECONDS, NANOSECONDS, Order, RAW};
-use super::{Owned, read};
+use super::build::{ETHERNET, KUZNETZOV, MICROSECONDS, NANOSECONDS, Order, RAW};
+use super::{BOTH, Owned, read};
 
 const IF_TSRESOL: u16 = 9;
 const IF_TSOFFSET: u16 = 14;
@@ -129,7 +129,7 @@ fn all_three_packet_blocks_in_both_byte_orders() {
             order.interface(ETHERNET, 4, &[]),
             order.enhanced(0, 5_000_001, 60, b"enhanced"),
             order.simple(60, b"simp"),
-            order.obsolete(0, 7_000_002, 61, b"obsolete"),
+            order.obsolete(0, 7, 7_000_002, 61, b"obsolete"),
         ]
         .concat();
         let (records, summary) = read(&capture);
@@ -291,13 +291,12 @@ fn the_length_that_a_section_states_changes_nothing() {
 #[test]
 fn drops_between_obsolete_packets_count_where_they_are_known() {
     for order in BOTH {
-        let mut unknown = order.obsolete(0, 3, 1, b"c");
-        unknown[10..12].fill(0xff);
+        let unknown = order.obsolete(0, 0xffff, 3, 1, b"c");
         let packets = [
             order.section(),
             order.interface(ETHERNET, 0, &[]),
-            order.obsolete(0, 1, 1, b"a"),
-            order.obsolete(0, 2, 1, b"b"),
+            order.obsolete(0, 7, 1, 1, b"a"),
+            order.obsolete(0, 7, 2, 1, b"b"),
             unknown.clone(),
         ]
         .concat();

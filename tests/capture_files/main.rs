@@ -10,6 +10,10 @@ use std::io::Read;
 
 use finrace::capture::{LinkType, Reader, ReaderSummary};
 
+use build::Order;
+
+const BOTH: [Order; 2] = [Order::Little, Order::Big];
+
 /// A record that outlives its reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Owned {

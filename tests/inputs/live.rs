@@ -82,6 +82,16 @@ fn an_incident_is_told_while_the_pipe_is_open() {
 }
 
 #[test]
+fn a_pipe_that_falls_silent_tells_what_is_certain_all_the_same() {
+    let mut running = Running::new(&["--format", "ndjson"]);
+    running.feed(&Capture::of("crossed-fin/client.pcap").bytes());
+    assert_eq!(running.line()["cause"], "crossed-fin");
+    running.pipe = None;
+    let (rest, ..) = running.end();
+    assert_eq!((kinds(&rest), &rest[2]["incidents"]), (vec!["capture", "server", "summary"], &1.into()));
+}
+
+#[test]
 fn what_a_pipe_tells_is_what_the_file_tells() {
     for name in [
         "crossed-fin/server.pcap",

@@ -25,13 +25,16 @@ pub struct Labelled {
     pub facts: Facts,
 }
 
+/// The directory of captures that hold one story in many formats, with tests of their own.
+const FORMATS: &str = "formats";
+
 /// All of them, in the order of their names.
 pub fn all() -> Vec<Labelled> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures");
     let mut directories: Vec<PathBuf> = fs::read_dir(&root)
         .unwrap_or_else(|error| panic!("{}: {error}", root.display()))
         .map(|entry| entry.expect("a directory entry").path())
-        .filter(|path| path.is_dir())
+        .filter(|path| path.is_dir() && !path.ends_with(FORMATS))
         .collect();
     directories.sort();
     assert!(!directories.is_empty(), "{} holds no labelled captures", root.display());
