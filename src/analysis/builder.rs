@@ -207,9 +207,7 @@ impl<'o> Builder<'o> {
             self.note(format!("{name}: {objection}"));
         }
         self.summary.notes.extend(drops);
-        for hint in quality.hints() {
-            self.note(format!("{name}: {hint}"));
-        }
+        self.summary.notes.extend(notes::duplicates(&name, counts.duplicates));
         self.summary.notes.extend(notes::given_up(&name, counts, max_connections));
     }
 

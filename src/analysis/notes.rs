@@ -27,6 +27,19 @@ pub(super) fn names(names: &[&str]) -> String {
     }
 }
 
+/// Packets that were captured more than once.
+pub(super) fn duplicates(name: &str, duplicates: u64) -> Option<String> {
+    let (noun, verb) = match duplicates {
+        0 => return None,
+        1 => ("packet", "is"),
+        _ => ("packets", "are"),
+    };
+    Some(format!(
+        "{name}: {} {noun} {verb} in the capture twice (-i any, or a mirror); each was judged once",
+        thousands(duplicates)
+    ))
+}
+
 /// Packets that the capturing kernel dropped.
 pub(super) fn dropped(capture: &Capture) -> Option<String> {
     let dropped = capture.dropped_by_kernel.filter(|dropped| *dropped > 0)?;

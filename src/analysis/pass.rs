@@ -259,7 +259,9 @@ impl<'p, 'o> Pass<'p, 'o> {
         trace.ended_ns = trace.ended_ns.max(summary.last_ns);
         trace.last_file.clone_from(&summary.name);
         trace.names.push(summary.name.clone());
-        trace.quality.hint(clock.hint().map(|hint| format!("{}: {hint}", summary.name)));
+        if let Some(hint) = clock.hint() {
+            self.builder.note(format!("{}: {hint}", summary.name));
+        }
         let passed_over: u64 = skipped.values().sum();
         let described = report::Capture {
             file: summary.name,

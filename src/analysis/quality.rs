@@ -26,9 +26,6 @@ pub(super) struct Quality {
     server_ports: BTreeMap<u16, u64>,
     // Connections whose numbers tell of bytes between SYN and FIN or RST that were not captured.
     hollow: u64,
-    // Packets that were captured more than once.
-    duplicates: u64,
-    hints: Vec<String>,
 }
 
 impl Quality {
@@ -44,11 +41,6 @@ impl Quality {
         self.control += u64::from(segment.flags.0 & (Flags::SYN | Flags::FIN | Flags::RST) != 0);
     }
 
-    /// Keeps a sentence that helps to read one of the files.
-    pub fn hint(&mut self, hint: Option<String>) {
-        self.hints.extend(hint);
-    }
-
     /// Counts a connection.
     pub fn connection(&mut self, connection: &Connection) {
         let halves = [Side::Client, Side::Server].map(|side| connection.half(side));
@@ -58,7 +50,6 @@ impl Quality {
             *self.server_ports.entry(port).or_default() += 1;
         }
         self.hidden_http2 += u64::from(connection.offers_http2);
-        self.duplicates += connection.duplicates();
         let [client, server] = halves;
         self.missing += client.unseen(server) + server.unseen(client);
         // An attempt to connect that nothing answers has one direction by nature.
@@ -75,20 +66,6 @@ impl Quality {
             self.server_ports.iter().max_by_key(|(port, count)| (**count, std::cmp::Reverse(**port)));
         let port = busiest.map_or_else(|| "PORT".to_owned(), |(port, _)| port.to_string());
         format!("tcpdump -i any -s 256 {options}-w capture.pcap 'tcp port {port}'")
-    }
-
-    /// What helps to read a capture that could have shown a lost request.
-    pub fn hints(&self) -> Vec<String> {
-        let mut hints = Vec::new();
-        if self.duplicates > 0 {
-            let (noun, verb) = if self.duplicates == 1 { ("packet", "is") } else { ("packets", "are") };
-            hints.push(format!(
-                "{} {noun} {verb} in the capture twice (-i any, or a mirror); each was judged once. Capture on one interface \
-                 (-i eth0) to have them once",
-                self.duplicates
-            ));
-        }
-        hints
     }
 
     /// Why a capture of these link types could not have shown a lost request, or not every one; none when it could.
