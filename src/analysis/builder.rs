@@ -85,7 +85,8 @@ impl<'o> Builder<'o> {
 
     /// Tells how far the analysis is.
     pub fn progress(&mut self, bytes: u64, bytes_total: Option<u64>, packets: u64) {
-        let incidents = (self.live.told.len() + self.pending.len()) as u64;
+        let unlisted: u64 = self.unlisted.values().sum();
+        let incidents = (self.live.told.len() + self.pending.len()) as u64 + unlisted;
         self.observer.progress(&super::Progress { bytes, bytes_total, packets, incidents });
     }
 
