@@ -20,7 +20,6 @@ mod trace;
 mod vantage;
 
 use crate::capture::{CaptureError, Interrupt, Reader};
-use crate::packet::{self, Skip};
 use crate::report::Report;
 
 use builder::Builder;
@@ -88,9 +87,4 @@ fn describe(error: &CaptureError) -> String {
         source = cause.source();
     }
     text
-}
-
-/// Decodes a record for the second pass, dropping the reason where there is no segment.
-fn segment_of<'a>(record: &crate::capture::Record<'a>) -> Result<packet::Segment<'a>, Skip> {
-    packet::decode(record.link.0, record.data, record.wire_len)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::capture::{CaptureError, Reader};
 use crate::connection::{Connection, RoleHints, Table};
-use crate::packet::{self, Skip};
+use crate::packet::{Decoder, Skip};
 use crate::report;
 
 use super::builder::Builder;
@@ -29,6 +29,7 @@ const REORDERED_NS: i64 = 100_000_000;
 
 /// A trace: one file, or the files of a ring.
 struct Trace {
+    decoder: Decoder,
     table: Table,
     quality: Quality,
     files: Files,
@@ -180,6 +181,7 @@ impl<'p, 'o> Pass<'p, 'o> {
         let number = self.traces;
         self.traces += 1;
         Trace {
+            decoder: Decoder::new(),
             table: Table::new(
                 RoleHints::new(self.options.server_ports.clone()),
                 self.options.max_connections,
@@ -199,6 +201,7 @@ impl<'p, 'o> Pass<'p, 'o> {
         trace.files.begin(self.builder.captures(), trace.frames);
         let mut failure = None;
         let mut skipped: BTreeMap<Skip, u64> = BTreeMap::new();
+        let joined = trace.decoder.fragments_joined();
         let mut clock = Clock::default();
         let mut frame = 0;
         loop {
@@ -226,7 +229,7 @@ impl<'p, 'o> Pass<'p, 'o> {
                 // Before the segment: it may come so late that the table lets closed connections go.
                 trace.table.settle(time_ns, &mut |connection| self.builder.settled(&trace.files, connection));
             }
-            match packet::decode(record.link.0, record.data, record.wire_len) {
+            match trace.decoder.decode(record.link.0, record.data, record.wire_len, time_ns) {
                 Ok(segment) => {
                     trace.quality.segment(&segment);
                     let ended = &mut self.ended;
@@ -242,7 +245,7 @@ impl<'p, 'o> Pass<'p, 'o> {
                     }
                 }
                 Err(skip) => {
-                    trace.quality.skip(skip);
+                    trace.quality.skip(skip, record.data.len());
                     *skipped.entry(skip).or_default() += 1;
                 }
             }
@@ -263,6 +266,7 @@ impl<'p, 'o> Pass<'p, 'o> {
             self.builder.note(format!("{}: {hint}", summary.name));
         }
         let passed_over: u64 = skipped.values().sum();
+        tell_joined(&mut skipped, trace.decoder.fragments_joined() - joined);
         let described = report::Capture {
             file: summary.name,
             format: summary.format,
@@ -309,5 +313,16 @@ impl<'p, 'o> Pass<'p, 'o> {
             self.builder.note(format!("{} are one trace, in the order of their times", notes::names(&names)));
         }
         self.builder.trace(&trace.files, &trace.quality, trace.table.counts(), self.options.max_connections);
+    }
+}
+
+/// Of the fragments passed over, those that a later one completed are no loss. (Some may lie in the file before.)
+fn tell_joined(skipped: &mut BTreeMap<Skip, u64>, joined: u64) {
+    let alone = skipped.get(&Skip::Fragment).copied().unwrap_or(0);
+    let joined = joined.min(alone);
+    if joined > 0 {
+        skipped.insert(Skip::Fragment, alone - joined);
+        skipped.insert(Skip::FragmentJoined, joined);
+        skipped.retain(|_, count| *count > 0);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::connection::Connection;
-use crate::packet::{Flags, Segment, Skip};
+use crate::packet::{Flags, Segment, Skip, Tunnel};
 use crate::report::Side;
 
 /// The most server ports remembered for the advice.
@@ -13,6 +13,8 @@ const MAX_PORTS: usize = 256;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Quality {
     skipped: BTreeMap<Skip, u64>,
+    // The longest record that ended before its TCP header: the snap length, as far as it can be seen.
+    cut_at: usize,
     segments: u64,
     control: u64,
     resets: u64,
@@ -29,9 +31,12 @@ pub(super) struct Quality {
 }
 
 impl Quality {
-    /// Counts a record without a TCP segment.
-    pub fn skip(&mut self, reason: Skip) {
+    /// Counts a record without a TCP segment, of which `captured` bytes were kept.
+    pub fn skip(&mut self, reason: Skip, captured: usize) {
         *self.skipped.entry(reason).or_default() += 1;
+        if matches!(reason, Skip::CutBeforeTcpHeader | Skip::CutInsideTunnel(_)) {
+            self.cut_at = self.cut_at.max(captured);
+        }
     }
 
     /// Counts a segment.
@@ -68,27 +73,70 @@ impl Quality {
         format!("tcpdump -i any -s 256 {options}-w capture.pcap 'tcp port {port}'")
     }
 
-    /// Why a capture of these link types could not have shown a lost request, or not every one; none when it could.
-    pub fn objection(&self, link_types: &[&str], dropped_by_kernel: u64) -> Option<String> {
-        let recapture = self.recapture("");
-        let cut = self.skipped.get(&Skip::CutBeforeTcpHeader).copied().unwrap_or(0);
-        if self.segments == 0 && cut > 0 {
-            return Some(format!(
+    /// Why a capture without any TCP segment has none, by what was passed over.
+    fn nothing_read(&self, link_types: &[&str], recapture: &str) -> String {
+        let cut_inside = self.skipped.iter().find_map(|(reason, count)| match reason {
+            Skip::CutInsideTunnel(tunnel) => Some((*tunnel, *count)),
+            _ => None,
+        });
+        if let Some((tunnel, cut)) = cut_inside {
+            return format!(
+                "{cut} packets are {}, and their inner TCP headers were cut off (snap length {}): nothing can be told. \
+                 Capture again: tcpdump -i any -s 320 -w capture.pcap{}",
+                tunnel.name(),
+                self.cut_at,
+                tunnel_filter(tunnel)
+            );
+        }
+        if let Some(cut) = self.skipped.get(&Skip::CutBeforeTcpHeader) {
+            return format!(
                 "{cut} packets were cut before their TCP header (snap length too small): nothing can be told. Capture \
                  again: {recapture}"
-            ));
+            );
         }
-        if self.segments == 0 && self.skipped.contains_key(&Skip::UnknownLinkType) {
-            return Some(format!(
+        if self.skipped.contains_key(&Skip::UnknownLinkType) {
+            return format!(
                 "finrace does not read packets of its link type ({}). Capture again where they are Ethernet or IP: \
                  {recapture}",
                 link_types.join(", ")
-            ));
+            );
         }
+        if let Some(encrypted) = self.skipped.get(&Skip::Encrypted) {
+            return format!(
+                "{encrypted} packets are encrypted (IPsec, MACsec or protected 802.11), and no TCP segment is in the \
+                 clear. Capture again where that encryption has ended: {recapture}"
+            );
+        }
+        format!("there is no TCP segment in it. Capture the traffic of the failing hop: {recapture}")
+    }
+
+    /// How many packets were cut before their TCP header, where others were not and bytes are missing; and the capture
+    /// that keeps enough of them.
+    fn cut(&self) -> Option<(u64, String)> {
+        let mut cut = 0;
+        let mut filter = None;
+        for (reason, count) in &self.skipped {
+            match reason {
+                Skip::CutBeforeTcpHeader => cut += count,
+                Skip::CutInsideTunnel(tunnel) => {
+                    cut += count;
+                    filter = Some(tunnel_filter(*tunnel));
+                }
+                _ => {}
+            }
+        }
+        let again = match filter {
+            Some(filter) => format!("tcpdump -i any -s 320 -w capture.pcap{filter}"),
+            None => self.recapture(""),
+        };
+        (cut > 0 && self.missing > 0).then_some((cut, again))
+    }
+
+    /// Why a capture of these link types could not have shown a lost request, or not every one; none when it could.
+    pub fn objection(&self, link_types: &[&str], dropped_by_kernel: u64) -> Option<String> {
+        let recapture = self.recapture("");
         if self.segments == 0 {
-            return Some(format!(
-                "there is no TCP segment in it. Capture the traffic of the failing hop: {recapture}"
-            ));
+            return Some(self.nothing_read(link_types, &recapture));
         }
         if self.resets == self.segments {
             return Some(format!(
@@ -106,6 +154,13 @@ impl Quality {
             return Some(format!(
                 "it holds one direction only: responses cannot be seen. Capture where both directions pass, without \
                  `src` or `dst` in the filter: {recapture}"
+            ));
+        }
+        if let Some((cut, more)) = self.cut() {
+            return Some(format!(
+                "{cut} packets were cut before their TCP header (snap length {}), and {} bytes of the connections are \
+                 missing: a lost request may be among them. Capture again: {more}",
+                self.cut_at, self.missing
             ));
         }
         if dropped_by_kernel > 0 && self.missing > 0 {
@@ -126,5 +181,17 @@ impl Quality {
             ));
         }
         None
+    }
+}
+
+/// The filter of tcpdump that selects the packets of a tunnel, as the last argument of its command.
+fn tunnel_filter(tunnel: Tunnel) -> &'static str {
+    match tunnel {
+        Tunnel::Vxlan => " 'udp port 4789 or udp port 4790 or udp port 8472'",
+        Tunnel::Geneve => " 'udp port 6081'",
+        Tunnel::Gre => " 'ip proto 47'",
+        Tunnel::Gtp => " 'udp port 2152'",
+        Tunnel::Ip => " 'ip proto 4 or ip proto 41'",
+        Tunnel::Other => "",
     }
 }

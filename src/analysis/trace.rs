@@ -4,10 +4,10 @@ use std::path::Path;
 
 use crate::capture::{CaptureError, Reader};
 use crate::connection::{Connection, RoleHints, Table};
-use crate::packet::{Endpoint, Flags, Segment};
+use crate::packet::{Decoder, Endpoint, Flags, Segment};
 use crate::report::{self, Clocks, FrameIn, Incident, Lane, Role, SegmentKind, Side, Trace};
 
-use super::{Options, labels, segment_of};
+use super::{Options, labels};
 
 /// Segments shown at most; what lies beyond is counted as omitted.
 const MAX_SEGMENTS: usize = 60;
@@ -188,6 +188,7 @@ fn each_segment(
     mut use_it: impl FnMut(At, &Segment<'_>),
 ) -> Result<(), CaptureError> {
     let mut number = 0;
+    let mut decoder = Decoder::new();
     for (position, file) in (0..).zip(files) {
         let mut reader = Reader::open(file.path)?;
         let mut frame = 0;
@@ -196,7 +197,7 @@ fn each_segment(
             number += 1;
             let frame = FrameIn { capture: file.capture, frame };
             let at = At { file: position, frame, number, time_ns: record.time_ns };
-            if let Ok(segment) = segment_of(&record) {
+            if let Ok(segment) = decoder.decode(record.link.0, record.data, record.wire_len, record.time_ns) {
                 use_it(at, &segment);
             }
         }

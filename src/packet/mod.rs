@@ -6,12 +6,18 @@
 use std::fmt;
 use std::net::IpAddr;
 
+mod cursor;
 mod decode;
+mod fragments;
+mod ip;
+mod layer;
 mod link;
 mod skip;
+mod tcp;
+mod tunnel;
 
-pub use decode::decode;
-pub use skip::Skip;
+pub use decode::{Decoder, decode};
+pub use skip::{Skip, Tunnel};
 
 /// One end of a TCP connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,8 +107,9 @@ pub struct Segment<'a> {
     pub src: Endpoint,
     /// Receiver.
     pub dst: Endpoint,
-    /// Identifier of the virtual network that a tunnel carried it in (VXLAN and GENEVE VNI); 0 outside of one. The same
-    /// addresses in two virtual networks are two connections.
+    /// Identifier of the virtual network that a tunnel carried it in (VXLAN and GENEVE VNI), the innermost where there
+    /// are several; 0 outside of one. The same addresses in two virtual networks are two connections. GTP-U's TEID and
+    /// GRE's key are not taken for it: they may differ by direction, and one connection would look like two.
     pub tunnel: u32,
     /// Sequence number of the first byte (or of SYN).
     pub seq: u32,

@@ -1,0 +1,130 @@
+//! From header to header: which layer comes next, until the TCP header, a fragment, or a reason to stop.
+
+use super::cursor::Cursor;
+use super::{Skip, Tunnel, ip, link, tunnel};
+
+/// IP headers within one record at most. A mirrored packet of an overlay network on a tunnelled underlay has four.
+const MAX_IP_HEADERS: u8 = 8;
+
+/// What a header announces to follow it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layer {
+    /// The header of a link type, by its `LINKTYPE_` number.
+    Link(u16),
+    Ethernet,
+    /// What an EtherType names; the cursor is behind that field.
+    EtherType(u16),
+    /// IEEE 802.2.
+    Llc,
+    Ieee80211 {
+        /// The header is padded to four bytes in front of the payload, as some drivers do.
+        padded: bool,
+    },
+    /// PPP, from its protocol field or its address and control fields on.
+    Ppp,
+    Mpls,
+    /// IPv4 or IPv6, by the version field.
+    Ip,
+    Ipv4,
+    Ipv6,
+    /// What the IP header, or an extension header, names as the protocol behind it.
+    Protocol(u8),
+}
+
+/// What the headers so far have said.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Context {
+    /// The innermost IP header.
+    pub ip: Option<ip::Header>,
+    ip_headers: u8,
+    /// The innermost tunnel.
+    pub tunnel: Option<Tunnel>,
+    /// The innermost identifier of a virtual network.
+    pub vni: u32,
+}
+
+impl Context {
+    /// Takes note of another IP header.
+    pub fn enter_ip(&mut self, header: ip::Header) -> Result<(), Skip> {
+        if self.ip_headers == MAX_IP_HEADERS {
+            return Err(Skip::TunnelTooDeep);
+        }
+        self.ip_headers += 1;
+        self.ip = Some(header);
+        Ok(())
+    }
+
+    /// Takes note of a tunnel.
+    pub fn enter(&mut self, tunnel: Tunnel) {
+        self.tunnel = Some(tunnel);
+    }
+}
+
+/// Where the headers led.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Found {
+    /// To a TCP segment between two addresses.
+    Tcp(ip::Header),
+    /// To a fragment that was captured whole.
+    Fragment(ip::Fragment),
+}
+
+/// What one header leads to.
+pub(super) enum Next {
+    Layer(Layer),
+    Found(Found),
+}
+
+impl From<Layer> for Next {
+    fn from(layer: Layer) -> Next {
+        Next::Layer(layer)
+    }
+}
+
+/// Follows the headers; the cursor is left behind the last of them.
+///
+/// Ends for any input: every layer passes over at least one byte before it names itself again.
+pub(super) fn follow(
+    mut layer: Layer,
+    cursor: &mut Cursor<'_>,
+    context: &mut Context,
+) -> Result<Found, Skip> {
+    loop {
+        let next = match layer {
+            Layer::Link(number) => link::open(number, cursor).map(Next::from),
+            Layer::Ethernet => link::ethernet::header(cursor).map(Next::from),
+            Layer::EtherType(number) => link::ethernet::behind_ethertype(number, cursor).map(Next::from),
+            Layer::Llc => link::llc::header(cursor).map(Next::from),
+            Layer::Ieee80211 { padded } => link::wireless::ieee80211(padded, cursor).map(Next::from),
+            Layer::Ppp => link::ppp::header(cursor).map(Next::from),
+            Layer::Mpls => link::mpls::labels(cursor).map(Next::from),
+            Layer::Ip => ip::version(cursor).map(Next::from),
+            Layer::Ipv4 => ip::v4(cursor, context),
+            Layer::Ipv6 => ip::v6(cursor, context),
+            Layer::Protocol(number) => protocol(number, cursor, context),
+        };
+        match next {
+            Ok(Next::Layer(following)) => layer = following,
+            Ok(Next::Found(found)) => return Ok(found),
+            Err(Skip::CutBeforeTcpHeader) => return Err(cut(context.tunnel)),
+            Err(skip) => return Err(skip),
+        }
+    }
+}
+
+/// The reason for a packet that the capture kept too little of.
+pub(super) fn cut(tunnel: Option<Tunnel>) -> Skip {
+    tunnel.map_or(Skip::CutBeforeTcpHeader, Skip::CutInsideTunnel)
+}
+
+/// What lies behind an IP header, by its protocol number.
+fn protocol(number: u8, cursor: &mut Cursor<'_>, context: &mut Context) -> Result<Next, Skip> {
+    let Some(header) = context.ip else { return Err(Skip::NotIp) };
+    if number == ip::TCP {
+        return Ok(Next::Found(Found::Tcp(header)));
+    }
+    if ip::is_extension(number) && (header.is_v6() || number == ip::AUTHENTICATION) {
+        return ip::extension(number, cursor, context);
+    }
+    tunnel::behind_ip(number, cursor, context).map(Next::from)
+}
