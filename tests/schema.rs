@@ -70,7 +70,8 @@ fn every_field_of_the_schema_says_what_it_means() {
 fn reports_of_analyze_keep_to_the_schema() {
     let mut found = 0;
     for folder in fs::read_dir(in_repository("captures")).expect("the labelled captures").flatten() {
-        if !folder.path().is_dir() {
+        // Beside the labelled captures there is one story in many formats, which has tests of its own.
+        if !folder.path().is_dir() || folder.file_name() == "formats" {
             continue;
         }
         for side in ["client.pcap", "server.pcap"] {

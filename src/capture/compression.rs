@@ -15,6 +15,8 @@ use super::zstandard::ZstdDecoder;
 const INPUT_LEN: usize = 64 << 10;
 /// The most memory that an xz stream may make its decoder take: twice what `xz -9` needs.
 const XZ_MEMORY_KIB: u32 = 128 << 10;
+/// How the zstd library words that a window is larger than granted.
+const ZSTD_TOO_LARGE: &str = "Frame requires too much memory for decoding";
 /// Unpacked xz bytes asked for at once: as much as is lost before damage, because the decoder keeps it back.
 const XZ_OUTPUT_LEN: usize = 1 << 10;
 
@@ -66,8 +68,20 @@ pub(super) fn is_skippable(magic: [u8; 4]) -> bool {
 pub(super) enum Damage {
     #[error("the {method} stream ends early, after {unpacked} unpacked bytes")]
     Early { method: &'static str, unpacked: u64 },
+    #[error("the {method} stream asks for more memory than is granted, after {unpacked} unpacked bytes")]
+    TooLarge { method: &'static str, unpacked: u64 },
     #[error("the {method} stream is damaged after {unpacked} unpacked bytes ({reason})")]
     Corrupt { method: &'static str, unpacked: u64, reason: String },
+}
+
+impl Damage {
+    /// What to do about it.
+    pub(super) fn remedy(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "unpack it first (zstd -d --long=31, xz -d)",
+            Self::Early { .. } | Self::Corrupt { .. } => "copy it again from where it was made",
+        }
+    }
 }
 
 /// Unpacks a stream of one method. Damage comes as an [`io::Error`] around [`Damage`], failures of the input as they are.
@@ -96,6 +110,9 @@ impl Unpacker {
 
     fn damage(&self, error: &io::Error) -> Damage {
         let (method, unpacked) = (self.method.name(), self.unpacked);
+        if error.kind() == ErrorKind::OutOfMemory || error.to_string() == ZSTD_TOO_LARGE {
+            return Damage::TooLarge { method, unpacked };
+        }
         // A decoder that met the end of its input wanted more of it, whatever it says.
         if self.input.borrow().ended || error.kind() == ErrorKind::UnexpectedEof {
             Damage::Early { method, unpacked }

@@ -65,12 +65,14 @@ pub enum CaptureError {
         limit: usize,
     },
     /// The input is compressed and ends, or is damaged, before a packet is unpacked.
-    #[error("{name} holds no packet that can be read: {damage}; copy it again from where it was made")]
+    #[error("{name} holds no packet that can be read: {damage}; {remedy}")]
     Damaged {
         /// The name given.
         name: String,
         /// What is wrong, as half a sentence.
         damage: String,
+        /// What to do, as half a sentence.
+        remedy: &'static str,
     },
     /// An [`super::Interrupt`] came before the input had shown what it is.
     #[error("{name} was not read: interrupted before it had shown what it is")]

@@ -65,6 +65,18 @@ impl GzipDecoder {
         Ok(count)
     }
 
+    /// Passes over the zeros that fill a last block of storage, as gzip(1) does.
+    fn skip_padding(&mut self) -> io::Result<()> {
+        loop {
+            let input = self.input.fill_buf()?;
+            let zeros = input.iter().take_while(|byte| **byte == 0).count();
+            if zeros == 0 {
+                return Ok(());
+            }
+            self.input.consume(zeros);
+        }
+    }
+
     /// Passes over a member's header (RFC 1952 section 2.3).
     fn header(&mut self) -> io::Result<()> {
         let mut fixed = [0; 10];
@@ -108,6 +120,7 @@ impl Read for GzipDecoder {
         loop {
             match self.state {
                 State::Between => {
+                    self.skip_padding()?;
                     if self.input.fill_buf()?.is_empty() {
                         return Ok(0);
                     }

@@ -268,7 +268,8 @@ impl Reader {
         if !self.ended {
             self.ended = true;
             let packets = self.summary.packets;
-            self.summary.truncated = Some(format!("the reading was interrupted after {packets} packets"));
+            let s = if packets == 1 { "" } else { "s" };
+            self.summary.truncated = Some(format!("the reading was interrupted after {packets} packet{s}"));
         }
     }
 }

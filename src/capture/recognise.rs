@@ -10,18 +10,40 @@ use super::read_ahead::{Interrupted, ReadAhead};
 use super::window::Window;
 use super::{CaptureError, Interrupt};
 
-/// What is refused by name, told by its first bytes: what it is, and the command that unpacks it to standard output.
-const REFUSED: [(&[u8], &str, &str); 7] = [
-    (b"BZh", "bzip2-compressed", "bzip2 -dc"),
-    (b"PK\x03\x04", "a zip archive", "unzip -p"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "7z x -so"),
-    (b"\x02\x21\x4c\x18", "lz4-compressed in the legacy format", "lz4 -dc"),
-    (b"\x1f\x9d", "compressed by compress(1)", "gzip -dc"),
-    (b"\x1f\xa0", "compressed by compress(1)", "gzip -dc"),
-    (b"LZIP", "lzip-compressed", "lzip -dc"),
+/// What is refused by name.
+struct Refused {
+    /// Its first bytes.
+    start: &'static [u8],
+    packed: &'static str,
+    /// The command that unpacks a file, whose name comes last, to standard output.
+    from_file: &'static str,
+    /// The command that unpacks standard input.
+    from_pipe: &'static str,
+}
+
+const fn refused(
+    start: &'static [u8],
+    packed: &'static str,
+    from_file: &'static str,
+    from_pipe: &'static str,
+) -> Refused {
+    Refused { start, packed, from_file, from_pipe }
+}
+
+const REFUSED: [Refused; 8] = [
+    refused(b"BZh", "bzip2-compressed", "bzip2 -dc", "bzip2 -dc"),
+    refused(b"PK\x03\x04", "a zip archive", "unzip -p", "funzip"),
+    refused(b"7z\xbc\xaf\x27\x1c", "a 7z archive", "7z x -so", "cat > saved.7z; 7z x -so saved.7z"),
+    refused(b"\x02\x21\x4c\x18", "lz4-compressed in the legacy format", "lz4 -dc", "lz4 -dc"),
+    refused(b"\x1f\x9d", "compressed by compress(1)", "gzip -dc", "gzip -dc"),
+    refused(b"\x1f\xa0", "compressed by compress(1)", "gzip -dc", "gzip -dc"),
+    refused(b"LZIP", "lzip-compressed", "lzip -dc", "lzip -dc"),
+    // Properties as all encoders set them, then a dictionary of whole 64 KiB.
+    refused(b"\x5d\0\0", "lzma-compressed", "xz -dc", "xz -dc"),
 ];
-/// A tar archive says so after the first member's header (POSIX.1-2001, ustar).
-const TAR: (usize, &[u8]) = (257, b"ustar");
+/// Told by what follows the name of its first member (POSIX.1-2001, ustar).
+const TAR: Refused = refused(b"ustar", "a tar archive", "tar -xOf", "tar -xOf -");
+const TAR_MARK_AT: usize = 257;
 
 /// Compressions undone one inside the other, as where a log rotation compresses what tcpdump's -z had compressed.
 const MAX_METHODS: usize = 2;
@@ -107,11 +129,14 @@ fn format(name: &str, methods: &[Method], window: &mut Window) -> Result<Format,
             return Ok(Format::Pcapng(pcapng));
         }
     }
-    let refused = REFUSED.into_iter().find(|(first, ..)| start.starts_with(first));
-    let is_tar = available.get(TAR.0..).is_some_and(|rest| rest.starts_with(TAR.1));
-    if let Some((_, packed, unpack)) = refused.or(is_tar.then_some((TAR.1, "a tar archive", "tar -xOf"))) {
-        let unpack = unpack_command(name, methods, unpack);
-        return Err(CaptureError::Compressed { name: content_name(name, methods), packed, unpack });
+    let is_tar = available.get(TAR_MARK_AT..).is_some_and(|rest| rest.starts_with(TAR.start));
+    let refused = REFUSED.iter().find(|refused| start.starts_with(refused.start));
+    if let Some(refused) = refused.or(is_tar.then_some(&TAR)) {
+        return Err(CaptureError::Compressed {
+            name: content_name(name, methods),
+            packed: refused.packed,
+            unpack: unpack_command(name, methods, refused),
+        });
     }
     let first_bytes = start.iter().take(8).fold(String::new(), |mut text, byte| {
         let space = if text.is_empty() { "" } else { " " };
@@ -122,15 +147,17 @@ fn format(name: &str, methods: &[Method], window: &mut Window) -> Result<Format,
 }
 
 /// The command that undoes what was undone here, then what is not.
-fn unpack_command(name: &str, methods: &[Method], last: &str) -> String {
-    let mut steps: Vec<String> = methods.iter().map(|method| format!("{} -dc", method.name())).collect();
-    // Archivers that read standard input only when told so.
-    let from_pipe = if last.starts_with("tar") { format!("{last} -") } else { last.to_owned() };
-    steps.push(if methods.is_empty() && name != "-" { last.to_owned() } else { from_pipe });
-    if name == "-" {
-        return format!("... | {}", steps.join(" | "));
+fn unpack_command(name: &str, methods: &[Method], refused: &Refused) -> String {
+    if methods.is_empty() && name != "-" {
+        return format!("{} {name}", refused.from_file);
     }
-    steps[0] = format!("{} {name}", steps[0]);
+    let mut steps: Vec<String> = methods.iter().map(|method| format!("{} -dc", method.name())).collect();
+    steps.push(refused.from_pipe.to_owned());
+    if name == "-" {
+        steps.insert(0, "...".to_owned());
+    } else {
+        steps[0] = format!("{} {name}", steps[0]);
+    }
     steps.join(" | ")
 }
 
@@ -161,7 +188,9 @@ impl Broken {
 fn broken_start(name: &str, offset: u64, error: io::Error) -> CaptureError {
     let name = spoken_name(name);
     match Broken::of(error) {
-        Broken::Damage(damage) => CaptureError::Damaged { name, damage: damage.to_string() },
+        Broken::Damage(damage) => {
+            CaptureError::Damaged { name, damage: damage.to_string(), remedy: damage.remedy() }
+        }
         Broken::Interrupted => CaptureError::Interrupted { name },
         Broken::Failure(source) => CaptureError::Read { name, offset, source },
     }

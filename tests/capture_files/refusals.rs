@@ -78,6 +78,8 @@ fn what_is_not_unpacked_here_is_answered_with_the_command_that_does() {
             b"\x1f\x9d\x90",
             "compressed by compress(1): unpack it on the way (gzip -dc a.z | finrace analyze -)",
         ),
+        (b"LZIP\x01", "lzip-compressed: unpack it on the way (lzip -dc a.z | finrace analyze -)"),
+        (b"\x5d\0\0\x80\0\xff\xff", "lzma-compressed: unpack it on the way (xz -dc a.z | finrace analyze -)"),
         (&tar, "a tar archive: unpack it on the way (tar -xOf a.z | finrace analyze -)"),
     ];
     for (start, expected) in starts {
@@ -86,6 +88,10 @@ fn what_is_not_unpacked_here_is_answered_with_the_command_that_does() {
     assert_eq!(
         refusal_of_bytes("-", b"BZh91AY"),
         "standard input is bzip2-compressed: unpack it on the way (... | bzip2 -dc | finrace analyze -)"
+    );
+    assert_eq!(
+        refusal_of_bytes("-", b"PK\x03\x04\x14\0"),
+        "standard input is a zip archive: unpack it on the way (... | funzip | finrace analyze -)"
     );
     assert_eq!(
         refusal_of_bytes("-", &tar),

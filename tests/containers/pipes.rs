@@ -130,7 +130,7 @@ fn an_interrupt_ends_the_reading_of_a_file_at_the_next_record() {
         assert!(reader.next().unwrap().is_none());
         assert_eq!(
             reader.summary().truncated.unwrap(),
-            "the reading was interrupted after 1 packets",
+            "the reading was interrupted after 1 packet",
             "{name}"
         );
     }
