@@ -14,6 +14,7 @@ mod requests;
 mod responses;
 mod roles;
 mod seq;
+mod spares;
 mod streams;
 mod table;
 mod tls;
@@ -46,7 +47,11 @@ pub struct Mark {
     pub len: u32,
     /// Control bits.
     pub flags: Flags,
+    niche: Niche,
 }
+
+/// A byte that is never 0: `Option<Mark>`, of which a connection has many, takes no more than a mark.
+type Niche = std::num::NonZeroU8;
 
 impl Mark {
     /// The mark of a segment.
@@ -58,6 +63,7 @@ impl Mark {
             ack: Seq(segment.ack),
             len: segment.payload_len,
             flags: segment.flags,
+            niche: Niche::MIN,
         }
     }
 }
@@ -92,7 +98,7 @@ pub struct Connection {
     /// It goes on after it had been given up for the bound of the table: what came before was handed over on its own.
     pub resumed: bool,
     /// Which of `ends` is the client, once known.
-    client: Option<usize>,
+    client: Option<u8>,
     /// Whether a handshake or the payload proved the roles; otherwise ports suggested them.
     pub roles_proven: bool,
     halves: [Half; 2],
@@ -104,8 +110,6 @@ pub struct Connection {
     pub protocol: Protocol,
     framing: Option<Box<Framing>>,
     streams: Option<Box<http2::Streams>>,
-    /// The server's GOAWAY: its segment and the last stream that it accepts.
-    pub goaway: Option<(Mark, u32)>,
     /// The client's ClientHello offers HTTP/2 (ALPN, RFC 7301); whether it is spoken is encrypted.
     pub offers_http2: bool,
     client_records: tls::RecordReader,
@@ -124,12 +128,9 @@ pub struct Connection {
     pub previous_response: Option<Mark>,
     /// The server spoke before any request: a greeting, so not HTTP.
     pub server_speaks_first: bool,
-    /// A response nobody had asked for: its segment and HTTP status.
-    pub unsolicited: Option<(Mark, Option<u16>)>,
+    rare: Option<Box<Rare>>,
     /// A message asked for the connection to close (`Connection: close`).
     pub announced_close: bool,
-    /// A TLS alert from each side, client first.
-    pub alerts: [Option<Mark>; 2],
     /// The client's first segment after the server's SYN+ACK: the end of the handshake.
     pub established: Option<Mark>,
     /// The client's first acknowledgement of the server's FIN.
@@ -142,7 +143,15 @@ pub struct Connection {
     appearances: streams::Appearances,
 }
 
-/// The HTTP framers, allocated when HTTP is met.
+/// What few connections have.
+#[derive(Debug, Default)]
+struct Rare {
+    goaway: Option<(Mark, u32)>,
+    unsolicited: Option<(Mark, Option<u16>)>,
+    alert: bool,
+}
+
+/// The HTTP framers; a connection has them only while a message is under way.
 #[derive(Debug)]
 struct Framing {
     requests: Framer,
@@ -166,7 +175,6 @@ impl Connection {
             protocol: Protocol::Unknown,
             framing: None,
             streams: None,
-            goaway: None,
             offers_http2: false,
             client_records: tls::RecordReader::default(),
             exchanges: VecDeque::new(),
@@ -176,9 +184,8 @@ impl Connection {
             longest_reuse_ns: None,
             previous_response: None,
             server_speaks_first: false,
-            unsolicited: None,
+            rare: None,
             announced_close: false,
-            alerts: [None; 2],
             established: None,
             fin_acked: None,
             idle_before_close: [None; 2],
@@ -252,8 +259,27 @@ impl Connection {
         }
     }
 
+    /// The server's GOAWAY: its segment and the last stream that it accepts.
+    pub fn goaway(&self) -> Option<(Mark, u32)> {
+        self.rare.as_ref()?.goaway
+    }
+
+    /// A response nobody had asked for: its segment and HTTP status.
+    pub fn unsolicited(&self) -> Option<(Mark, Option<u16>)> {
+        self.rare.as_ref()?.unsolicited
+    }
+
+    /// A TLS alert was captured, of either side.
+    pub fn has_alert(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.alert)
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
     fn index(&self, side: Side) -> usize {
-        let client = self.client.unwrap_or(0);
+        let client = usize::from(self.client.unwrap_or(0));
         match side {
             Side::Client => client,
             Side::Server => 1 - client,
@@ -266,7 +292,7 @@ impl Connection {
         self.first_ns = self.first_ns.min(mark.time_ns);
         let sender = usize::from(segment.src != self.ends[0]);
         self.settle_roles(segment, sender, hints);
-        let side = if self.client == Some(1 - sender) { Side::Server } else { Side::Client };
+        let side = if self.client == Some(1 - sender as u8) { Side::Server } else { Side::Client };
         let outstanding = self.exchanges.iter().any(|exchange| !exchange.answered());
         let ends_it = segment.flags.rst() || segment.flags.fin();
         let half = &self.halves[sender];
@@ -309,7 +335,13 @@ impl Connection {
     /// What HTTP framing knows of the response in hand: `Some(true)` complete or ending with the connection,
     /// `Some(false)` begun and incomplete, `None` unknown.
     pub fn response_is_whole(&self) -> Option<bool> {
-        let framing = self.framing.as_ref().filter(|framing| !framing.upgraded)?;
+        let Some(framing) = &self.framing else {
+            // Between two messages it is lent to other connections.
+            return (self.protocol == Protocol::Http).then_some(true);
+        };
+        if framing.upgraded {
+            return None;
+        }
         let responses = &framing.responses;
         if responses.is_lost() {
             None
@@ -338,5 +370,10 @@ impl Connection {
 impl Framing {
     fn new() -> Framing {
         Framing { requests: Framer::requests(), responses: Framer::responses(), upgraded: false }
+    }
+
+    /// Between two messages in both directions: a new one would do as well.
+    fn is_fresh(&self) -> bool {
+        self.requests.is_fresh() && self.responses.is_fresh() && !self.upgraded
     }
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use hashbrown::HashTable;
 
 use crate::connection::embryo::Embryo;
+use crate::connection::spares::Spares;
 use crate::connection::streams::{Bases, Streams};
 use crate::connection::{Connection, Mark, RoleHints};
 use crate::packet::{Endpoint, Segment};
@@ -194,11 +195,18 @@ pub(super) struct Slots {
     index: HashTable<u32>,
     flows: Vec<Option<Flow>>,
     free: Vec<u32>,
+    spares: Spares,
 }
 
 impl Slots {
     pub fn new() -> Slots {
-        Slots { hasher: RandomState::new(), index: HashTable::new(), flows: Vec::new(), free: Vec::new() }
+        Slots {
+            hasher: RandomState::new(),
+            index: HashTable::new(),
+            flows: Vec::new(),
+            free: Vec::new(),
+            spares: Spares::default(),
+        }
     }
 
     /// Connections in the table.
@@ -276,7 +284,15 @@ impl Slots {
         {
             return None;
         }
-        self.full(slot, hints)?.ingest(segment, mark, hints)
+        let place = self.flows.get_mut(slot as usize)?;
+        let connection = grown(place, hints)?;
+        if segment.payload_len == 0 {
+            return connection.ingest(segment, mark, hints);
+        }
+        connection.borrow(&mut self.spares);
+        let begun = connection.ingest(segment, mark, hints);
+        connection.give_back(&mut self.spares);
+        begun
     }
 
     /// Counts a copy of a segment that was taken into account before.
@@ -286,20 +302,19 @@ impl Slots {
         {
             return;
         }
-        if let Some(connection) = self.full(slot, hints) {
+        if let Some(connection) = self.flows.get_mut(slot as usize).and_then(|place| grown(place, hints)) {
             connection.count_copy(segment.src, time_ns);
         }
     }
+}
 
-    /// The connection in a slot with its full state.
-    pub fn full(&mut self, slot: u32, hints: &RoleHints) -> Option<&mut Connection> {
-        let place = self.flows.get_mut(slot as usize)?;
-        if let Some(Flow::Embryo(_)) = place {
-            *place = place.take().map(|flow| Flow::Full(flow.grow(hints)));
-        }
-        match place {
-            Some(Flow::Full(connection)) => Some(connection),
-            _ => None,
-        }
+/// The connection in a slot with its full state.
+fn grown<'p>(place: &'p mut Option<Flow>, hints: &RoleHints) -> Option<&'p mut Connection> {
+    if let Some(Flow::Embryo(_)) = place {
+        *place = place.take().map(|flow| Flow::Full(flow.grow(hints)));
+    }
+    match place {
+        Some(Flow::Full(connection)) => Some(connection),
+        _ => None,
     }
 }
