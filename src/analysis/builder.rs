@@ -1,50 +1,69 @@
 //! Connections and findings folded into a report.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 
-use crate::connection::{Connection, Exchange, Protocol};
-use crate::diagnosis::{self, Circumstances, Finding, Limit, ServerTimers};
+use crate::connection::{Connection, TableCounts};
+use crate::diagnosis::{self, Finding};
 use crate::packet::Endpoint;
-use crate::report::{self, Cause, Incident, Report, SCHEMA_VERSION, Side, Summary, Verdict};
+use crate::report::{self, Cause, Incident, Report, SCHEMA_VERSION, Side, Summary};
 
+use super::Observer;
+use super::files::Files;
+use super::hops::{Hops, Twins};
+use super::incident::Pending;
+use super::notes;
 use super::quality::Quality;
+use super::servers::Servers;
 use super::vantage::vantage;
-
-/// A finding that waits for its words: advice needs the timers of all connections.
-struct Pending {
-    incident: Incident,
-    finding: Finding,
-    client: Endpoint,
-    server: Endpoint,
-}
 
 /// A client that is refused at this many addresses and ports of one capture is a port scan.
 const SCAN_TARGETS: usize = 16;
+/// Incidents listed at most, some KB each; of more, each is counted. Nobody reads as many.
+const MAX_INCIDENTS: usize = 20_000;
 
 /// Collects what the passes over all captures find.
-pub(super) struct Builder {
+pub(super) struct Builder<'o> {
+    /// Where incidents go as soon as they are certain.
+    observer: &'o mut dyn Observer,
     list_connections: bool,
-    circumstances: Circumstances,
     captures: Vec<report::Capture>,
     connections: Vec<report::Connection>,
     pending: Vec<Pending>,
-    servers: Vec<(Endpoint, ServerTimers)>,
-    // Only looked up by key; the order of output is that of `servers`.
-    server_index: HashMap<Endpoint, usize>,
+    servers: Servers,
+    hops: Hops,
+    live: Live,
+    /// Lost requests that are copies of others.
+    copies: u64,
+    /// Incidents beyond those listed.
+    unlisted: BTreeMap<Cause, u64>,
     summary: Summary,
 }
 
-impl Builder {
-    pub fn new(list_connections: bool) -> Builder {
+/// What was told before the end.
+#[derive(Default)]
+struct Live {
+    told: Vec<Incident>,
+    /// Where they begin: trace and frame.
+    starts: HashSet<(u32, u64)>,
+    twins: Twins,
+    /// The servers as far as their connections have settled.
+    servers: Servers,
+}
+
+impl<'o> Builder<'o> {
+    pub fn new(list_connections: bool, observer: &'o mut dyn Observer) -> Builder<'o> {
         Builder {
+            observer,
             list_connections,
-            circumstances: Circumstances::default(),
             captures: Vec::new(),
             connections: Vec::new(),
             pending: Vec::new(),
-            servers: Vec::new(),
-            server_index: HashMap::new(),
+            servers: Servers::default(),
+            hops: Hops::default(),
+            live: Live::default(),
+            copies: 0,
+            unlisted: BTreeMap::new(),
             summary: Summary {
                 packets: 0,
                 tcp_packets: 0,
@@ -59,24 +78,83 @@ impl Builder {
         }
     }
 
-    /// Whether the capture in hand is known to have lost packets.
-    pub fn circumstances(&mut self, packets_dropped: bool) {
-        self.circumstances.packets_dropped = packets_dropped;
+    /// Tells that the first record was read.
+    pub fn begin(&mut self, first_ns: i64) {
+        self.observer.begin(first_ns);
     }
 
-    /// Judges a connection that is over, or as far as the capture goes.
-    pub fn connection(&mut self, capture: u32, connection: &Connection) {
-        let judgement = diagnosis::judge(connection, self.circumstances);
+    /// Tells how far the analysis is.
+    pub fn progress(&mut self, bytes: u64, bytes_total: Option<u64>, packets: u64) {
+        let unlisted: u64 = self.unlisted.values().sum();
+        let incidents = (self.live.told.len() + self.pending.len()) as u64 + unlisted;
+        self.observer.progress(&super::Progress { bytes, bytes_total, packets, incidents });
+    }
+
+    /// Something that the reader needs to know before believing the numbers.
+    pub fn note(&mut self, note: String) {
+        self.summary.notes.push(note);
+    }
+
+    /// The captures were not read to their end, or could not show every lost request.
+    pub fn inconclusive(&mut self) {
+        self.summary.conclusive = false;
+    }
+
+    /// Captures described so far.
+    pub fn captures(&self) -> u32 {
+        self.captures.len() as u32
+    }
+
+    /// Tells the incidents of a connection that has been closed for a while, ahead of the end.
+    pub fn settled(&mut self, files: &Files, connection: &Connection) {
+        let judgement = diagnosis::judge(connection, files.circumstances(connection));
+        self.live.servers.add(files.trace, connection, &judgement.findings);
+        self.tell(files, connection, judgement.findings);
+    }
+
+    /// Tells the incidents of a connection that is over before the end.
+    pub fn ended(&mut self, files: &Files, connection: &Connection) {
+        let judgement = diagnosis::judge(connection, files.circumstances(connection));
+        self.tell(files, connection, judgement.findings);
+    }
+
+    fn tell(&mut self, files: &Files, connection: &Connection, findings: Vec<Finding>) {
+        let vantage = vantage(connection);
+        for finding in findings {
+            let Some(pending) = Pending::of(files, connection, finding, vantage) else { continue };
+            // Whether refusals are those of a port scan is known at the end.
+            if pending.is_refusal() || !self.live.starts.insert((pending.trace, pending.start.frame)) {
+                continue;
+            }
+            if self.live.twins.told_before(&pending, self.live.told.len()).is_some() {
+                self.copies += 1;
+            } else if !self.has_room() {
+                *self.unlisted.entry(pending.incident.cause).or_default() += 1;
+            } else {
+                let id = self.live.told.len() as u32 + 1;
+                let timers = self.live.servers.timers_so_far(pending.server);
+                let incident = pending.told(id, timers);
+                self.observer.incident(&incident);
+                self.live.told.push(incident);
+            }
+        }
+    }
+
+    /// Judges a connection that is over, or as far as the captures go.
+    pub fn connection(&mut self, files: &Files, connection: &Connection) {
+        let judgement = diagnosis::judge(connection, files.circumstances(connection));
         let server = connection.endpoint(Side::Server);
-        self.timers(server).add(connection, &judgement.findings);
-        self.summary.connections += 1;
+        self.servers.add(files.trace, connection, &judgement.findings);
+        self.hops.connection(files.trace, connection);
+        self.summary.connections += u64::from(!connection.resumed);
         self.summary.requests += u64::from(connection.requests);
         let vantage = vantage(connection);
         if self.list_connections {
             let closed_first = connection.closed_first();
+            let (capture, stream) = files.first_stream(connection);
             self.connections.push(report::Connection {
                 capture,
-                stream: connection.stream,
+                stream,
                 client: connection.endpoint(Side::Client).to_string(),
                 server: server.to_string(),
                 vantage,
@@ -91,116 +169,90 @@ impl Builder {
             });
         }
         for finding in judgement.findings {
-            let exchange = finding.exchange.and_then(|index| connection.exchanges.get(index));
-            let Some(start) = exchange.map(|exchange| exchange.request).or(connection.half(Side::Client).syn)
-            else {
+            let Some(pending) = Pending::of(files, connection, finding, vantage) else { continue };
+            if self.live.starts.contains(&(pending.trace, pending.start.frame)) {
                 continue;
-            };
-            let incident = Incident {
-                id: 0,
-                cause: finding.cause,
-                confidence: finding.confidence,
-                capture,
-                stream: connection.stream,
-                client: connection.endpoint(Side::Client).to_string(),
-                server: server.to_string(),
-                time_ns: start.time_ns,
-                idle_ns: exchange.and_then(|exchange| exchange.idle_ns),
-                requests_before: answered_before(connection, finding.exchange),
-                ack_covers_fin: finding.ack_covers_fin,
-                fin_to_request_ns: finding.fin_to_request_ns(),
-                request: request(connection, exchange),
-                frames: finding.frames.iter().map(|(role, mark)| (*role, mark.frame)).collect(),
-                resets: connection.half(Side::Server).rsts,
-                evidence: finding.evidence.clone(),
-                counter_evidence: finding.counter_evidence.clone(),
-                retry_safe: finding.retry_safe,
-                retried: exchange.is_some_and(|exchange| exchange.retried.is_some()),
-                vantage,
-                race: finding.is_race(),
-                would_log: diagnosis::would_log(finding.cause),
-                what_happened: String::new(),
-                advice: String::new(),
-            };
-            self.pending.push(Pending {
-                incident,
-                finding,
-                client: connection.endpoint(Side::Client),
-                server,
-            });
+            }
+            if self.has_room() {
+                self.pending.push(pending);
+            } else {
+                *self.unlisted.entry(pending.incident.cause).or_default() += 1;
+            }
         }
     }
 
-    /// Closes a capture: what it was and what it could have shown.
-    pub fn capture(&mut self, capture: report::Capture, quality: &Quality, evicted: u64) {
+    fn has_room(&self) -> bool {
+        self.live.told.len() + self.pending.len() < MAX_INCIDENTS
+    }
+
+    /// Closes a capture.
+    pub fn capture(&mut self, capture: report::Capture, segments: u64) {
         self.summary.packets += capture.packets;
-        self.summary.tcp_packets += quality.segments();
-        if let Some(objection) =
-            quality.objection(&capture.link_types, capture.dropped_by_kernel.unwrap_or(0))
-        {
-            self.summary.conclusive = false;
-            self.summary.notes.push(format!("{}: {objection}", capture.file));
-        }
-        if let Some(dropped) = capture.dropped_by_kernel.filter(|dropped| *dropped > 0) {
-            self.summary.notes.push(format!(
-                "{}: the capturing kernel dropped {dropped} packets; what they held is unknown",
-                capture.file
-            ));
-        }
-        if evicted > 0 {
-            self.summary.notes.push(format!(
-                "{}: {evicted} open connections were given up to stay within the bound (--max-connections)",
-                capture.file
-            ));
-        }
+        self.summary.tcp_packets += segments;
         self.captures.push(capture);
-        self.circumstances = Circumstances::default();
     }
 
-    /// The report, incidents in the order of time.
+    /// Closes a trace: what it could have shown.
+    pub fn trace(&mut self, files: &Files, quality: &Quality, counts: TableCounts, max_connections: usize) {
+        let captures: Vec<&report::Capture> =
+            files.captures().filter_map(|index| self.captures.get(index as usize)).collect();
+        let name = notes::names(&captures.iter().map(|capture| capture.file.as_str()).collect::<Vec<_>>());
+        let mut links: Vec<&str> =
+            captures.iter().flat_map(|capture| &capture.link_types).map(String::as_str).collect();
+        links.dedup();
+        let dropped = captures.iter().filter_map(|capture| capture.dropped_by_kernel).sum();
+        let objection = quality.objection(&links, dropped);
+        let drops: Vec<String> = captures.iter().filter_map(|capture| notes::dropped(capture)).collect();
+        if let Some(objection) = objection {
+            self.inconclusive();
+            self.note(format!("{name}: {objection}"));
+        }
+        self.summary.notes.extend(drops);
+        self.summary.notes.extend(notes::duplicates(&name, counts.duplicates));
+        self.summary.notes.extend(notes::given_up(&name, counts, max_connections));
+    }
+
+    /// The report. Incidents are in the order of captures and of time; those told before the end come first, in the order
+    /// in which they were told.
     pub fn finish(mut self) -> Report {
         self.leave_out_scans();
-        for (server, timers) in &mut self.servers {
-            timers.settle();
-            for restart in &timers.restarts {
-                self.summary.notes.push(format!(
-                    "{server} closed {} connections {}, whatever their idle time: a restart or deploy, not an idle timer",
-                    restart.closes,
-                    match (restart.to_ns - restart.from_ns) / 1_000_000 {
-                        0 => "at one moment".to_owned(),
-                        ms => format!("within {ms} ms"),
-                    }
-                ));
-            }
-            self.summary.notes.extend(timers.limit.map(|limit| describe_limit(*server, limit)));
-        }
+        let notes = self.servers.settle();
+        self.summary.notes.extend(notes);
         self.pending.sort_by_key(|pending| {
             (pending.incident.capture, pending.incident.time_ns, pending.incident.stream)
         });
-        let mut incidents = Vec::with_capacity(self.pending.len());
-        for (index, pending) in self.pending.into_iter().enumerate() {
-            let mut incident = pending.incident;
-            let timers = &self.servers[self.server_index[&pending.server]].1;
-            let first_request = incident.requests_before == 0;
-            let story = diagnosis::tell(&pending.finding, incident.idle_ns, first_request, timers);
-            incident.id = index as u32 + 1;
-            // The packets are those of the race; what made them was a restart, and timers cannot cure it.
-            incident.race &= !diagnosis::happened_in_restart(&pending.finding, timers);
-            incident.what_happened = story.what_happened;
-            incident.advice = story.advice;
-            *self.summary.by_cause.entry(incident.cause).or_default() += 1;
+        self.leave_out_copies();
+        let ends: Vec<(Endpoint, Endpoint)> =
+            self.pending.iter().map(|pending| (pending.client, pending.server)).collect();
+        self.summary.notes.extend(self.hops.note());
+        self.summary.notes.extend(notes::two_hops_of_a_proxy(&ends, &self.servers));
+        let mut incidents = self.live.told;
+        for (id, pending) in (incidents.len() as u32 + 1..).zip(self.pending) {
+            let timers = self.servers.timers(pending.server);
+            let incident = pending.told(id, timers);
+            self.observer.incident(&incident);
             incidents.push(incident);
         }
-        self.summary.incidents = incidents.len() as u64;
-        let servers =
-            self.servers.iter().filter(|(_, timers)| timers.is_worth_showing()).map(server_row).collect();
+        self.connections.sort_by_key(|connection| (connection.capture, connection.stream));
+        for incident in &incidents {
+            *self.summary.by_cause.entry(incident.cause).or_default() += 1;
+        }
+        let unlisted: u64 = self.unlisted.values().sum();
+        if unlisted > 0 {
+            for (cause, count) in self.unlisted {
+                *self.summary.by_cause.entry(cause).or_default() += count;
+            }
+            self.summary.notes.push(notes::unlisted(incidents.len(), unlisted));
+        }
+        self.summary.incidents = incidents.len() as u64 + unlisted;
+        self.summary.notes.extend(notes::port_forwarder(&incidents, &self.captures));
         Report {
             schema: SCHEMA_VERSION,
             run: None,
             captures: self.captures,
             summary: self.summary,
             incidents,
-            servers,
+            servers: self.servers.rows(),
             connections: self.list_connections.then_some(self.connections),
         }
     }
@@ -208,7 +260,7 @@ impl Builder {
     /// A port scan is refused again and again; no request of anybody is lost in it.
     fn leave_out_scans(&mut self) {
         let mut refused: BTreeMap<IpAddr, BTreeSet<Endpoint>> = BTreeMap::new();
-        for pending in self.pending.iter().filter(|pending| pending.incident.cause == Cause::Refused) {
+        for pending in self.pending.iter().filter(|pending| pending.is_refusal()) {
             refused.entry(pending.client.ip).or_default().insert(pending.server);
         }
         refused.retain(|_, targets| targets.len() >= SCAN_TARGETS);
@@ -218,72 +270,26 @@ impl Builder {
                 targets.len()
             ));
         }
-        self.pending.retain(|pending| {
-            pending.incident.cause != Cause::Refused || !refused.contains_key(&pending.client.ip)
-        });
+        self.pending.retain(|pending| !pending.is_refusal() || !refused.contains_key(&pending.client.ip));
     }
 
-    fn timers(&mut self, server: Endpoint) -> &mut ServerTimers {
-        let next = self.servers.len();
-        let index = *self.server_index.entry(server).or_insert(next);
-        if index == next {
-            self.servers.push((server, ServerTimers::default()));
-        }
-        &mut self.servers[index].1
-    }
-}
-
-/// Requests answered before one that was not, wherever their responses were captured: answers come in order.
-fn answered_before(connection: &Connection, exchange: Option<usize>) -> u32 {
-    let kept = connection.exchanges.iter().take(exchange.unwrap_or(0));
-    connection.served + kept.filter(|exchange| exchange.answered()).count() as u32
-}
-
-fn describe_limit(server: Endpoint, limit: Limit) -> String {
-    match limit {
-        Limit::Requests { requests, closes } => format!(
-            "{server} closes a connection after {requests} requests ({closes} of them did): a request limit, not an idle timer"
-        ),
-        Limit::Age { age_ns, closes } => format!(
-            "{server} closes a connection at an age of {:.0} s ({closes} of them did): an age limit, not an idle timer",
-            age_ns as f64 / 1e9
-        ),
-    }
-}
-
-fn server_row((server, timers): &(Endpoint, ServerTimers)) -> report::Server {
-    let verdict = timers.verdict();
-    report::Server {
-        server: server.to_string(),
-        connections: timers.connections,
-        server_idle_close: timers.server_close.idle_close(Side::Server),
-        client_idle_close: timers.client_close.idle_close(Side::Client),
-        longest_reuse_ns: timers.longest_reuse_ns,
-        verdict,
-        advice: match verdict {
-            Verdict::AtRisk => diagnosis::timer_advice(timers),
-            Verdict::Safe => "The client gives up idle connections first: nothing to change.".to_owned(),
-            Verdict::Unknown => {
-                "Too few idle closes were seen to tell; capture for longer than both idle timeouts."
-                    .to_owned()
+    /// The same lost request on two hops is one incident: the one captured first.
+    fn leave_out_copies(&mut self) {
+        let mut twins = std::mem::take(&mut self.live.twins);
+        let mut kept: Vec<Pending> = Vec::with_capacity(self.pending.len());
+        let told = self.live.told.len();
+        for pending in self.pending.drain(..) {
+            match twins.told_before(&pending, told + kept.len()) {
+                None => kept.push(pending),
+                Some(first) => {
+                    self.copies += 1;
+                    if let Some(first) = first.checked_sub(told).and_then(|at| kept.get_mut(at)) {
+                        first.join(&pending);
+                    }
+                }
             }
-        },
-    }
-}
-
-fn request(connection: &Connection, exchange: Option<&Exchange>) -> report::Request {
-    let protocol = match connection.protocol {
-        Protocol::Http => "http",
-        Protocol::Http2 => "http2",
-        Protocol::Tls => "tls",
-        Protocol::Data | Protocol::Unknown => "data",
-    };
-    report::Request {
-        method: exchange.and_then(|exchange| exchange.method).map(|method| method.name().to_owned()),
-        path: exchange
-            .filter(|exchange| exchange.method.is_some())
-            .map(|exchange| String::from_utf8_lossy(&exchange.path).into_owned()),
-        bytes: exchange.map_or(0, |exchange| u64::from(exchange.bytes())),
-        protocol: protocol.to_owned(),
+        }
+        self.pending = kept;
+        self.summary.notes.extend(notes::copies(self.copies));
     }
 }

@@ -4,20 +4,31 @@
 //! one connection again ([`trace()`]).
 
 mod builder;
+mod clock;
+mod family;
+mod files;
+mod hops;
+mod incident;
+mod input;
 mod labels;
+mod notes;
+mod observer;
+mod pass;
 mod quality;
+mod servers;
 mod trace;
 mod vantage;
 
-use crate::capture::{CaptureError, Reader};
-use crate::connection::{Connection, RoleHints, Table};
-use crate::packet::Decoder;
-use crate::report::{self, Report};
+use crate::capture::{CaptureError, Interrupt, Reader};
+use crate::report::Report;
 
 use builder::Builder;
-use quality::Quality;
+use input::Plan;
+use pass::Pass;
 
-pub use trace::{TraceRequest, trace};
+pub use input::Input;
+pub use observer::{Observer, Progress, Unobserved};
+pub use trace::{TraceFile, TraceRequest, trace};
 
 /// Connections kept at the same time unless told otherwise; about 400 bytes each.
 pub const DEFAULT_MAX_CONNECTIONS: usize = 1_000_000;
@@ -31,73 +42,40 @@ pub struct Options {
     pub max_connections: usize,
     /// List every connection in the report, not only incidents.
     pub connections: bool,
+    /// Tell incidents as soon as they are certain, some seconds of trace time after their connection closed. Their numbers
+    /// then count in the order in which they were told, and their words know only what had been seen until then.
+    pub live: bool,
+    /// Ends the reading when it is raised; what was found until then is reported.
+    pub interrupt: Interrupt,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { server_ports: Vec::new(), max_connections: DEFAULT_MAX_CONNECTIONS, connections: false }
+        Options {
+            server_ports: Vec::new(),
+            max_connections: DEFAULT_MAX_CONNECTIONS,
+            connections: false,
+            live: false,
+            interrupt: Interrupt::default(),
+        }
     }
 }
 
-/// Analyzes captures, each on its own, and reports what all of them show.
+/// Analyzes captures that are open already, each on its own, and reports what all of them show.
 ///
 /// Never fails: what stops the reading of a capture is part of the report, beside what had been found until then.
 pub fn analyze(readers: Vec<Reader>, options: &Options) -> Report {
-    let mut builder = Builder::new(options.connections);
-    for (index, mut reader) in readers.into_iter().enumerate() {
-        analyze_one(&mut reader, index as u32, options, &mut builder);
-    }
-    builder.finish()
+    analyze_inputs(readers.into_iter().map(Input::from).collect(), options, &mut Unobserved)
 }
 
-fn analyze_one(reader: &mut Reader, capture: u32, options: &Options, builder: &mut Builder) {
-    let mut table = Table::new(RoleHints::new(options.server_ports.clone()), options.max_connections);
-    let mut decoder = Decoder::new();
-    let mut quality = Quality::default();
-    let mut ended: Vec<Connection> = Vec::new();
-    let mut failure = None;
-    let mut frame = 0;
-    loop {
-        let record = match reader.next() {
-            Ok(Some(record)) => record,
-            Ok(None) => break,
-            Err(error) => {
-                failure = Some(describe(&error));
-                break;
-            }
-        };
-        frame += 1;
-        match decoder.decode(record.link.0, record.data, record.wire_len, record.time_ns) {
-            Ok(segment) => {
-                quality.segment(&segment);
-                table.ingest(&segment, frame, record.time_ns, &mut |connection| ended.push(connection));
-                for connection in ended.drain(..) {
-                    builder.connection(capture, &connection);
-                    quality.connection(&connection);
-                }
-            }
-            Err(skip) => quality.skip(skip, record.data.len()),
-        }
-    }
-    quality.fragments_joined(decoder.fragments_joined());
-    let summary = reader.summary();
-    builder.circumstances(summary.dropped_by_kernel.is_some_and(|dropped| dropped > 0));
-    table.finish_all(&mut |connection| {
-        builder.connection(capture, &connection);
-        quality.connection(&connection);
-    });
-    let described = report::Capture {
-        file: summary.name,
-        format: summary.format,
-        link_types: summary.link_types.into_iter().map(|link| link.name()).collect(),
-        packets: summary.packets,
-        skipped: quality.skipped(),
-        dropped_by_kernel: summary.dropped_by_kernel,
-        truncated: failure.or(summary.truncated),
-        first_ns: summary.first_ns,
-        last_ns: summary.last_ns,
-    };
-    builder.capture(described, &quality, table.counts().evicted);
+/// Analyzes captures and reports what all of them show.
+///
+/// Files of one ring are one trace: connections go on from file to file. Files belong together when their names differ
+/// in a counter or a time only and one begins when the other has ended; files that overlap in time are traces of their
+/// own. Rings and single files are read in the order of their first packets, then what is open already. Never fails, as
+/// [`analyze`].
+pub fn analyze_inputs(inputs: Vec<Input>, options: &Options, observer: &mut dyn Observer) -> Report {
+    Pass::new(options, Builder::new(options.connections, observer)).run(Plan::of(inputs))
 }
 
 /// An error and its causes in one line.

@@ -39,17 +39,6 @@ impl Quality {
         }
     }
 
-    /// Fragments counted as such that a later one completed.
-    pub fn fragments_joined(&mut self, count: u64) {
-        if count > 0
-            && let Some(alone) = self.skipped.get_mut(&Skip::Fragment)
-        {
-            *alone -= count;
-            self.skipped.retain(|_, count| *count > 0);
-            self.skipped.insert(Skip::FragmentJoined, count);
-        }
-    }
-
     /// Counts a segment.
     pub fn segment(&mut self, segment: &Segment<'_>) {
         self.segments += 1;
@@ -75,16 +64,6 @@ impl Quality {
         }
     }
 
-    /// TCP segments read.
-    pub fn segments(&self) -> u64 {
-        self.segments
-    }
-
-    /// Records passed over, by reason.
-    pub fn skipped(&self) -> BTreeMap<String, u64> {
-        self.skipped.iter().map(|(reason, count)| (reason.as_str().to_owned(), *count)).collect()
-    }
-
     /// The capture that shows everything a verdict needs: headers are enough, both directions, no filter on flags; on the
     /// port that most connections went to.
     fn recapture(&self, options: &str) -> String {
@@ -95,7 +74,7 @@ impl Quality {
     }
 
     /// Why a capture without any TCP segment has none, by what was passed over.
-    fn nothing_read(&self, link_types: &[String], recapture: &str) -> String {
+    fn nothing_read(&self, link_types: &[&str], recapture: &str) -> String {
         let cut_inside = self.skipped.iter().find_map(|(reason, count)| match reason {
             Skip::CutInsideTunnel(tunnel) => Some((*tunnel, *count)),
             _ => None,
@@ -131,8 +110,30 @@ impl Quality {
         format!("there is no TCP segment in it. Capture the traffic of the failing hop: {recapture}")
     }
 
+    /// How many packets were cut before their TCP header, where others were not and bytes are missing; and the capture
+    /// that keeps enough of them.
+    fn cut(&self) -> Option<(u64, String)> {
+        let mut cut = 0;
+        let mut filter = None;
+        for (reason, count) in &self.skipped {
+            match reason {
+                Skip::CutBeforeTcpHeader => cut += count,
+                Skip::CutInsideTunnel(tunnel) => {
+                    cut += count;
+                    filter = Some(tunnel_filter(*tunnel));
+                }
+                _ => {}
+            }
+        }
+        let again = match filter {
+            Some(filter) => format!("tcpdump -i any -s 320 -w capture.pcap{filter}"),
+            None => self.recapture(""),
+        };
+        (cut > 0 && self.missing > 0).then_some((cut, again))
+    }
+
     /// Why a capture of these link types could not have shown a lost request, or not every one; none when it could.
-    pub fn objection(&self, link_types: &[String], dropped_by_kernel: u64) -> Option<String> {
+    pub fn objection(&self, link_types: &[&str], dropped_by_kernel: u64) -> Option<String> {
         let recapture = self.recapture("");
         if self.segments == 0 {
             return Some(self.nothing_read(link_types, &recapture));
@@ -153,6 +154,13 @@ impl Quality {
             return Some(format!(
                 "it holds one direction only: responses cannot be seen. Capture where both directions pass, without \
                  `src` or `dst` in the filter: {recapture}"
+            ));
+        }
+        if let Some((cut, more)) = self.cut() {
+            return Some(format!(
+                "{cut} packets were cut before their TCP header (snap length {}), and {} bytes of the connections are \
+                 missing: a lost request may be among them. Capture again: {more}",
+                self.cut_at, self.missing
             ));
         }
         if dropped_by_kernel > 0 && self.missing > 0 {

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::capture::{CaptureError, Reader};
 use crate::connection::{Connection, RoleHints, Table};
 use crate::packet::{Decoder, Endpoint, Flags, Segment};
-use crate::report::{self, Clocks, Incident, Lane, Role, SegmentKind, Side, Trace};
+use crate::report::{self, Clocks, FrameIn, Incident, Lane, Role, SegmentKind, Side, Trace};
 
 use super::{Options, labels};
 
@@ -15,8 +15,10 @@ const MAX_SEGMENTS: usize = 60;
 /// Which connection to trace, and how its ends are to be called.
 #[derive(Debug)]
 pub struct TraceRequest<'r> {
-    /// Wireshark's `tcp.stream` in the first capture.
+    /// Wireshark's `tcp.stream` in the file named by `capture`.
     pub stream: u32,
+    /// Index in the report of the file that `stream` counts in.
+    pub capture: u32,
     /// The incident to explain; without it the whole connection is shown.
     pub incident: Option<&'r Incident>,
     /// Names of client and server: `("proxy", "backend")`.
@@ -27,11 +29,19 @@ pub struct TraceRequest<'r> {
     pub server_capture: Option<&'r Path>,
 }
 
+/// One file of a trace.
+#[derive(Debug, Clone, Copy)]
+pub struct TraceFile<'r> {
+    /// The capture file.
+    pub path: &'r Path,
+    /// Its index in the report.
+    pub capture: u32,
+}
+
 /// One segment as it passed one capture point.
 #[derive(Debug, Clone, PartialEq)]
 struct Passed {
-    frame: u64,
-    time_ns: i64,
+    at: At,
     from: Endpoint,
     seq: u32,
     ack: u32,
@@ -44,10 +54,9 @@ struct Passed {
 }
 
 impl Passed {
-    fn of(segment: &Segment<'_>, frame: u64, time_ns: i64) -> Passed {
+    fn of(segment: &Segment<'_>, at: At) -> Passed {
         Passed {
-            frame,
-            time_ns,
+            at,
             from: segment.src,
             seq: segment.seq,
             ack: segment.ack,
@@ -72,17 +81,17 @@ impl Passed {
     }
 }
 
-/// Reads the segments of one connection.
+/// Reads the segments of one connection from the files of one trace, given in the order of their times.
 ///
 /// # Errors
 /// When a capture cannot be opened, or reading fails.
 pub fn trace(
-    file: &Path,
+    files: &[TraceFile<'_>],
     request: &TraceRequest<'_>,
     options: &Options,
 ) -> Result<Option<Trace>, CaptureError> {
-    let Some((connection, passed)) =
-        collect(file, options, |table_stream, _| table_stream == request.stream)?.pop()
+    let Some(stream) = stream_of_trace(files, request, options)? else { return Ok(None) };
+    let Some((connection, passed)) = collect(files, options, |table_stream, _| table_stream == stream)?.pop()
     else {
         return Ok(None);
     };
@@ -95,7 +104,8 @@ pub fn trace(
                     || (segment.src == server && segment.dst == client)
             };
             // Ports may have been used twice: the connection that shares most packets is the same one.
-            collect(path, options, same_ends)?.into_iter().map(|(_, other)| other).max_by_key(|other| {
+            let file = TraceFile { path, capture: 0 };
+            collect(&[file], options, same_ends)?.into_iter().map(|(_, other)| other).max_by_key(|other| {
                 other.iter().filter(|there| passed.iter().any(|here| here.is_same_packet(there))).count()
             })
         }
@@ -123,39 +133,100 @@ pub fn trace(
         stream: request.stream,
         zero_ns,
         segments,
+        files: match files {
+            [_] => Vec::new(),
+            several => several.iter().map(|file| file.path.display().to_string()).collect(),
+        },
         omitted,
     }))
 }
 
+/// The stream index over the whole trace of what has another index in one of its files.
+fn stream_of_trace(
+    files: &[TraceFile<'_>],
+    request: &TraceRequest<'_>,
+    options: &Options,
+) -> Result<Option<u32>, CaptureError> {
+    let Some(at) = files.iter().position(|file| file.capture == request.capture) else { return Ok(None) };
+    if at == 0 {
+        return Ok(Some(request.stream));
+    }
+    let mut found = None;
+    // Each connection is handed over once, and has its index in every file then.
+    let mut look = |connection: Connection| {
+        if connection.stream_in(at as u32) == Some(request.stream) {
+            found = Some(connection.stream);
+        }
+    };
+    let mut table = Table::new(RoleHints::new(options.server_ports.clone()), options.max_connections);
+    let mut begun = 0;
+    each_segment(files, |at, segment| {
+        for _ in begun..at.file {
+            table.begin_file();
+        }
+        begun = at.file;
+        table.ingest(segment, at.number, at.time_ns, &mut look);
+    })?;
+    table.finish_all(&mut look);
+    Ok(found)
+}
+
+/// Where and when a segment was captured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct At {
+    /// Position of its file in the trace.
+    file: u32,
+    frame: FrameIn,
+    /// The frame counted through the files.
+    number: u64,
+    time_ns: i64,
+}
+
+/// Calls with each segment of some files.
+fn each_segment(
+    files: &[TraceFile<'_>],
+    mut use_it: impl FnMut(At, &Segment<'_>),
+) -> Result<(), CaptureError> {
+    let mut number = 0;
+    let mut decoder = Decoder::new();
+    for (position, file) in (0..).zip(files) {
+        let mut reader = Reader::open(file.path)?;
+        let mut frame = 0;
+        while let Some(record) = reader.next()? {
+            frame += 1;
+            number += 1;
+            let frame = FrameIn { capture: file.capture, frame };
+            let at = At { file: position, frame, number, time_ns: record.time_ns };
+            if let Ok(segment) = decoder.decode(record.link.0, record.data, record.wire_len, record.time_ns) {
+                use_it(at, &segment);
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Connections of which `wanted` holds for some segment, with their segments, in the order of first packets.
 fn collect(
-    file: &Path,
+    files: &[TraceFile<'_>],
     options: &Options,
     wanted: impl Fn(u32, &Segment<'_>) -> bool,
 ) -> Result<Vec<(Connection, Vec<Passed>)>, CaptureError> {
-    let mut reader = Reader::open(file)?;
     let mut table = Table::new(RoleHints::new(options.server_ports.clone()), options.max_connections);
-    let mut decoder = Decoder::new();
     let mut kept: Vec<(u32, Vec<Passed>)> = Vec::new();
     let mut connections: Vec<Connection> = Vec::new();
-    let mut frame = 0;
-    while let Some(record) = reader.next()? {
-        frame += 1;
-        let time_ns = record.time_ns;
-        let Ok(segment) = decoder.decode(record.link.0, record.data, record.wire_len, time_ns) else {
-            continue;
-        };
-        let stream = table.ingest(&segment, frame, time_ns, &mut |connection| connections.push(connection));
+    each_segment(files, |at, segment| {
+        let mut ended = |connection| connections.push(connection);
+        let stream = table.ingest(segment, at.number, at.time_ns, &mut ended);
         // Only the wanted connections are worth the memory.
         connections.retain(|connection| kept.iter().any(|(known, _)| *known == connection.stream));
-        if wanted(stream, &segment) {
-            let passed = Passed::of(&segment, frame, time_ns);
+        if wanted(stream, segment) {
+            let passed = Passed::of(segment, at);
             match kept.iter_mut().find(|(known, _)| *known == stream) {
                 Some((_, segments)) => segments.push(passed),
                 None => kept.push((stream, vec![passed])),
             }
         }
-    }
+    })?;
     table.finish_all(&mut |connection| connections.push(connection));
     Ok(kept
         .into_iter()
@@ -181,13 +252,13 @@ fn join(
             .find(|other| other.is_some_and(|other| passed.is_same_packet(other)))
             .and_then(Option::take);
         let mut segment = describe(passed, client, bases, incident);
-        segment.peer_frame = twin.map(|twin| twin.frame);
+        segment.peer_frame = twin.map(|twin| twin.at.frame.frame);
         if at_server.is_some() {
             let (sent, received) = match segment.from {
-                Side::Client => (Some(passed.time_ns), twin.map(|twin| twin.time_ns)),
-                Side::Server => (twin.map(|twin| twin.time_ns), Some(passed.time_ns)),
+                Side::Client => (Some(passed.at.time_ns), twin.map(|twin| twin.at.time_ns)),
+                Side::Server => (twin.map(|twin| twin.at.time_ns), Some(passed.at.time_ns)),
             };
-            segment.sent_ns = sent.unwrap_or(passed.time_ns);
+            segment.sent_ns = sent.unwrap_or(passed.at.time_ns);
             segment.received_ns = received;
         }
         segments.push(segment);
@@ -196,7 +267,7 @@ fn join(
     for lost in there.into_iter().flatten() {
         let mut segment = describe(lost, client, bases, None);
         segment.frame = 0;
-        segment.peer_frame = Some(lost.frame);
+        segment.peer_frame = Some(lost.at.frame.frame);
         segments.push(segment);
     }
     segments
@@ -220,10 +291,11 @@ fn describe(
         labels::meaning(role, from, kind, incident, number, ack.unwrap_or(0))
     });
     report::Segment {
-        frame: passed.frame,
+        frame: passed.at.frame.frame,
+        file: passed.at.file,
         peer_frame: None,
         from,
-        sent_ns: passed.time_ns,
+        sent_ns: passed.at.time_ns,
         received_ns: None,
         kind,
         flags: passed.flags.to_string(),
@@ -238,7 +310,11 @@ fn describe(
 }
 
 fn role(passed: &Passed, incident: &Incident) -> Option<Role> {
-    incident.frames.iter().find(|(_, frame)| **frame == passed.frame).map(|(role, _)| *role)
+    if passed.at.frame.capture == incident.capture {
+        incident.frames.iter().find(|(_, frame)| **frame == passed.at.frame.frame).map(|(role, _)| *role)
+    } else {
+        incident.frames_elsewhere.iter().find(|(_, frame)| **frame == passed.at.frame).map(|(role, _)| *role)
+    }
 }
 
 /// Without an incident, the story is who closed first, and after how long.

@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read};
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
@@ -37,6 +37,8 @@ struct Shared {
 struct State {
     /// Read and not yet taken.
     waiting: Vec<u8>,
+    /// Taken by the reading side, and not yet read from there.
+    untaken: usize,
     /// Nothing more will come, for this reason if it is an error.
     end: Option<io::Result<()>>,
     /// Nobody takes bytes any more.
@@ -47,6 +49,29 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Each change of the state is complete by itself, so that a thread that broke down left nothing half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sees whether there is anything to take, without taking it.
+pub(super) struct Waiting {
+    shared: Arc<Shared>,
+    interrupt: Interrupt,
+}
+
+impl Waiting {
+    /// Whether bytes, the end, or an interruption come within `patience`.
+    pub(super) fn ends_within(&self, patience: Duration) -> bool {
+        let began = Instant::now();
+        let mut state = self.shared.lock();
+        loop {
+            let anything = state.untaken > 0 || !state.waiting.is_empty() || state.end.is_some();
+            if anything || self.interrupt.is_raised() {
+                return true;
+            }
+            let Some(left) = patience.checked_sub(began.elapsed()) else { return false };
+            let wait = self.shared.changed.wait_timeout(state, left.min(INTERRUPT_SEEN_WITHIN));
+            state = wait.unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 }
 
@@ -72,6 +97,11 @@ impl ReadAhead {
         Ok(Self { shared, interrupt, taken: Vec::with_capacity(MOST_WAITING), start: 0 })
     }
 
+    /// A look at what waits.
+    pub(super) fn waiting(&self) -> Waiting {
+        Waiting { shared: Arc::clone(&self.shared), interrupt: self.interrupt.clone() }
+    }
+
     /// Takes all that waits, or waits for some. Nothing is taken at the end.
     fn take(&mut self) -> io::Result<()> {
         self.taken.clear();
@@ -83,6 +113,7 @@ impl ReadAhead {
             }
             if !state.waiting.is_empty() {
                 mem::swap(&mut state.waiting, &mut self.taken);
+                state.untaken = self.taken.len();
                 self.shared.changed.notify_one();
                 return Ok(());
             }
@@ -104,6 +135,9 @@ impl Read for ReadAhead {
         let count = out.len().min(rest.len());
         out[..count].copy_from_slice(&rest[..count]);
         self.start += count;
+        if self.start == self.taken.len() {
+            self.shared.lock().untaken = 0;
+        }
         Ok(count)
     }
 }

@@ -5,8 +5,9 @@ use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use super::read_ahead::ReadAhead;
+use super::read_ahead::{ReadAhead, Waiting};
 use super::recognise::{Broken, Format, Recognised, layers, recognise, spoken_name};
 use super::step::{Found, Step};
 use super::window::Window;
@@ -22,6 +23,8 @@ pub struct Reader {
     last_time_ns: i64,
     interrupt: Interrupt,
     /// Bytes taken from the input itself.
+    /// None where reading does not wait, or cannot be seen to.
+    waiting: Option<Waiting>,
     consumed: Arc<AtomicU64>,
     bytes_total: Option<u64>,
     is_packed: bool,
@@ -140,6 +143,8 @@ impl Reader {
             ended: false,
             last_time_ns: 0,
             interrupt: interrupt.clone(),
+            // What an unpacker holds back cannot be seen from outside.
+            waiting: input.waiting.filter(|_| methods.is_empty()),
             consumed: input.consumed,
             bytes_total: input.total,
             is_packed: !methods.is_empty(),
@@ -178,6 +183,13 @@ impl Reader {
             wire_len: found.wire_len,
             data: self.window.get(found.data),
         }))
+    }
+
+    /// Whether [`Reader::next`] has something to say within `patience`, as far as can be told: false when nothing has arrived
+    /// from a pipe for so long. A record of which only a part has arrived is not waited for here.
+    pub fn is_ready_within(&self, patience: Duration) -> bool {
+        let here = self.ended || self.peeked.is_some() || !self.window.available().is_empty();
+        here || self.waiting.as_ref().is_none_or(|waiting| waiting.ends_within(patience))
     }
 
     /// The time of the record that [`Reader::next`] gives next, without taking it; none at the end. What captures of one
@@ -265,6 +277,7 @@ impl Reader {
 /// Where the bytes come from.
 struct Input {
     bytes: Box<dyn Read + Send>,
+    waiting: Option<Waiting>,
     consumed: Arc<AtomicU64>,
     total: Option<u64>,
 }
@@ -272,13 +285,14 @@ struct Input {
 impl Input {
     fn direct(input: Box<dyn Read + Send>, total: Option<u64>) -> Self {
         let consumed = Arc::new(AtomicU64::new(0));
-        Self { bytes: Box::new(Counted { input, consumed: Arc::clone(&consumed) }), consumed, total }
+        let bytes = Box::new(Counted { input, consumed: Arc::clone(&consumed) });
+        Self { bytes, waiting: None, consumed, total }
     }
 
     fn ahead(input: Box<dyn Read + Send>, interrupt: &Interrupt) -> io::Result<Self> {
-        let Input { bytes, consumed, total } = Self::direct(input, None);
+        let Input { bytes, consumed, total, .. } = Self::direct(input, None);
         let bytes = Box::new(ReadAhead::start(move || bytes, interrupt.clone())?);
-        Ok(Self { bytes, consumed, total })
+        Ok(Self { waiting: Some(bytes.waiting()), bytes, consumed, total })
     }
 }
 

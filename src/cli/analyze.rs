@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
-use crate::analysis::{self, DEFAULT_MAX_CONNECTIONS, Options};
+use crate::analysis::{self, DEFAULT_MAX_CONNECTIONS, Input, Observer, Options, Progress};
+use crate::capture::Interrupt;
 use crate::duration::parse_duration;
 use crate::render;
-use crate::report::{Cause, Filter, Report};
+use crate::report::{Cause, Filter, Incident, Report};
 
 use super::Exit;
-use super::captures::{Captures, Opened};
+use super::captures::{Captures, Found};
+use super::ctrl_c;
 use super::moment::Moment;
-use super::output::{self, Color, Format};
+use super::output::{self, Color, Format, Reader};
+use super::progress::ProgressLine;
 
 /// Arguments of `analyze`.
 #[derive(Debug, clap::Args)]
@@ -45,28 +48,87 @@ pub struct Args {
 
 /// Analyzes, prints, and says by the exit code what was found.
 pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
+    let interrupt = ctrl_c::interrupts_reading()?;
+    let Found { inputs, unreadable } = args.captures.find(&interrupt);
+    if inputs.is_empty() {
+        return Ok(if interrupt.is_raised() { Exit::Inconclusive } else { Exit::Trouble });
+    }
+    let live = args.format == Format::Ndjson && inputs.iter().any(Input::is_pipe);
     let options = Options {
         server_ports: args.captures.server_port.clone(),
         max_connections: args.max_connections,
         connections: args.connections,
+        live,
+        interrupt,
     };
-    let Opened { readers, unreadable } = args.captures.open();
-    if readers.is_empty() {
-        return Ok(Exit::Trouble);
-    }
-    let mut report = analysis::analyze(readers, &options);
-    report.narrow(&args.filter(&report));
+    let mut screen = Screen::new(args, &options);
+    let mut report = analysis::analyze_inputs(inputs, &options, &mut screen);
+    screen.progress.clear();
+    screen.written?;
+    let filter =
+        args.filter(report.captures.iter().filter_map(|capture| capture.first_ns).min().unwrap_or(0));
+    report.narrow(&filter);
     let text = match args.format {
         Format::Table => render::report_text::report_text(&report, output::text_options(color)),
+        Format::Ndjson if live => render::json::lines_after_incidents(&report),
         other => output::structured(&report, other),
     };
     output::print(text.as_bytes())?;
     Ok(verdict(&report, unreadable, args.max_incidents))
 }
 
+/// What is shown while the analysis runs: how far it is, and in a live one each incident.
+struct Screen<'a> {
+    args: &'a Args,
+    live: bool,
+    interrupt: &'a Interrupt,
+    progress: ProgressLine,
+    filter: Filter,
+    /// Whether the incidents told so far could be written.
+    written: anyhow::Result<()>,
+}
+
+impl<'a> Screen<'a> {
+    fn new(args: &'a Args, options: &'a Options) -> Screen<'a> {
+        Screen {
+            args,
+            live: options.live,
+            interrupt: &options.interrupt,
+            progress: ProgressLine::new(),
+            filter: Filter::default(),
+            written: Ok(()),
+        }
+    }
+}
+
+impl Observer for Screen<'_> {
+    fn begin(&mut self, first_ns: i64) {
+        self.filter = self.args.filter(first_ns);
+    }
+
+    fn progress(&mut self, progress: &Progress) {
+        self.progress.progress(progress);
+    }
+
+    fn incident(&mut self, incident: &Incident) {
+        if !self.live || self.written.is_err() || !self.filter.keeps(incident) {
+            return;
+        }
+        let line = render::json::incident_line(incident);
+        match self.progress.aside(|| output::write(line.as_bytes())) {
+            Ok(Reader::Listening) => {}
+            // Nobody wants more, so there is nothing more to read.
+            Ok(Reader::Gone) => self.interrupt.raise(),
+            Err(error) => {
+                self.written = Err(error);
+                self.interrupt.raise();
+            }
+        }
+    }
+}
+
 impl Args {
-    fn filter(&self, report: &Report) -> Filter {
-        let first_ns = report.captures.iter().filter_map(|capture| capture.first_ns).min().unwrap_or(0);
+    fn filter(&self, first_ns: i64) -> Filter {
         let window = i64::try_from(self.window.as_nanos()).unwrap_or(i64::MAX);
         Filter {
             causes: self.cause.clone(),

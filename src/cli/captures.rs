@@ -1,15 +1,17 @@
-//! The captures that a command is given, and how to read them.
+//! The captures that a command is given.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::capture::Reader;
+use crate::analysis::Input;
+use crate::capture::Interrupt;
 
 use super::output;
 
 /// Arguments of every command that analyzes captures.
 #[derive(Debug, clap::Args)]
 pub struct Captures {
-    /// Capture files (pcap or pcapng, also in gzip, zstd, lz4 or xz); - reads one from a pipe
+    /// Capture files (pcap or pcapng, also in gzip, zstd, lz4 or xz), those of one ring being one trace; - reads one from a
+    /// pipe
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Port of a server, for connections whose beginning was not captured (repeatable)
@@ -18,10 +20,10 @@ pub struct Captures {
 }
 
 /// Captures ready to be read.
-pub struct Opened {
-    /// Those that could be opened.
-    pub readers: Vec<Reader>,
-    /// Some could not; each was complained of.
+pub struct Found {
+    /// Those that can be read.
+    pub inputs: Vec<Input>,
+    /// Some cannot; each was complained of.
     pub unreadable: bool,
 }
 
@@ -31,18 +33,23 @@ impl Captures {
         &self.files
     }
 
-    /// Opens what can be opened: one bad file must not lose what the others show.
-    pub fn open(&self) -> Opened {
-        let mut opened = Opened { readers: Vec::new(), unreadable: false };
+    /// Looks at each capture: one bad file must not lose what the others show.
+    pub fn find(&self, interrupt: &Interrupt) -> Found {
+        let mut found = Found { inputs: Vec::new(), unreadable: false };
+        let mut has_pipe = false;
         for file in &self.files {
-            match Reader::open(file) {
-                Ok(reader) => opened.readers.push(reader),
+            // There is one standard input, however often it is named.
+            if file == Path::new("-") && std::mem::replace(&mut has_pipe, true) {
+                continue;
+            }
+            match Input::look_at(file, interrupt) {
+                Ok(input) => found.inputs.push(input),
                 Err(error) => {
-                    opened.unreadable = true;
+                    found.unreadable = true;
                     output::complain(&format!("{:#}", anyhow::Error::from(error)));
                 }
             }
         }
-        opened
+        found
     }
 }

@@ -3,10 +3,12 @@
 mod analyze;
 mod captures;
 mod check;
+mod ctrl_c;
 #[cfg(feature = "live")]
 mod doctor;
 mod moment;
 mod output;
+mod progress;
 #[cfg(feature = "live")]
 mod reproduce;
 #[cfg(feature = "live")]

@@ -88,20 +88,38 @@ pub fn width() -> u16 {
     columns.clamp(*WIDTHS.start(), *WIDTHS.end())
 }
 
-/// Writes a result to standard output. A reader that has gone, as `head` has, wanted no more: that is no error.
+/// Who reads standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// Somebody, as far as can be told.
+    Listening,
+    /// Nobody any more, as after `head`: that is no error.
+    Gone,
+}
+
+/// Writes to standard output, and at once.
 ///
 /// # Errors
-/// When standard output cannot be written for another reason.
-pub fn print(bytes: &[u8]) -> anyhow::Result<()> {
+/// When standard output cannot be written for another reason than that its reader has gone.
+pub fn write(bytes: &[u8]) -> anyhow::Result<Reader> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error)
+        Ok(()) => Ok(Reader::Listening),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Err(error) => Err(error)
             .context("cannot write the result to standard output: make room there, or send it elsewhere"),
-        _ => Ok(()),
     }
+}
+
+/// Writes a result to standard output. A reader that has gone wanted no more: that is no error.
+///
+/// # Errors
+/// As [`write`].
+pub fn print(bytes: &[u8]) -> anyhow::Result<()> {
+    write(bytes).map(|_| ())
 }
 
 /// Writes one line to standard error. A standard error that is gone cannot be told about.
 pub fn complain(text: &str) {
-    let _ = writeln!(io::stderr(), "finrace: {text}");
+    let _ = writeln!(io::stderr(), "finrace: {}", render::visible(text));
 }

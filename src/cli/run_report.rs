@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::analysis::{self, Options, TraceRequest};
+use crate::analysis::{self, Options, TraceFile, TraceRequest};
 use crate::capture::Reader;
 use crate::lab::events::Connection;
 use crate::lab::scenario::{Party as LabParty, Scenario};
@@ -326,12 +326,14 @@ fn show(
     let incident = report.incidents.iter().find(|incident| incident.stream == stream);
     let request = TraceRequest {
         stream,
+        capture: 0,
         incident,
         names: ("proxy", "backend"),
         products: (product(&run.proxy), product(&run.backend)),
         server_capture,
     };
-    let trace = analysis::trace(client_capture, &request, &Options::default())?;
+    let file = TraceFile { path: client_capture, capture: 0 };
+    let trace = analysis::trace(&[file], &request, &Options::default())?;
     let seen = Seen { user_saw: Some(attempt.outcome.clone()) };
     let incident = incident.map(|incident| Incident { advice: advice(run, incident), ..incident.clone() });
     Ok(trace.map(|trace| Shown { trace, incident, seen }))

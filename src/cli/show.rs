@@ -5,27 +5,26 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use crate::analysis::{self, Options, TraceRequest};
-use crate::capture::Reader;
+use crate::analysis::{self, Input, Options, TraceFile, TraceRequest};
 use crate::render::{self, TextOptions};
 use crate::report::{Incident, Trace};
 
 use super::Exit;
+use super::ctrl_c;
 use super::output::{self, Color};
+use super::progress::ProgressLine;
 
 /// Columns of a ladder written to a text file: it survives a paste into chat.
 const FILE_COLUMNS: u16 = 72;
 
 /// Arguments of `show`.
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "finrace show [OPTIONS] <FILE>... [ID]")]
 pub struct Args {
-    /// The capture
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    /// Number of an incident, as `analyze` lists them, or `stream N` as N with --stream
-    #[arg(value_name = "ID", default_value_t = 1)]
-    id: u32,
-    /// ID is Wireshark's tcp.stream, of any connection
+    /// Capture files, and last the number of an incident as `analyze` lists them (1 if left out)
+    #[arg(required = true, value_name = "FILE")]
+    words: Vec<PathBuf>,
+    /// The number is Wireshark's tcp.stream in the first file, of any connection
     #[arg(long)]
     stream: bool,
     /// Write to this file; .svg and .png draw a picture, .txt the ladder as text
@@ -59,35 +58,65 @@ impl From<Theme> for render::Theme {
 
 /// Draws one incident.
 pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
-    if args.file.as_os_str() == "-" {
-        bail!("show reads the capture twice and cannot do that with a pipe: save it to a file first");
+    let (files, id) = args.files_and_id();
+    let interrupt = ctrl_c::interrupts_reading()?;
+    let mut inputs = Vec::new();
+    for file in files {
+        let is_pipe =
+            file.as_os_str() == "-" || fs::metadata(file).is_ok_and(|it| !it.is_file() && !it.is_dir());
+        if is_pipe {
+            bail!("show reads the capture twice and cannot do that with a pipe: save it to a file first");
+        }
+        inputs.push(Input::look_at(file, &interrupt)?);
     }
-    let options = Options { server_ports: args.server_port.clone(), ..Options::default() };
-    let report = analysis::analyze(vec![Reader::open(&args.file)?], &options);
-    let by_id =
-        |incident: &&Incident| if args.stream { incident.stream == args.id } else { incident.id == args.id };
-    let incident = report.incidents.iter().find(by_id);
-    let stream = match incident {
-        Some(incident) => incident.stream,
-        None if args.stream => args.id,
+    let options = Options { server_ports: args.server_port.clone(), interrupt, ..Options::default() };
+    let mut progress = ProgressLine::new();
+    let report = analysis::analyze_inputs(inputs, &options, &mut progress);
+    progress.clear();
+    if options.interrupt.is_raised() {
+        return Ok(Exit::Inconclusive);
+    }
+    let spoken = spoken(files);
+    let capture_of = |file: &Path| {
+        let name = file.display().to_string();
+        (0..).zip(&report.captures).find(|(_, capture)| capture.file == name).map_or(0, |(index, _)| index)
+    };
+    let first = files.first().map_or(0, |file| capture_of(file));
+    let wanted = |incident: &&Incident| match args.stream {
+        true => (incident.capture, incident.stream) == (first, id),
+        false => incident.id == id,
+    };
+    let incident = report.incidents.iter().find(wanted);
+    let (capture, stream) = match incident {
+        Some(incident) => (incident.capture, incident.stream),
+        None if args.stream => (first, id),
         None => bail!(
-            "there is no incident {} in {} ({} found); `finrace analyze {}` lists them, --stream shows any connection",
-            args.id,
-            args.file.display(),
-            report.incidents.len(),
-            args.file.display()
+            "there is no incident {id} in {spoken} ({} found); `finrace analyze {spoken}` lists them, --stream shows any \
+             connection",
+            report.incidents.len()
         ),
     };
+    let trace_captures = report.trace_of(capture);
+    let trace_files: Vec<TraceFile<'_>> = trace_captures
+        .iter()
+        .filter_map(|&capture| {
+            let path = files.iter().find(|file| file.display().to_string() == report.file_of(capture))?;
+            Some(TraceFile { path, capture })
+        })
+        .collect();
     let request = TraceRequest {
         stream,
+        capture,
         incident,
         names: ("client", "server"),
         products: (None, None),
         server_capture: None,
     };
-    let Some(trace) = analysis::trace(&args.file, &request, &options)? else {
-        let file = args.file.display();
+    let Some(trace) = analysis::trace(&trace_files, &request, &options)? else {
+        let file = report.file_of(capture);
+        let several = report.captures.len() > 1;
         match report.summary.connections.checked_sub(1) {
+            Some(_) if several => bail!("there is no stream {stream} in {file}"),
             Some(0) => bail!("there is no stream {stream} in {file}: its only stream is 0"),
             Some(last) => bail!("there is no stream {stream} in {file}: its streams are 0 to {last}"),
             None => {
@@ -107,6 +136,26 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
             .with_context(|| format!("cannot write {}: name another file with -o", path.display()))?,
     }
     Ok(Exit::Clean)
+}
+
+impl Args {
+    /// The files, and the number behind them. A number alone is a file.
+    fn files_and_id(&self) -> (&[PathBuf], u32) {
+        if let [files @ .., last] = self.words.as_slice()
+            && !files.is_empty()
+            && let Some(id) = last.to_str().and_then(|last| last.parse().ok())
+        {
+            (files, id)
+        } else {
+            (&self.words, 1)
+        }
+    }
+}
+
+/// The files as an argument of another command.
+fn spoken(files: &[PathBuf]) -> String {
+    let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    names.join(" ")
 }
 
 fn drawn(path: &Path, trace: &Trace, incident: Option<&Incident>, theme: Theme) -> anyhow::Result<Vec<u8>> {

@@ -10,8 +10,10 @@ use crate::render;
 use crate::report::Verdict;
 
 use super::Exit;
-use super::captures::{Captures, Opened};
+use super::captures::{Captures, Found};
+use super::ctrl_c;
 use super::output::{self, Color, Format};
+use super::progress::ProgressLine;
 
 /// Arguments of `timeouts`.
 #[derive(Debug, clap::Args)]
@@ -96,12 +98,19 @@ fn print_products(products: &[Product], format: Format, color: Color, all: bool)
 }
 
 fn observed(args: &Args, color: Color) -> anyhow::Result<Exit> {
-    let Opened { readers, unreadable } = args.captures.open();
-    if readers.is_empty() {
-        return Ok(Exit::Trouble);
+    let interrupt = ctrl_c::interrupts_reading()?;
+    let Found { inputs, unreadable } = args.captures.find(&interrupt);
+    if inputs.is_empty() {
+        return Ok(if interrupt.is_raised() { Exit::Inconclusive } else { Exit::Trouble });
     }
-    let options = Options { server_ports: args.captures.server_port.clone(), ..Options::default() };
-    let report = analysis::analyze(readers, &options);
+    let options = Options {
+        server_ports: args.captures.server_port.clone(),
+        interrupt: interrupt.clone(),
+        ..Options::default()
+    };
+    let mut progress = ProgressLine::new();
+    let report = analysis::analyze_inputs(inputs, &options, &mut progress);
+    progress.clear();
     let text = match args.format {
         Format::Table => render::report_text::timeouts(&report, output::text_options(color)),
         other => output::structured(&report, other),
@@ -111,7 +120,7 @@ fn observed(args: &Args, color: Color) -> anyhow::Result<Exit> {
         Exit::Found
     } else if unreadable {
         Exit::Trouble
-    } else if report.servers.is_empty() {
+    } else if report.servers.is_empty() || interrupt.is_raised() {
         Exit::Inconclusive
     } else {
         Exit::Clean

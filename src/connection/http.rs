@@ -185,6 +185,11 @@ impl Framer {
         std::str::from_utf8(&self.path).unwrap_or_default()
     }
 
+    /// Between two messages: nothing that was read so far matters to what comes, and a new framer would do as well.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.state == State::Start && self.line.is_empty()
+    }
+
     /// Bytes are missing from the capture: nothing is known until a message begins again.
     pub fn lose(&mut self) {
         if self.state != State::UntilClose {

@@ -209,8 +209,8 @@ impl Connection {
                 Some(Event::Reset { stream }) => self.end_stream(stream),
                 Some(Event::GoAway { last }) => {
                     // The first one may announce the last possible stream and a second one the real last: the lowest holds.
-                    let lowest = self.goaway.map_or(last, |(_, known)| known.min(last));
-                    self.goaway = Some((mark, lowest));
+                    let lowest = self.goaway().map_or(last, |(_, known)| known.min(last));
+                    self.rare().goaway = Some((mark, lowest));
                 }
                 None => {}
             }

@@ -4,6 +4,8 @@
 //! connection keeps only the few segments (as [`Mark`]s) that a verdict may need as proof.
 //! This module knows neither files nor verdicts.
 
+mod duplicates;
+mod embryo;
 mod exchange;
 mod half;
 pub mod http;
@@ -12,6 +14,8 @@ mod requests;
 mod responses;
 mod roles;
 mod seq;
+mod spares;
+mod streams;
 mod table;
 mod tls;
 
@@ -24,7 +28,7 @@ pub use exchange::{Exchange, Retry};
 pub use half::{Fresh, Half, is_passive_reset};
 pub use roles::RoleHints;
 pub use seq::Seq;
-pub use table::{Table, TableCounts};
+pub use table::{SETTLE_NS, Table, TableCounts};
 
 use http::Framer;
 
@@ -43,7 +47,11 @@ pub struct Mark {
     pub len: u32,
     /// Control bits.
     pub flags: Flags,
+    niche: Niche,
 }
+
+/// A byte that is never 0: `Option<Mark>`, of which a connection has many, takes no more than a mark.
+type Niche = std::num::NonZeroU8;
 
 impl Mark {
     /// The mark of a segment.
@@ -55,6 +63,7 @@ impl Mark {
             ack: Seq(segment.ack),
             len: segment.payload_len,
             flags: segment.flags,
+            niche: Niche::MIN,
         }
     }
 }
@@ -82,8 +91,14 @@ pub struct Connection {
     pub stream: u32,
     /// The two ends; the first sent the first captured segment.
     pub ends: [Endpoint; 2],
+    /// Virtual network, 0 outside of one: connections with the same ends in two of them are two.
+    pub tunnel: u32,
+    /// Number of the connection in the table: unlike its stream never used twice.
+    serial: u32,
+    /// It goes on after it had been given up for the bound of the table: what came before was handed over on its own.
+    pub resumed: bool,
     /// Which of `ends` is the client, once known.
-    client: Option<usize>,
+    client: Option<u8>,
     /// Whether a handshake or the payload proved the roles; otherwise ports suggested them.
     pub roles_proven: bool,
     halves: [Half; 2],
@@ -95,8 +110,6 @@ pub struct Connection {
     pub protocol: Protocol,
     framing: Option<Box<Framing>>,
     streams: Option<Box<http2::Streams>>,
-    /// The server's GOAWAY: its segment and the last stream that it accepts.
-    pub goaway: Option<(Mark, u32)>,
     /// The client's ClientHello offers HTTP/2 (ALPN, RFC 7301); whether it is spoken is encrypted.
     pub offers_http2: bool,
     client_records: tls::RecordReader,
@@ -115,12 +128,9 @@ pub struct Connection {
     pub previous_response: Option<Mark>,
     /// The server spoke before any request: a greeting, so not HTTP.
     pub server_speaks_first: bool,
-    /// A response nobody had asked for: its segment and HTTP status.
-    pub unsolicited: Option<(Mark, Option<u16>)>,
+    rare: Option<Box<Rare>>,
     /// A message asked for the connection to close (`Connection: close`).
     pub announced_close: bool,
-    /// A TLS alert from each side, client first.
-    pub alerts: [Option<Mark>; 2],
     /// The client's first segment after the server's SYN+ACK: the end of the handshake.
     pub established: Option<Mark>,
     /// The client's first acknowledgement of the server's FIN.
@@ -128,9 +138,20 @@ pub struct Connection {
     /// Idle time before the first FIN or RST of each side, client first, where nothing was outstanding.
     pub idle_before_close: [Option<i64>; 2],
     spare_path: Vec<u8>,
+    /// Packets that were captured more than once.
+    duplicates: u64,
+    appearances: streams::Appearances,
 }
 
-/// The HTTP framers, allocated when HTTP is met.
+/// What few connections have.
+#[derive(Debug, Default)]
+struct Rare {
+    goaway: Option<(Mark, u32)>,
+    unsolicited: Option<(Mark, Option<u16>)>,
+    alert: bool,
+}
+
+/// The HTTP framers; a connection has them only while a message is under way.
 #[derive(Debug)]
 struct Framing {
     requests: Framer,
@@ -139,10 +160,13 @@ struct Framing {
 }
 
 impl Connection {
-    fn new(stream: u32, segment: &Segment<'_>, time_ns: i64) -> Connection {
+    fn new(stream: u32, tunnel: u32, ends: [Endpoint; 2], time_ns: i64) -> Connection {
         Connection {
             stream,
-            ends: [segment.src, segment.dst],
+            ends,
+            tunnel,
+            serial: 0,
+            resumed: false,
             client: None,
             roles_proven: false,
             halves: Default::default(),
@@ -151,7 +175,6 @@ impl Connection {
             protocol: Protocol::Unknown,
             framing: None,
             streams: None,
-            goaway: None,
             offers_http2: false,
             client_records: tls::RecordReader::default(),
             exchanges: VecDeque::new(),
@@ -161,13 +184,14 @@ impl Connection {
             longest_reuse_ns: None,
             previous_response: None,
             server_speaks_first: false,
-            unsolicited: None,
+            rare: None,
             announced_close: false,
-            alerts: [None; 2],
             established: None,
             fin_acked: None,
             idle_before_close: [None; 2],
             spare_path: Vec::new(),
+            duplicates: 0,
+            appearances: streams::Appearances::default(),
         }
     }
 
@@ -184,6 +208,11 @@ impl Connection {
     /// Segments captured.
     pub fn packets(&self) -> u64 {
         self.halves[0].packets + self.halves[1].packets
+    }
+
+    /// Copies of segments already captured, as of `-i any` and mirrors: part of the segments, not judged.
+    pub fn duplicates(&self) -> u64 {
+        self.duplicates
     }
 
     /// The side an endpoint plays.
@@ -230,8 +259,27 @@ impl Connection {
         }
     }
 
+    /// The server's GOAWAY: its segment and the last stream that it accepts.
+    pub fn goaway(&self) -> Option<(Mark, u32)> {
+        self.rare.as_ref()?.goaway
+    }
+
+    /// A response nobody had asked for: its segment and HTTP status.
+    pub fn unsolicited(&self) -> Option<(Mark, Option<u16>)> {
+        self.rare.as_ref()?.unsolicited
+    }
+
+    /// A TLS alert was captured, of either side.
+    pub fn has_alert(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.alert)
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
     fn index(&self, side: Side) -> usize {
-        let client = self.client.unwrap_or(0);
+        let client = usize::from(self.client.unwrap_or(0));
         match side {
             Side::Client => client,
             Side::Server => 1 - client,
@@ -244,7 +292,7 @@ impl Connection {
         self.first_ns = self.first_ns.min(mark.time_ns);
         let sender = usize::from(segment.src != self.ends[0]);
         self.settle_roles(segment, sender, hints);
-        let side = if self.client == Some(1 - sender) { Side::Server } else { Side::Client };
+        let side = if self.client == Some(1 - sender as u8) { Side::Server } else { Side::Client };
         let outstanding = self.exchanges.iter().any(|exchange| !exchange.answered());
         let ends_it = segment.flags.rst() || segment.flags.fin();
         let half = &self.halves[sender];
@@ -271,10 +319,32 @@ impl Connection {
             .flatten()
     }
 
+    /// Counts a copy of a segment already taken into account.
+    fn count_copy(&mut self, sender: Endpoint, time_ns: i64) {
+        self.last_ns = self.last_ns.max(time_ns);
+        self.halves[usize::from(sender != self.ends[0])].packets += 1;
+        self.duplicates += 1;
+    }
+
+    /// Zero of the relative numbers, in the order of `ends`.
+    fn bases(&self) -> streams::Bases {
+        let mut bases = streams::Bases::default();
+        for (end, half) in self.halves.iter().enumerate() {
+            half.base.into_iter().for_each(|base| bases.set(end, base.0));
+        }
+        bases
+    }
+
     /// What HTTP framing knows of the response in hand: `Some(true)` complete or ending with the connection,
     /// `Some(false)` begun and incomplete, `None` unknown.
     pub fn response_is_whole(&self) -> Option<bool> {
-        let framing = self.framing.as_ref().filter(|framing| !framing.upgraded)?;
+        let Some(framing) = &self.framing else {
+            // Between two messages it is lent to other connections.
+            return (self.protocol == Protocol::Http).then_some(true);
+        };
+        if framing.upgraded {
+            return None;
+        }
         let responses = &framing.responses;
         if responses.is_lost() {
             None
@@ -303,5 +373,10 @@ impl Connection {
 impl Framing {
     fn new() -> Framing {
         Framing { requests: Framer::requests(), responses: Framer::responses(), upgraded: false }
+    }
+
+    /// Between two messages in both directions: a new one would do as well.
+    fn is_fresh(&self) -> bool {
+        self.requests.is_fresh() && self.responses.is_fresh() && !self.upgraded
     }
 }

@@ -93,7 +93,7 @@ impl Connection {
                 self.client_records.skip(missing);
                 match self.client_records.read(payload, len) {
                     Some(tls::Records::Alert) => {
-                        self.alerts[0] = self.alerts[0].or(Some(mark));
+                        self.rare().alert = true;
                         return false;
                     }
                     Some(tls::Records::Handshake) => {}

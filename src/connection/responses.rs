@@ -22,7 +22,7 @@ impl Connection {
         let skip = (segment.payload_len - len) as usize;
         let payload = segment.payload.get(skip..).unwrap_or_default();
         if self.protocol == Protocol::Tls && tls::records(payload) == Some(tls::Records::Alert) {
-            self.alerts[1] = self.alerts[1].or(Some(mark));
+            self.rare().alert = true;
             return false;
         }
         if let Some(framing) = &mut self.framing {
@@ -40,7 +40,7 @@ impl Connection {
         let asked = self.exchanges.front().is_some_and(|front| mark.ack.after(front.start));
         if !asked {
             self.unasked_data(payload, mark);
-            return self.unsolicited.is_none();
+            return self.unsolicited().is_none();
         }
         if self.protocol == Protocol::Http {
             self.http_responses(payload, mark, len);
@@ -55,9 +55,9 @@ impl Connection {
         if self.requests == 0 && self.half(Side::Client).bytes == 0 {
             self.server_speaks_first = true;
         }
-        if http::starts_response(payload) && self.unsolicited.is_none() {
+        if http::starts_response(payload) && self.unsolicited().is_none() {
             let status = payload.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
-            self.unsolicited = Some((mark, status));
+            self.rare().unsolicited = Some((mark, status));
         }
         if let Some(framing) = &mut self.framing {
             framing.responses.lose();

@@ -53,7 +53,7 @@ impl Connection {
         if self.roles_proven {
             return;
         }
-        if let Some(client) = proven_client(segment, sender)
+        if let Some(client) = proven_client(segment, sender as u8)
             && (self.client.is_none_or(|guess| guess == client) || self.last_data.is_none())
         {
             self.client = Some(client);
@@ -67,13 +67,13 @@ impl Connection {
                 std::cmp::Ordering::Greater => 1,
                 std::cmp::Ordering::Less => 0,
                 // Nothing tells them apart: servers have the lower port more often than not.
-                std::cmp::Ordering::Equal => usize::from(self.ends[0].port < self.ends[1].port),
+                std::cmp::Ordering::Equal => u8::from(self.ends[0].port < self.ends[1].port),
             });
         }
     }
 }
 
-fn proven_client(segment: &Segment<'_>, sender: usize) -> Option<usize> {
+fn proven_client(segment: &Segment<'_>, sender: u8) -> Option<u8> {
     match (segment.flags.syn(), segment.flags.ack()) {
         (true, false) => return Some(sender),
         (true, true) => return Some(1 - sender),

@@ -32,7 +32,7 @@ pub fn ending(connection: &Connection, said_goodbye: bool) -> Ending {
     if no_data && connection.has_handshake() && connection.closed_first() == Some(Side::Client) {
         return Ending::Probe;
     }
-    if connection.alerts.iter().any(Option::is_some) && connection.protocol == Protocol::Tls {
+    if connection.has_alert() && connection.protocol == Protocol::Tls {
         return Ending::TlsClose;
     }
     if server.fin.is_some() && said_goodbye {

@@ -32,6 +32,8 @@ pub const RACE_GAP_NS: i64 = 5_000_000;
 pub struct Circumstances {
     /// The capturing kernel reported dropped packets.
     pub packets_dropped: bool,
+    /// A file of the ring is missing, and the connection was open then.
+    pub file_missing: bool,
 }
 
 /// One request that died, and the proof.
@@ -155,12 +157,15 @@ pub fn judge(connection: &Connection, circumstances: Circumstances) -> Judgement
 
 /// What was dropped before it could be captured may be what would have changed a verdict.
 fn doubt(finding: &mut Finding, circumstances: Circumstances) {
-    if circumstances.packets_dropped
-        && finding.confidence == Confidence::Certain
-        && finding.cause == Cause::StateLost
-    {
-        finding.confidence = Confidence::Likely;
-        finding.counter_evidence.push("the capturing kernel dropped packets: a FIN may be among them".into());
+    let reason = match circumstances {
+        Circumstances { packets_dropped: true, .. } => "the capturing kernel dropped packets",
+        Circumstances { file_missing: true, .. } => "a file of the capture is missing",
+        _ => return,
+    };
+    // It rests on there being no FIN.
+    if finding.cause == Cause::StateLost {
+        finding.confidence = Confidence::Inconclusive;
+        finding.counter_evidence.push(format!("{reason}: a FIN may be among what is lost"));
     }
 }
 

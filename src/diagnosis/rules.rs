@@ -55,7 +55,7 @@ pub(super) fn never_opened(connection: &Connection) -> Option<Finding> {
 ///
 /// By protocol such a request was not processed and may be sent again (RFC 9113 section 6.8).
 pub(super) fn goaway(case: &Case<'_>) -> Option<Finding> {
-    let (announced, last) = case.connection.goaway?;
+    let (announced, last) = case.connection.goaway()?;
     if case.exchange.http2_stream <= last {
         return None;
     }
@@ -74,7 +74,7 @@ pub(super) fn goaway(case: &Case<'_>) -> Option<Finding> {
 /// 2. the request does not acknowledge it: they crossed;
 /// 3. the server closed.
 pub(super) fn unsolicited_response(case: &Case<'_>) -> Option<Finding> {
-    let (response, status) = case.connection.unsolicited?;
+    let (response, status) = case.connection.unsolicited()?;
     let crossed = !case.exchange.request.ack.after(response.seq) && !response.ack.after(case.exchange.start);
     if !crossed || (case.server.fin.is_none() && case.server.rst.is_none()) {
         return None;

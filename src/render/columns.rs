@@ -1,6 +1,9 @@
 //! Aligned columns of text in a given width; the last column takes what is left and wraps.
 
+use std::borrow::Cow;
+
 use super::style::{TextOptions, Tone};
+use super::visible::visible;
 use super::wrap::{columns, wrap};
 
 /// Blank columns between two columns of text.
@@ -24,11 +27,16 @@ pub struct Cell {
 impl Cell {
     /// A cell in the terminal's own colour.
     pub fn plain(text: impl Into<String>) -> Cell {
-        Cell { text: text.into(), tone: Tone::Ink, strong: false }
+        Cell::toned(text, Tone::Ink)
     }
     /// A cell in colour.
     pub fn toned(text: impl Into<String>, tone: Tone) -> Cell {
-        Cell { text: text.into(), tone, strong: false }
+        let text: String = text.into();
+        let text = match visible(&text) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(shown) => shown,
+        };
+        Cell { text, tone, strong: false }
     }
     /// The same in bold.
     pub fn strong(self) -> Cell {

@@ -3,6 +3,7 @@
 use crate::report::{Incident, Report, Role};
 
 use super::units::iso_time;
+use super::visible::visible;
 
 /// The columns, in order.
 const HEADINGS: [&str; 21] = [
@@ -37,14 +38,20 @@ pub fn incidents(report: &Report) -> String {
     text.push('\n');
     for incident in &report.incidents {
         let capture = usize::try_from(incident.capture).ok().and_then(|index| report.captures.get(index));
-        text += &row(incident, capture.map_or("", |capture| &capture.file)).join(",");
+        text += &row(report, incident, capture.map_or("", |capture| &capture.file)).join(",");
         text.push('\n');
     }
     text
 }
 
-fn row(incident: &Incident, file: &str) -> [String; 21] {
-    let frame = |role| number(incident.frames.get(&role).copied());
+fn row(report: &Report, incident: &Incident, file: &str) -> [String; 21] {
+    let frame = |role| match (incident.frames.get(&role), incident.frames_elsewhere.get(&role)) {
+        (Some(frame), _) => frame.to_string(),
+        (None, Some(elsewhere)) => {
+            field(&format!("{} in {}", elsewhere.frame, report.file_of(elsewhere.capture)))
+        }
+        (None, None) => String::new(),
+    };
     [
         incident.id.to_string(),
         incident.cause.to_string(),
@@ -76,8 +83,10 @@ fn number(value: Option<impl ToString>) -> String {
 
 /// A text from outside as one field.
 pub(super) fn field(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if formula { format!("'{text}") } else { text.to_owned() };
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
+    // A line end is no danger inside of quotes, and may be what tells two names apart.
+    let text: Vec<_> = text.split('\n').map(visible).collect();
+    let text = if formula { format!("'{}", text.join("\n")) } else { text.join("\n") };
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
@@ -100,6 +109,8 @@ mod tests {
         assert_eq!(field("POST /a,b"), "\"POST /a,b\"");
         assert_eq!(field("two\nlines"), "\"two\nlines\"");
         assert_eq!(field("GET /"), "GET /");
+        assert_eq!(field("\t=1+1"), "'\\t=1+1");
+        assert_eq!(field("a\x1b[2Jb"), "a\\x1b[2Jb");
     }
 
     #[test]

@@ -17,6 +17,7 @@ const ZERO_NS: i64 = 1_763_820_761_220_301_000;
 pub fn segment(from: Side, kind: SegmentKind, sent_us: i64, received_us: i64, label: &str) -> Segment {
     Segment {
         frame: 0,
+        file: 0,
         peer_frame: None,
         from,
         sent_ns: ZERO_NS + sent_us * 1_000,
@@ -64,6 +65,7 @@ pub fn trace(segments: Vec<Segment>) -> Trace {
         stream: 0,
         zero_ns: ZERO_NS,
         segments,
+        files: Vec::new(),
         omitted: 0,
     };
     for (frame, segment) in (4..).zip(&mut trace.segments) {
@@ -338,6 +340,7 @@ pub fn incident(cause: Cause) -> Incident {
             bytes: 137,
             protocol: "http".to_owned(),
         },
+        frames_elsewhere: BTreeMap::new(),
         frames: BTreeMap::from([(Role::Fin, 285), (Role::Request, 288), (Role::Reset, 289)]),
         resets: 1,
         evidence: vec!["the request acknowledges 229, the FIN is number 229: the proxy had not received it.".to_owned()],
@@ -399,6 +402,7 @@ pub fn report() -> Report {
             skipped: BTreeMap::from([("not TCP".to_owned(), 412)]),
             dropped_by_kernel: Some(0),
             truncated: None,
+            continues: None,
             first_ns: Some(ZERO_NS),
             last_ns: Some(ZERO_NS + 2_340_000_000_000),
         }],

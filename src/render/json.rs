@@ -1,10 +1,8 @@
 //! A report as JSON: one document, or one object a line.
 
-use std::io;
-
 use serde::Serialize;
 
-use crate::report::Report;
+use crate::report::{Incident, Report};
 
 /// The report as one pretty-printed document with a closing line end.
 pub fn pretty(report: &Report) -> String {
@@ -17,16 +15,32 @@ pub fn pretty(report: &Report) -> String {
 /// `incident`, `server`, `connection`, and `summary` last, so that a reader who saw it knows that nothing is missing.
 pub fn lines(report: &Report) -> String {
     let mut lines = Lines(Vec::new());
-    let written = report
-        .captures
-        .iter()
-        .try_for_each(|it| lines.push("capture", it))
-        .and_then(|()| report.incidents.iter().try_for_each(|it| lines.push("incident", it)))
-        .and_then(|()| report.servers.iter().try_for_each(|it| lines.push("server", it)))
-        .and_then(|()| report.connections.iter().flatten().try_for_each(|it| lines.push("connection", it)))
-        .and_then(|()| lines.push("summary", &Versioned { schema: report.schema, summary: &report.summary }));
-    written.expect("writing to memory does not fail, and a report is plain data with string keys");
-    String::from_utf8(lines.0).expect("JSON is UTF-8")
+    for capture in &report.captures {
+        lines.push("capture", capture);
+    }
+    for incident in &report.incidents {
+        lines.push("incident", incident);
+    }
+    lines.rest(report);
+    lines.text()
+}
+
+/// One incident as its line of [`lines`], for whoever cannot wait for the others.
+pub fn incident_line(incident: &Incident) -> String {
+    let mut lines = Lines(Vec::new());
+    lines.push("incident", incident);
+    lines.text()
+}
+
+/// The lines of a report whose incidents were written before, each by [`incident_line`]: `capture`, `server`,
+/// `connection`, and `summary` last.
+pub fn lines_after_incidents(report: &Report) -> String {
+    let mut lines = Lines(Vec::new());
+    for capture in &report.captures {
+        lines.push("capture", capture);
+    }
+    lines.rest(report);
+    lines.text()
 }
 
 /// The last line carries the version of the layout.
@@ -49,10 +63,24 @@ struct Line<'a, T> {
 struct Lines(Vec<u8>);
 
 impl Lines {
-    fn push<T: Serialize>(&mut self, kind: &'static str, body: &T) -> io::Result<()> {
-        serde_json::to_writer(&mut self.0, &Line { kind, body })?;
+    fn push<T: Serialize>(&mut self, kind: &'static str, body: &T) {
+        serde_json::to_writer(&mut self.0, &Line { kind, body })
+            .expect("writing to memory does not fail, and a report is plain data with string keys");
         self.0.push(b'\n');
-        Ok(())
+    }
+
+    fn rest(&mut self, report: &Report) {
+        for server in &report.servers {
+            self.push("server", server);
+        }
+        for connection in report.connections.iter().flatten() {
+            self.push("connection", connection);
+        }
+        self.push("summary", &Versioned { schema: report.schema, summary: &report.summary });
+    }
+
+    fn text(self) -> String {
+        String::from_utf8(self.0).expect("JSON is UTF-8")
     }
 }
 
@@ -71,6 +99,19 @@ mod tests {
             .map(|error| error.to_string())
             .collect();
         assert_eq!(errors, Vec::<String>::new());
+    }
+
+    #[test]
+    fn lines_written_one_by_one_are_the_same_lines() {
+        let report = fixtures::report();
+        let mut one_by_one: Vec<String> = report.incidents.iter().map(incident_line).collect();
+        one_by_one.push(lines_after_incidents(&report));
+        let sorted = |text: &str| {
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        assert_eq!(sorted(&one_by_one.concat()), sorted(&lines(&report)));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::report::{Incident, Report};
 
 use super::report_text::{frames, idle};
 use super::units::{counted, iso_time};
+use super::visible::visible;
 
 /// Writes a headline and a table (GitHub Flavored Markdown); without incidents a sentence that says so.
 pub fn incidents(report: &Report) -> String {
@@ -21,7 +22,7 @@ pub fn incidents(report: &Report) -> String {
         text += "\n| # | time UTC | server | request | cause | idle | frames | retried |\n";
         text += "|--:|---|---|---|---|--:|---|---|\n";
         for incident in &report.incidents {
-            text += &row(incident);
+            text += &row(report, incident);
         }
     }
     for note in &summary.notes {
@@ -30,7 +31,7 @@ pub fn incidents(report: &Report) -> String {
     text
 }
 
-fn row(incident: &Incident) -> String {
+fn row(report: &Report, incident: &Incident) -> String {
     format!(
         "| {} | {} | {} | {} | {} | {} | {} | {} |\n",
         incident.id,
@@ -39,7 +40,7 @@ fn row(incident: &Incident) -> String {
         escape(&incident.request.label()),
         incident.cause,
         idle(incident),
-        frames(incident),
+        escape(&frames(report, incident)),
         if incident.retried { "yes" } else { "no" }
     )
 }
@@ -47,10 +48,11 @@ fn row(incident: &Incident) -> String {
 /// Text that stays in its cell and is not read as markup.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
+    for letter in visible(text).chars() {
         match letter {
-            '\n' | '\r' => escaped.push(' '),
-            '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '&' | '~' | '#' | '!' => {
+            // At the beginning these make a list or a heading.
+            '-' | '+' | '=' if escaped.is_empty() => escaped.extend(['\\', letter]),
+            '$' | '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '&' | '~' | '#' | '!' => {
                 escaped.push('\\');
                 escaped.push(letter);
             }
@@ -75,7 +77,7 @@ mod tests {
         for row in rows {
             assert_eq!(row.replace("\\|", "").matches('|').count(), 9, "{row}");
         }
-        assert!(text.contains("POST /a\\|b \\<script\\>"), "{text}");
+        assert!(text.contains("POST /a\\|b\\\\n\\<script\\>"), "{text}");
     }
 
     #[test]

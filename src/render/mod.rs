@@ -19,9 +19,11 @@ pub mod run_text;
 pub mod style;
 pub mod table;
 pub mod units;
+mod visible;
 mod wrap;
 
 pub use style::{TextOptions, Theme};
+pub use visible::visible;
 
 #[cfg(test)]
 pub(crate) mod fixtures;

@@ -2,6 +2,7 @@
 
 use super::columns::blanks;
 use super::style::{TextOptions, Tone};
+use super::visible::visible;
 use super::wrap::{columns, wrap};
 
 /// Columns for the heading of an explanation.
@@ -28,7 +29,7 @@ impl Page {
 
     /// A sentence, wrapped under its first word.
     pub fn paragraph(&mut self, sentence: &str, tone: Tone, strong: bool, indent: i32) {
-        for line in wrap(sentence, self.options.columns() - indent, columns) {
+        for line in wrap(&visible(sentence), self.options.columns() - indent, columns) {
             self.text += &blanks(indent);
             self.text += &self.options.paint(&line, tone, strong);
             self.blank();
@@ -37,7 +38,9 @@ impl Page {
 
     /// A sentence beside its heading, wrapped under itself.
     pub fn explained(&mut self, heading: &str, sentence: &str) {
-        for (index, line) in wrap(sentence, self.options.columns() - HEADING, columns).iter().enumerate() {
+        for (index, line) in
+            wrap(&visible(sentence), self.options.columns() - HEADING, columns).iter().enumerate()
+        {
             self.command(if index == 0 { heading } else { "" }, line);
         }
     }
@@ -46,7 +49,7 @@ impl Page {
     pub fn command(&mut self, heading: &str, line: &str) {
         self.text += &self.options.paint(heading, Tone::Ink, true);
         self.text += &blanks(HEADING - columns(heading));
-        self.text += &self.options.paint(line, Tone::Ink, false);
+        self.text += &self.options.paint(&visible(line), Tone::Ink, false);
         self.blank();
     }
 }

@@ -1,10 +1,13 @@
 //! The answer of `finrace analyze` in words: what was read, what was lost, of what, which timers cause it, what to do.
 
+use std::collections::BTreeSet;
+
 use super::columns::{Cell, Columns, Edge, shortened};
 use super::idle_chart;
 use super::page::Page;
 use super::style::{TextOptions, Tone};
 use super::units::{count, counted, duration, time_of_day};
+use super::visible::quoted;
 use crate::report::{
     Capture, Cause, Confidence, IdleClose, Incident, Report, Role, Server, Vantage, Verdict,
 };
@@ -73,33 +76,40 @@ fn vantage(report: &Report, capture: usize) -> Vantage {
     }
 }
 
-/// The frames that prove an incident, in the order of the capture: `FIN 285, request 288, RST 289`.
-pub(super) fn frames(incident: &Incident) -> String {
-    let mut named: Vec<(u64, &str)> = incident
-        .frames
-        .iter()
-        .filter_map(|(role, &frame)| {
-            let name = match role {
-                Role::Syn if matches!(incident.cause, Cause::Refused | Cause::ConnectTimeout) => "SYN",
-                Role::Fin => "FIN",
-                Role::FinAck if incident.cause == Cause::StaleReuse => "FIN’s ACK",
-                Role::Request => "request",
-                Role::RequestAck if incident.cause != Cause::CrossedFin => "its ACK",
-                Role::Response => "response",
-                Role::Reset => "RST",
-                Role::ClientReset => "client’s RST",
-                _ => return None,
-            };
-            Some((frame, name))
-        })
+/// The frames that prove an incident, in the order of the capture: `FIN 285, request 288, RST 289`; with the name of the
+/// file where that is not the request's: `FIN 12 in ring1.pcap`.
+pub(super) fn frames(report: &Report, incident: &Incident) -> String {
+    let here = incident.frames.iter().map(|(role, &frame)| (incident.capture, frame, *role));
+    let elsewhere = incident.frames_elsewhere.iter().map(|(role, found)| (found.capture, found.frame, *role));
+    let mut named: Vec<(u32, u64, &str)> = here
+        .chain(elsewhere)
+        .filter_map(|(capture, frame, role)| Some((capture, frame, name(role, incident.cause)?)))
         .collect();
     named.sort_unstable();
-    let mut text =
-        named.iter().map(|(frame, name)| format!("{name} {}", count(*frame))).collect::<Vec<_>>().join(", ");
+    let described = named.iter().map(|&(capture, frame, name)| {
+        let frame = format!("{name} {}", count(frame));
+        if capture == incident.capture { frame } else { format!("{frame} in {}", report.file_of(capture)) }
+    });
+    let mut text = described.collect::<Vec<_>>().join(", ");
     if incident.resets > 1 {
         text += &format!(" and {} more", incident.resets - 1);
     }
     text
+}
+
+/// What a frame is called in the list of those that prove an incident; none for those that need not be there.
+fn name(role: Role, cause: Cause) -> Option<&'static str> {
+    Some(match role {
+        Role::Syn if matches!(cause, Cause::Refused | Cause::ConnectTimeout) => "SYN",
+        Role::Fin => "FIN",
+        Role::FinAck if cause == Cause::StaleReuse => "FIN’s ACK",
+        Role::Request => "request",
+        Role::RequestAck if cause != Cause::CrossedFin => "its ACK",
+        Role::Response => "response",
+        Role::Reset => "RST",
+        Role::ClientReset => "client’s RST",
+        _ => return None,
+    })
 }
 
 /// The idle time before the request, if it was not the first.
@@ -107,20 +117,30 @@ pub(super) fn idle(incident: &Incident) -> String {
     incident.idle_ns.map_or_else(|| "first".to_owned(), duration)
 }
 
-/// The file that holds an incident; none where it came in by a pipe and cannot be read again.
-fn file<'a>(report: &'a Report, incident: &Incident) -> Option<&'a str> {
-    let capture = report.captures.get(usize::try_from(incident.capture).ok()?)?;
-    Some(capture.file.as_str()).filter(|&file| file != "-")
-}
+/// Files of one trace that a command names one by one at most.
+const MAX_NAMED: usize = 4;
 
-/// A file name as one word of a POSIX shell.
-fn quoted(file: &str) -> String {
-    let harmless = |letter: char| letter.is_ascii_alphanumeric() || "./_-+,:@%".contains(letter);
-    if !file.is_empty() && file.chars().all(harmless) {
-        file.to_owned()
+/// The arguments of `show` for an incident; none where it came in by a pipe and cannot be read again.
+///
+/// Numbers count over all captures: they stand when all are named. Otherwise the incident is named by its stream, which
+/// counts in the first file named.
+fn show(report: &Report, incident: &Incident) -> Option<String> {
+    let trace = report.trace_of(incident.capture);
+    let (files, which) = if trace.len() == report.captures.len() && trace.len() <= MAX_NAMED {
+        (trace, incident.id.to_string())
     } else {
-        format!("'{}'", file.replace('\'', "'\\''"))
+        let mut files = vec![incident.capture];
+        let elsewhere: BTreeSet<u32> =
+            incident.frames_elsewhere.values().map(|found| found.capture).collect();
+        files.extend(elsewhere);
+        (files, format!("{} --stream", incident.stream))
+    };
+    let names: Vec<&str> = files.iter().map(|capture| report.file_of(*capture)).collect();
+    if names.iter().any(|name| matches!(*name, "" | "-")) {
+        return None;
     }
+    let names: Vec<String> = names.into_iter().map(quoted).collect();
+    Some(format!("{} {which}", names.join(" ")))
 }
 
 impl Page {
@@ -177,18 +197,18 @@ impl Page {
         if !race.is_empty() {
             let headline = format!("{} lost to the keep-alive race", counted(race.len() as u64, "request"));
             self.paragraph(&headline, Tone::Reset, true, 0);
-            self.rows(&race);
+            self.rows(report, &race);
         }
         if !others.is_empty() {
             let other = if race.is_empty() { "" } else { "other " };
             let noun = format!("{other}failure");
             self.paragraph(&counted(others.len() as u64, &noun), Tone::Fin, true, 0);
-            self.rows(&others);
+            self.rows(report, &others);
         }
         self.blank();
     }
 
-    fn rows(&mut self, incidents: &[&Incident]) {
+    fn rows(&mut self, report: &Report, incidents: &[&Incident]) {
         let headings = vec![
             ("#", Edge::Right),
             ("time UTC", Edge::Left),
@@ -207,7 +227,7 @@ impl Page {
                 },
                 if incident.retried { "retried: the user saw nothing" } else { "" },
             ];
-            let frames = frames(incident);
+            let frames = frames(report, incident);
             let last: Vec<&str> =
                 [frames.as_str()].into_iter().chain(remarks).filter(|it| !it.is_empty()).collect();
             vec![
@@ -270,14 +290,13 @@ impl Page {
             told.push(incident.cause);
             self.explained("What happened", &format!("{} (#{})", incident.what_happened, incident.id));
             self.explained("What to change", &incident.advice);
-            if let Some(file) = file(report, incident) {
-                // Numbers count over all captures, and `show` reads one.
-                let which = match report.captures.len() {
-                    1 => incident.id.to_string(),
-                    _ => format!("{} --stream", incident.stream),
+            if let Some(which) = show(report, incident) {
+                self.command("Show it", &format!("finrace show {which} -o race.svg"));
+                let within = match report.captures.len() {
+                    1 => String::new(),
+                    _ => format!(" of {}", report.file_of(incident.capture)),
                 };
-                self.command("Show it", &format!("finrace show {} {which} -o race.svg", quoted(file)));
-                self.command("", &format!("in Wireshark: tcp.stream eq {}", incident.stream));
+                self.command("", &format!("in Wireshark: tcp.stream eq {}{within}", incident.stream));
             }
         }
         if report.incidents.is_empty() {

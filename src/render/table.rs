@@ -3,12 +3,13 @@
 use super::columns::{Cell, Columns, Edge};
 use super::style::{TextOptions, Tone};
 use super::units::relative;
+use super::visible::visible;
 use crate::report::{Clocks, Segment, Side, Trace};
 
 /// Writes the packet table of a trace, a line end after each line.
 ///
 /// Frame numbers are Wireshark's, with two captures `288/291`: in the first and in the other. Times are relative to
-/// [`Trace::zero_ns`]. Rows that are evidence are marked and bold.
+/// [`Trace::zero_ns`]; of several files each has its number below the table. Rows that are evidence are marked and bold.
 pub fn segments(trace: &Trace, options: TextOptions) -> String {
     let both = trace.clocks == Clocks::Both;
     let mut headings = vec![("", Edge::Left), ("frame", Edge::Right)];
@@ -26,6 +27,12 @@ pub fn segments(trace: &Trace, options: TextOptions) -> String {
     ]);
     let rows = trace.segments.iter().map(|segment| row(trace, segment, both)).collect();
     let mut text = Columns { headings, rows, indent: 0 }.text(options);
+    for (number, file) in (1..).zip(&trace.files) {
+        if trace.segments.iter().any(|segment| segment.file + 1 == number) {
+            text += &options.paint(&format!("{number}: {}", visible(file)), Tone::Muted, false);
+            text.push('\n');
+        }
+    }
     if trace.omitted > 0 {
         let line = format!("{} left out: they add nothing", super::units::counted(trace.omitted, "segment"));
         text += &options.paint(&line, Tone::Muted, false);
@@ -51,7 +58,7 @@ fn row(trace: &Trace, segment: &Segment, both: bool) -> Vec<Cell> {
     };
     let mut cells = vec![
         Cell::toned(if evidence { "●" } else { " " }, tone),
-        number(frames(segment)),
+        number(frames(trace, segment)),
         number(time(segment.sent_ns)),
     ];
     if both {
@@ -74,9 +81,13 @@ fn row(trace: &Trace, segment: &Segment, both: bool) -> Vec<Cell> {
     cells
 }
 
-/// `288`, or `288/291`; a dash stands for the capture that does not have it.
-fn frames(segment: &Segment) -> String {
-    let frame = if segment.frame == 0 { "–".to_owned() } else { segment.frame.to_string() };
+/// `288`, or `288/291`; a dash stands for the capture that does not have it. Of several files `2:288`, in the second one.
+fn frames(trace: &Trace, segment: &Segment) -> String {
+    let frame = match segment.frame {
+        0 => "–".to_owned(),
+        frame if trace.files.is_empty() => frame.to_string(),
+        frame => format!("{}:{frame}", segment.file + 1),
+    };
     segment.peer_frame.map_or_else(|| frame.clone(), |peer| format!("{frame}/{peer}"))
 }
 

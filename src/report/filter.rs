@@ -14,7 +14,8 @@ pub struct Filter {
 }
 
 impl Filter {
-    fn keeps(&self, incident: &Incident) -> bool {
+    /// Whether an incident is one of those asked for.
+    pub fn keeps(&self, incident: &Incident) -> bool {
         let cause = self.causes.is_empty() || self.causes.contains(&incident.cause);
         let server =
             self.servers.is_empty() || self.servers.iter().any(|wanted| is_server(&incident.server, wanted));

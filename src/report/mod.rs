@@ -30,17 +30,39 @@ pub struct Report {
     /// The experiment, when the captures come from the lab.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<Run>,
-    /// One entry per capture read, in the order read.
+    /// One entry per capture read, in the order read: rings and single files by the time of their first packet, pipes last.
     pub captures: Vec<Capture>,
     /// Counts over all captures.
     pub summary: Summary,
-    /// Requests that did not get their response, in order of time.
+    /// Requests that did not get their response: capture by capture in order of time; from a pipe with `ndjson`, in the
+    /// order in which they became certain.
     pub incidents: Vec<Incident>,
     /// What each server's idle timers look like, incidents or not.
     pub servers: Vec<Server>,
     /// Every connection; only when asked for, because healthy captures hold many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connections: Option<Vec<Connection>>,
+}
+
+impl Report {
+    /// Name of a capture as given by the user.
+    pub fn file_of(&self, capture: u32) -> &str {
+        usize::try_from(capture).ok().and_then(|index| self.captures.get(index)).map_or("", |it| &it.file)
+    }
+
+    /// The captures that are one trace with this one, in the order of their times.
+    pub fn trace_of(&self, capture: u32) -> Vec<u32> {
+        let before = |capture: &u32| self.captures.get(*capture as usize).and_then(|it| it.continues);
+        let mut trace: Vec<u32> =
+            std::iter::successors(Some(capture), before).take(self.captures.len()).collect();
+        trace.reverse();
+        for (index, later) in (0..).zip(&self.captures) {
+            if later.continues.is_some() && later.continues == trace.last().copied() {
+                trace.push(index);
+            }
+        }
+        trace
+    }
 }
 
 /// What was read, and what could not be.
@@ -60,6 +82,9 @@ pub struct Capture {
     pub dropped_by_kernel: Option<u64>,
     /// Why the file ends before its last record does, if it does.
     pub truncated: Option<String>,
+    /// Index into [`Report::captures`] of the file that this one continues, where both are one trace (a rotated ring).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continues: Option<u32>,
     /// Time of the first record.
     pub first_ns: Option<i64>,
     /// Time of the last record.
@@ -77,7 +102,7 @@ pub struct Summary {
     pub connections: u64,
     /// Requests seen (HTTP requests, or bursts of client data that expect an answer).
     pub requests: u64,
-    /// Requests that died: the length of [`Report::incidents`].
+    /// Requests that died: the length of [`Report::incidents`], unless a note says that not all are listed.
     pub incidents: u64,
     /// Incidents left out because they do not match the filter.
     pub filtered_out: u64,
@@ -98,9 +123,9 @@ pub struct Incident {
     pub cause: Cause,
     /// How sure that is.
     pub confidence: Confidence,
-    /// Index into [`Report::captures`] of the capture that holds the frames.
+    /// Index into [`Report::captures`] of the capture that holds the request, or the SYN where there was none.
     pub capture: u32,
-    /// Wireshark's `tcp.stream`.
+    /// Wireshark's `tcp.stream` in that capture.
     pub stream: u32,
     /// The side that sent the request, `address:port`.
     pub client: String,
@@ -118,8 +143,12 @@ pub struct Incident {
     pub fin_to_request_ns: Option<i64>,
     /// What was asked.
     pub request: Request,
-    /// The frames that prove the cause, by role; frame numbers are Wireshark's.
+    /// The frames of that capture that prove the cause, by role; frame numbers are Wireshark's.
     pub frames: BTreeMap<Role, u64>,
+    /// The same of other files of the trace, where it spans several.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(default)]
+    pub frames_elsewhere: BTreeMap<Role, FrameIn>,
     /// RST segments that answered this one request.
     pub resets: u32,
     /// The proof in sentences, strongest first.
@@ -141,6 +170,15 @@ pub struct Incident {
     pub what_happened: String,
     /// One plain sentence: what to change.
     pub advice: String,
+}
+
+/// A frame of another capture than the incident's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+pub struct FrameIn {
+    /// Index into [`Report::captures`].
+    pub capture: u32,
+    /// Wireshark's frame number in it.
+    pub frame: u64,
 }
 
 /// The request as far as its bytes were readable.
@@ -254,9 +292,9 @@ pub fn likeness(looks_like: &[LooksLike]) -> Option<String> {
 /// One connection, incident or not.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Connection {
-    /// Index into [`Report::captures`].
+    /// Index into [`Report::captures`] of the capture that holds its first packet.
     pub capture: u32,
-    /// Wireshark's `tcp.stream`.
+    /// Wireshark's `tcp.stream` in that capture.
     pub stream: u32,
     /// The side that sends requests.
     pub client: String,

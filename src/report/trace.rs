@@ -18,6 +18,9 @@ pub struct Trace {
     pub zero_ns: i64,
     /// Segments in the order of the earliest known time.
     pub segments: Vec<Segment>,
+    /// Names of the files that the segments lie in, where there are several (a rotated ring).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
     /// Segments of this connection left out because they add nothing (counted, never silent).
     pub omitted: u64,
 }
@@ -64,8 +67,10 @@ pub enum SegmentKind {
 /// One segment, or several alike folded into one (`count` > 1).
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Segment {
-    /// Wireshark's frame number in the first capture that has it.
+    /// Wireshark's frame number in the first capture that has it; 0 where that does not have it.
     pub frame: u64,
+    /// Which of [`Trace::files`] that is.
+    pub file: u32,
     /// Frame number in the other capture, where there are two.
     pub peer_frame: Option<u64>,
     /// The sender.

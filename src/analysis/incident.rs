@@ -1,0 +1,121 @@
+//! A finding as an incident of the report.
+
+use crate::connection::{Connection, Exchange, Mark, Protocol};
+use crate::diagnosis::{self, Finding, ServerTimers};
+use crate::packet::Endpoint;
+use crate::report::{self, Cause, Incident, Side, Vantage};
+
+use super::files::Files;
+
+/// A finding that waits for its words: advice needs the timers of all connections.
+pub(super) struct Pending {
+    pub incident: Incident,
+    pub finding: Finding,
+    pub client: Endpoint,
+    pub server: Endpoint,
+    /// Number of its trace.
+    pub trace: u32,
+    /// Where it begins: the request, or the SYN where there was none. Frames are counted through the trace.
+    pub start: Mark,
+    /// Frame of its retry, counted through the trace.
+    pub retry_frame: Option<u64>,
+}
+
+impl Pending {
+    /// The incident of a finding; none where the capture lacks what it begins with.
+    pub fn of(
+        files: &Files,
+        connection: &Connection,
+        mut finding: Finding,
+        vantage: Vantage,
+    ) -> Option<Pending> {
+        let exchange = finding.exchange.and_then(|index| connection.exchanges.get(index));
+        let start = exchange.map(|exchange| exchange.request).or(connection.half(Side::Client).syn)?;
+        let (place, stream) = files.stream_at(connection, start);
+        let mut incident = Incident {
+            id: 0,
+            cause: finding.cause,
+            confidence: finding.confidence,
+            capture: place.frame.capture,
+            stream,
+            client: connection.endpoint(Side::Client).to_string(),
+            server: connection.endpoint(Side::Server).to_string(),
+            time_ns: start.time_ns,
+            idle_ns: exchange.and_then(|exchange| exchange.idle_ns),
+            requests_before: answered_before(connection, finding.exchange),
+            ack_covers_fin: finding.ack_covers_fin,
+            fin_to_request_ns: finding.fin_to_request_ns(),
+            request: request(connection, exchange),
+            frames: Default::default(),
+            frames_elsewhere: Default::default(),
+            resets: connection.half(Side::Server).rsts,
+            evidence: std::mem::take(&mut finding.evidence),
+            counter_evidence: std::mem::take(&mut finding.counter_evidence),
+            retry_safe: finding.retry_safe,
+            retried: exchange.is_some_and(|exchange| exchange.retried.is_some()),
+            vantage,
+            race: finding.is_race(),
+            would_log: Default::default(),
+            what_happened: String::new(),
+            advice: String::new(),
+        };
+        for (role, mark) in &finding.frames {
+            let found = files.locate(mark.frame);
+            if found.file == place.file {
+                incident.frames.insert(*role, found.frame.frame);
+            } else {
+                incident.frames_elsewhere.insert(*role, found.frame);
+            }
+        }
+        Some(Pending {
+            incident,
+            client: connection.endpoint(Side::Client),
+            server: connection.endpoint(Side::Server),
+            trace: files.trace,
+            start,
+            retry_frame: exchange.and_then(|exchange| exchange.retried).map(|retry| retry.frame),
+            finding,
+        })
+    }
+
+    /// The incident with its number, in the words that the server's timers suggest.
+    pub fn told(self, id: u32, timers: &ServerTimers) -> Incident {
+        let Pending { mut incident, finding, .. } = self;
+        let story = diagnosis::tell(&finding, incident.idle_ns, incident.requests_before == 0, timers);
+        incident.id = id;
+        // The packets are those of the race; what made them was a restart, and timers cannot cure it.
+        incident.race &= !diagnosis::happened_in_restart(&finding, timers);
+        incident.what_happened = story.what_happened;
+        incident.advice = story.advice;
+        incident.would_log = diagnosis::would_log(incident.cause);
+        incident
+    }
+
+    /// A request that its server's host refused to connect for.
+    pub fn is_refusal(&self) -> bool {
+        self.incident.cause == Cause::Refused
+    }
+}
+
+/// Requests answered before one that was not, wherever their responses were captured: answers come in order.
+fn answered_before(connection: &Connection, exchange: Option<usize>) -> u32 {
+    let kept = connection.exchanges.iter().take(exchange.unwrap_or(0));
+    connection.served + kept.filter(|exchange| exchange.answered()).count() as u32
+}
+
+fn request(connection: &Connection, exchange: Option<&Exchange>) -> report::Request {
+    let protocol = match connection.protocol {
+        Protocol::Http => "http",
+        Protocol::Http2 => "http2",
+        Protocol::Tls => "tls",
+        Protocol::Data | Protocol::Unknown => "data",
+    };
+    report::Request {
+        method: exchange.and_then(|exchange| exchange.method).map(|method| method.name().to_owned()),
+        path: exchange
+            .filter(|exchange| exchange.method.is_some())
+            .map(|exchange| String::from_utf8_lossy(&exchange.path).into_owned()),
+        bytes: exchange.map_or(0, |exchange| u64::from(exchange.bytes())),
+        protocol: protocol.to_owned(),
+    }
+}
