@@ -15,27 +15,32 @@ pub(super) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     /// The start of a packet that had `wire_len` bytes.
+    #[inline]
     pub fn new(captured: &'a [u8], wire_len: usize) -> Cursor<'a> {
         // Some writers claim less than they captured.
         Cursor { captured, at: 0, end: wire_len.max(captured.len()) }
     }
 
     /// Captured bytes from here on, without padding of the link.
+    #[inline]
     pub fn rest(&self) -> &'a [u8] {
         &self.captured[self.at..]
     }
 
     /// Bytes the wire had from here to the end of the innermost layer.
+    #[inline]
     pub fn wire_len(&self) -> usize {
         self.end - self.at
     }
 
     /// Distance from the start of the packet.
+    #[inline]
     pub fn at(&self) -> usize {
         self.at
     }
 
     /// Whether the capture kept less than the wire had.
+    #[inline]
     pub fn is_cut(&self) -> bool {
         self.captured.len() < self.end
     }
@@ -46,16 +51,19 @@ impl<'a> Cursor<'a> {
     }
 
     /// The byte `ahead` of here.
+    #[inline]
     pub fn peek(&self, ahead: usize) -> Result<u8, Skip> {
         self.rest().get(ahead).copied().ok_or_else(|| self.too_short(Skip::MalformedLink))
     }
 
     /// The two bytes `ahead` of here, big-endian.
+    #[inline]
     pub fn peek_u16(&self, ahead: usize) -> Result<u16, Skip> {
         Ok(u16::from_be_bytes([self.peek(ahead)?, self.peek(ahead + 1)?]))
     }
 
     /// Passes over a field and returns it.
+    #[inline]
     pub fn take<const N: usize>(&mut self) -> Result<[u8; N], Skip> {
         let field = *self.rest().first_chunk().ok_or_else(|| self.too_short(Skip::MalformedLink))?;
         self.at += N;
@@ -63,21 +71,25 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes over a byte.
+    #[inline]
     pub fn u8(&mut self) -> Result<u8, Skip> {
         self.take().map(u8::from_be_bytes)
     }
 
     /// Passes over a 16-bit field, big-endian.
+    #[inline]
     pub fn u16(&mut self) -> Result<u16, Skip> {
         self.take().map(u16::from_be_bytes)
     }
 
     /// Passes over a 32-bit field, big-endian.
+    #[inline]
     pub fn u32(&mut self) -> Result<u32, Skip> {
         self.take().map(u32::from_be_bytes)
     }
 
     /// Passes over bytes that do not matter.
+    #[inline]
     pub fn skip(&mut self, len: usize) -> Result<(), Skip> {
         if len > self.rest().len() {
             return Err(self.too_short(Skip::MalformedLink));
@@ -87,6 +99,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Believes a length field: the layer ends `len` bytes from here, whatever the layers around it say.
+    #[inline]
     pub fn limit(&mut self, len: usize) {
         self.end = self.at + len;
         self.captured = &self.captured[..self.captured.len().min(self.end)];

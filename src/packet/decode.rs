@@ -2,8 +2,8 @@
 
 use super::cursor::Cursor;
 use super::fragments::Fragments;
-use super::layer::{self, Context, Found, Layer};
-use super::{Segment, Skip, ip, tcp, tunnel};
+use super::layer::{self, Context, End, Layer};
+use super::{Segment, Skip, tcp, tunnel};
 
 /// Finds the TCP segment in a record, by that record alone: fragments are refused. [`Decoder`] joins them.
 ///
@@ -18,8 +18,8 @@ pub fn decode(link: u16, data: &[u8], wire_len: u32) -> Result<Segment<'_>, Skip
     let mut cursor = Cursor::new(data, wire_len as usize);
     let mut context = Context::default();
     match layer::follow(Layer::Link(link), &mut cursor, &mut context)? {
-        Found::Tcp(ip) => segment(&ip, &cursor, &context),
-        Found::Fragment(fragment) => Err(lone_fragment(&fragment, cursor.rest())),
+        End::Tcp => segment(&cursor, &context),
+        End::Fragment => Err(lone_fragment(&context, cursor.rest())),
     }
 }
 
@@ -57,8 +57,8 @@ impl Decoder {
         let mut cursor = Cursor::new(data, wire_len as usize);
         let mut context = Context::default();
         match layer::follow(Layer::Link(link), &mut cursor, &mut context)? {
-            Found::Tcp(ip) => segment(&ip, &cursor, &context),
-            Found::Fragment(fragment) => self.join(fragment, cursor.rest(), context, time_ns),
+            End::Tcp => segment(&cursor, &context),
+            End::Fragment => self.join(cursor.rest(), context, time_ns),
         }
     }
 
@@ -69,47 +69,43 @@ impl Decoder {
     }
 
     /// Joins fragments, those in a tunnel within joined ones too.
-    fn join(
-        &mut self,
-        mut fragment: ip::Fragment,
-        bytes: &[u8],
-        mut context: Context,
-        time_ns: i64,
-    ) -> Result<Segment<'_>, Skip> {
-        self.joined = self.add(&fragment, bytes, time_ns)?;
-        let (ip, place) = loop {
+    fn join(&mut self, bytes: &[u8], mut context: Context, time_ns: i64) -> Result<Segment<'_>, Skip> {
+        let mut protocol = self.add(bytes, &context, time_ns)?;
+        let place = loop {
             let mut cursor = Cursor::new(&self.joined, 0);
-            let layer = Layer::Protocol(fragment.key.protocol);
-            match layer::follow(layer, &mut cursor, &mut context)? {
-                Found::Tcp(ip) => break (ip, cursor.place()),
-                Found::Fragment(inner) => {
-                    let place = cursor.place();
+            let end = layer::follow(Layer::Protocol(protocol), &mut cursor, &mut context)?;
+            let place = cursor.place();
+            match end {
+                End::Tcp => break place,
+                End::Fragment => {
                     let outer = std::mem::take(&mut self.joined);
-                    fragment = inner;
-                    self.joined = self.add(&fragment, place.of(&outer).rest(), time_ns)?;
+                    protocol = self.add(place.of(&outer).rest(), &context, time_ns)?;
                 }
             }
         };
-        segment(&ip, &place.of(&self.joined), &context)
+        segment(&place.of(&self.joined), &context)
     }
 
-    fn add(&mut self, fragment: &ip::Fragment, bytes: &[u8], time_ns: i64) -> Result<Vec<u8>, Skip> {
-        if !tunnel::may_carry_tcp(fragment.key.protocol, None) {
-            return Err(lone_fragment(fragment, bytes));
+    /// Takes in the fragment at hand; what it completes is in `joined` then, and of the protocol returned.
+    fn add(&mut self, bytes: &[u8], context: &Context, time_ns: i64) -> Result<u8, Skip> {
+        match context.fragment {
+            Some(fragment) if tunnel::may_carry_tcp(fragment.key.protocol, None) => {
+                self.joined = self.fragments.add(&fragment, bytes, time_ns)?;
+                Ok(fragment.key.protocol)
+            }
+            _ => Err(lone_fragment(context, bytes)),
         }
-        self.fragments.add(fragment.key, fragment.offset, fragment.more, bytes, time_ns)
     }
 }
 
-fn segment<'a>(ip: &ip::Header, cursor: &Cursor<'a>, context: &Context) -> Result<Segment<'a>, Skip> {
-    tcp::segment(ip, context.vni, cursor).map_err(|skip| match skip {
-        Skip::CutBeforeTcpHeader => layer::cut(context.tunnel),
-        skip => skip,
-    })
+fn segment<'a>(cursor: &Cursor<'a>, context: &Context) -> Result<Segment<'a>, Skip> {
+    let ip = context.ip.ok_or(Skip::NotIp)?;
+    tcp::segment(&ip, context.vni, cursor).map_err(|skip| context.reason(skip))
 }
 
 /// What a fragment is without the others.
-fn lone_fragment(fragment: &ip::Fragment, bytes: &[u8]) -> Skip {
+fn lone_fragment(context: &Context, bytes: &[u8]) -> Skip {
+    let Some(fragment) = context.fragment else { return Skip::NotIp };
     let start = (fragment.offset == 0).then_some(bytes);
     if tunnel::may_carry_tcp(fragment.key.protocol, start) {
         Skip::Fragment

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::ops::Range;
 
+use super::ip::Fragment;
 use super::{Skip, tunnel};
 
 /// Datagrams under way at the same time.
@@ -59,20 +60,13 @@ impl Fragments {
         self.joined
     }
 
-    /// Takes in a fragment: `bytes` from `offset` on, with `more` behind them. Returns the datagram that it completes.
+    /// Takes in a fragment. Returns the datagram that it completes.
     ///
     /// # Errors
     /// [`Skip::Fragment`] while some are missing; [`Skip::NotTcp`] where no TCP can be in it.
-    pub fn add(
-        &mut self,
-        key: Key,
-        offset: usize,
-        more: bool,
-        bytes: &[u8],
-        time_ns: i64,
-    ) -> Result<Vec<u8>, Skip> {
-        let end = offset + bytes.len();
-        if end > MAX_DATAGRAM_LEN {
+    pub fn add(&mut self, fragment: &Fragment, bytes: &[u8], time_ns: i64) -> Result<Vec<u8>, Skip> {
+        let Fragment { key, offset, more } = *fragment;
+        if offset + bytes.len() > MAX_DATAGRAM_LEN {
             return Err(Skip::MalformedIp);
         }
         self.give_up_old(time_ns);

@@ -10,7 +10,7 @@ use etherparse::{
 use super::Skip;
 use super::cursor::Cursor;
 use super::fragments::Key;
-use super::layer::{Context, Found, Layer, Next};
+use super::layer::{Context, Layer};
 
 pub(super) const TCP: u8 = 6;
 pub(super) const UDP: u8 = 17;
@@ -59,7 +59,7 @@ pub(super) fn version(cursor: &Cursor<'_>) -> Result<Layer, Skip> {
 }
 
 /// IPv4 (RFC 791). Checksums are not looked at: with offload those of the capturing host are always wrong.
-pub(super) fn v4(cursor: &mut Cursor<'_>, context: &mut Context) -> Result<Next, Skip> {
+pub(super) fn v4(cursor: &mut Cursor<'_>, context: &mut Context) -> Result<Layer, Skip> {
     let header = Ipv4HeaderSlice::from_slice(cursor.rest()).map_err(|error| match error {
         ipv4::HeaderSliceError::Len(_) => cursor.too_short(Skip::MalformedIp),
         ipv4::HeaderSliceError::Content(_) => Skip::MalformedIp,
@@ -77,11 +77,11 @@ pub(super) fn v4(cursor: &mut Cursor<'_>, context: &mut Context) -> Result<Next,
     cursor.skip(header_len)?;
     let protocol = header.protocol().0;
     if !header.is_fragmenting_payload() {
-        return Ok(Layer::Protocol(protocol).into());
+        return Ok(Layer::Protocol(protocol));
     }
     let key = Key { src, dst, id: u32::from(header.identification()), protocol, vni: context.vni };
     let offset = usize::from(header.fragments_offset().byte_offset());
-    fragment(Fragment { key, offset, more: header.more_fragments() }, cursor)
+    fragment(Fragment { key, offset, more: header.more_fragments() }, cursor, context)
 }
 
 /// Where a source route that is not at its end leads (RFC 791 section 3.1): the address of the connection, and not that of
@@ -107,7 +107,7 @@ fn source_route_end(mut options: &[u8]) -> Option<Ipv4Addr> {
 }
 
 /// IPv6 (RFC 8200).
-pub(super) fn v6(cursor: &mut Cursor<'_>, context: &mut Context) -> Result<Next, Skip> {
+pub(super) fn v6(cursor: &mut Cursor<'_>, context: &mut Context) -> Result<Layer, Skip> {
     let header = Ipv6HeaderSlice::from_slice(cursor.rest()).map_err(|error| match error {
         ipv6::HeaderSliceError::Len(_) => cursor.too_short(Skip::MalformedIp),
         ipv6::HeaderSliceError::Content(_) => Skip::MalformedIp,
@@ -120,7 +120,7 @@ pub(super) fn v6(cursor: &mut Cursor<'_>, context: &mut Context) -> Result<Next,
         0 => {}
         payload_len => cursor.limit(payload_len),
     }
-    Ok(Layer::Protocol(header.next_header().0).into())
+    Ok(Layer::Protocol(header.next_header().0))
 }
 
 /// Whether a protocol number is that of an extension header (RFC 8200 section 4, and the registry's later ones).
@@ -132,7 +132,7 @@ pub(super) const fn is_extension(protocol: u8) -> bool {
 }
 
 /// Passes over an extension header, in whatever order they come; the authentication header (RFC 4302) also in IPv4.
-pub(super) fn extension(number: u8, cursor: &mut Cursor<'_>, context: &mut Context) -> Result<Next, Skip> {
+pub(super) fn extension(number: u8, cursor: &mut Cursor<'_>, context: &mut Context) -> Result<Layer, Skip> {
     let too_short = cursor.too_short(Skip::MalformedIp);
     let (len, next) = match number {
         AUTHENTICATION => {
@@ -162,7 +162,7 @@ pub(super) fn extension(number: u8, cursor: &mut Cursor<'_>, context: &mut Conte
         }
     };
     cursor.skip(len)?;
-    Ok(Layer::Protocol(next.0).into())
+    Ok(Layer::Protocol(next.0))
 }
 
 /// Where a routing header that is not at its end leads: the address of the connection (RFC 8200 section 8.1).
@@ -189,8 +189,8 @@ fn route_end(header: &[u8]) -> Option<Ipv6Addr> {
 fn v6_fragment(
     header: &Ipv6FragmentHeaderSlice<'_>,
     cursor: &Cursor<'_>,
-    context: &Context,
-) -> Result<Next, Skip> {
+    context: &mut Context,
+) -> Result<Layer, Skip> {
     let Some(ip) = context.ip else { return Err(Skip::NotIp) };
     let key = Key {
         src: ip.src,
@@ -200,14 +200,15 @@ fn v6_fragment(
         vni: context.vni,
     };
     let offset = usize::from(header.fragment_offset().byte_offset());
-    fragment(Fragment { key, offset, more: header.more_fragments() }, cursor)
+    fragment(Fragment { key, offset, more: header.more_fragments() }, cursor, context)
 }
 
 /// What becomes of a fragment: one that was cut can never be joined, but the first of a datagram still shows the headers
 /// (Wireshark reads it too).
-fn fragment(fragment: Fragment, cursor: &Cursor<'_>) -> Result<Next, Skip> {
+fn fragment(fragment: Fragment, cursor: &Cursor<'_>, context: &mut Context) -> Result<Layer, Skip> {
     if !cursor.is_cut() {
-        return Ok(Next::Found(Found::Fragment(fragment)));
+        context.fragment = Some(fragment);
+        return Ok(Layer::Fragment);
     }
-    if fragment.offset == 0 { Ok(Layer::Protocol(fragment.key.protocol).into()) } else { Err(Skip::Fragment) }
+    if fragment.offset == 0 { Ok(Layer::Protocol(fragment.key.protocol)) } else { Err(Skip::Fragment) }
 }

@@ -29,6 +29,10 @@ pub(super) enum Layer {
     Ipv6,
     /// What the IP header, or an extension header, names as the protocol behind it.
     Protocol(u8),
+    /// The end of the way: a TCP segment, between the addresses of [`Context::ip`].
+    Tcp,
+    /// The end for now: [`Context::fragment`].
+    Fragment,
 }
 
 /// What the headers so far have said.
@@ -36,6 +40,8 @@ pub(super) enum Layer {
 pub(super) struct Context {
     /// The innermost IP header.
     pub ip: Option<ip::Header>,
+    /// A fragment that was captured whole, of a packet with that header.
+    pub fragment: Option<ip::Fragment>,
     ip_headers: u8,
     /// The innermost tunnel.
     pub tunnel: Option<Tunnel>,
@@ -58,73 +64,55 @@ impl Context {
     pub fn enter(&mut self, tunnel: Tunnel) {
         self.tunnel = Some(tunnel);
     }
+
+    /// The reason for passing over a packet, with the tunnel if the capture kept too little because of one.
+    pub fn reason(&self, skip: Skip) -> Skip {
+        match (skip, self.tunnel) {
+            (Skip::CutBeforeTcpHeader, Some(tunnel)) => Skip::CutInsideTunnel(tunnel),
+            _ => skip,
+        }
+    }
 }
 
 /// Where the headers led.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Found {
-    /// To a TCP segment between two addresses.
-    Tcp(ip::Header),
-    /// To a fragment that was captured whole.
-    Fragment(ip::Fragment),
-}
-
-/// What one header leads to.
-pub(super) enum Next {
-    Layer(Layer),
-    Found(Found),
-}
-
-impl From<Layer> for Next {
-    fn from(layer: Layer) -> Next {
-        Next::Layer(layer)
-    }
+pub(super) enum End {
+    Tcp,
+    Fragment,
 }
 
 /// Follows the headers; the cursor is left behind the last of them.
 ///
 /// Ends for any input: every layer passes over at least one byte before it names itself again.
-pub(super) fn follow(
-    mut layer: Layer,
-    cursor: &mut Cursor<'_>,
-    context: &mut Context,
-) -> Result<Found, Skip> {
+pub(super) fn follow(mut layer: Layer, cursor: &mut Cursor<'_>, context: &mut Context) -> Result<End, Skip> {
     loop {
         let next = match layer {
-            Layer::Link(number) => link::open(number, cursor).map(Next::from),
-            Layer::Ethernet => link::ethernet::header(cursor).map(Next::from),
-            Layer::EtherType(number) => link::ethernet::behind_ethertype(number, cursor).map(Next::from),
-            Layer::Llc => link::llc::header(cursor).map(Next::from),
-            Layer::Ieee80211 { padded } => link::wireless::ieee80211(padded, cursor).map(Next::from),
-            Layer::Ppp => link::ppp::header(cursor).map(Next::from),
-            Layer::Mpls => link::mpls::labels(cursor).map(Next::from),
-            Layer::Ip => ip::version(cursor).map(Next::from),
+            Layer::Link(number) => link::open(number, cursor),
+            Layer::Ethernet => link::ethernet::header(cursor),
+            Layer::EtherType(number) => link::ethernet::behind_ethertype(number, cursor),
+            Layer::Llc => link::llc::header(cursor),
+            Layer::Ieee80211 { padded } => link::wireless::ieee80211(padded, cursor),
+            Layer::Ppp => link::ppp::header(cursor),
+            Layer::Mpls => link::mpls::labels(cursor),
+            Layer::Ip => ip::version(cursor),
             Layer::Ipv4 => ip::v4(cursor, context),
             Layer::Ipv6 => ip::v6(cursor, context),
             Layer::Protocol(number) => protocol(number, cursor, context),
+            Layer::Tcp => return Ok(End::Tcp),
+            Layer::Fragment => return Ok(End::Fragment),
         };
-        match next {
-            Ok(Next::Layer(following)) => layer = following,
-            Ok(Next::Found(found)) => return Ok(found),
-            Err(Skip::CutBeforeTcpHeader) => return Err(cut(context.tunnel)),
-            Err(skip) => return Err(skip),
-        }
+        layer = next.map_err(|skip| context.reason(skip))?;
     }
-}
-
-/// The reason for a packet that the capture kept too little of.
-pub(super) fn cut(tunnel: Option<Tunnel>) -> Skip {
-    tunnel.map_or(Skip::CutBeforeTcpHeader, Skip::CutInsideTunnel)
 }
 
 /// What lies behind an IP header, by its protocol number.
-fn protocol(number: u8, cursor: &mut Cursor<'_>, context: &mut Context) -> Result<Next, Skip> {
-    let Some(header) = context.ip else { return Err(Skip::NotIp) };
+fn protocol(number: u8, cursor: &mut Cursor<'_>, context: &mut Context) -> Result<Layer, Skip> {
     if number == ip::TCP {
-        return Ok(Next::Found(Found::Tcp(header)));
+        return Ok(Layer::Tcp);
     }
-    if ip::is_extension(number) && (header.is_v6() || number == ip::AUTHENTICATION) {
+    let is_v6 = context.ip.is_some_and(|header| header.is_v6());
+    if ip::is_extension(number) && (is_v6 || number == ip::AUTHENTICATION) {
         return ip::extension(number, cursor, context);
     }
-    tunnel::behind_ip(number, cursor, context).map(Next::from)
+    tunnel::behind_ip(number, cursor, context)
 }
