@@ -90,14 +90,14 @@ fn a_flood_of_half_open_connections_is_bounded_and_says_what_it_gave_up() {
         let (report, peak) = analyzed(shape, 100_000, 10_000);
         assert_eq!(report.summary.connections, 100_000, "{shape:?}");
         assert_eq!(
-            report.summary.notes[1..],
-            [
+            report.summary.notes.last().map(String::as_str),
+            Some(
                 "flood: 90,000 open connections were given up to stay within --max-connections 10000, those silent longest \
-              first; 90,000 of them had never completed their handshake"
-            ],
+                 first; 90,000 of them had never completed their handshake"
+            ),
             "{shape:?}"
         );
-        assert!(peak < 8 * MIB, "{shape:?}: {peak} bytes");
+        assert!(peak < 12 * MIB, "{shape:?}: {peak} bytes");
     }
 }
 
@@ -134,15 +134,17 @@ fn five_million_half_open_connections_stay_under_500_mib() {
     assert!(resident < 500 * MIB, "{resident} bytes");
 }
 
-/// The same command: what an open connection costs that has carried a request.
+/// The same command: what an open connection costs that has carried a request, or waits for a response.
 #[test]
 #[ignore = "minutes without optimisation"]
-fn an_open_connection_takes_400_bytes() {
+fn a_million_open_connections_take_what_they_are_said_to() {
     let _alone = alone();
     let (_, few) = tabled(Shape::Idle, 1_000, 1_000_000);
-    for shape in [Shape::Idle, Shape::Outstanding] {
+    for (shape, most) in [(Shape::Idle, 850), (Shape::Outstanding, 1_100)] {
         let (_, peak) = tabled(shape, 1_000_000, 1_000_000);
-        println!("{shape:?}: {} bytes for a connection", (peak - few) / 1_000_000);
+        let bytes = (peak - few) / 1_000_000;
+        println!("{shape:?}: {bytes} bytes for a connection");
+        assert!(bytes <= most, "{shape:?}: {bytes} bytes");
     }
 }
 

@@ -29,6 +29,8 @@ pub use closing::SETTLE_NS;
 
 /// Records kept for each connection that may be kept.
 const RECORDS_PER_CONNECTION: usize = 4;
+/// Records kept at least: they are small, and stream indexes stay exact with the smallest of tables.
+const FEWEST_RECORDS: usize = 8192;
 
 /// What a table did so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,6 +81,7 @@ impl Table {
     /// A table that keeps at most `limit` connections.
     pub fn new(hints: RoleHints, limit: usize) -> Table {
         let limit = limit.clamp(1, u32::MAX as usize);
+        let records = limit.saturating_mul(RECORDS_PER_CONNECTION).max(FEWEST_RECORDS);
         Table {
             slots: Slots::new(),
             closing: Closing::default(),
@@ -86,8 +89,8 @@ impl Table {
             retries: Retries::default(),
             window: Window::new(),
             streams: Streams::default(),
-            tombstones: Records::new(limit.saturating_mul(RECORDS_PER_CONNECTION)),
-            shared: Records::new(limit.saturating_mul(RECORDS_PER_CONNECTION)),
+            tombstones: Records::new(records),
+            shared: Records::new(records),
             serial: 0,
             hints,
             limit,
