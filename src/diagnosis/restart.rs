@@ -4,6 +4,8 @@
 const WINDOW_NS: i64 = 1_000_000_000;
 /// Fewer closes at one moment are chance.
 const FEWEST_CLOSES: usize = 5;
+/// Windows of many closes overlap by all but this part.
+const OVERLAP: usize = 16;
 /// Idle times this near to the middle one (in parts of it) are those of a timer.
 const SAME_TIMER: f64 = 0.1;
 
@@ -49,22 +51,49 @@ impl Restart {
 pub fn find(lives: &[Life]) -> Vec<Restart> {
     let mut closes: Vec<&Life> = lives.iter().filter(|life| life.closed_by_server).collect();
     closes.sort_by_key(|life| life.to_ns);
+    let opened = Opened::of(lives);
     let mut restarts = Vec::new();
     let mut first = 0;
     while first < closes.len() {
         let from_ns = closes[first].to_ns;
-        let count = closes[first..].partition_point(|life| life.to_ns <= from_ns + WINDOW_NS);
+        let count = closes[first..].partition_point(|life| life.to_ns <= from_ns.saturating_add(WINDOW_NS));
         let together = &closes[first..first + count];
         let restart = Restart { from_ns, to_ns: together[count - 1].to_ns, closes: count as u64 };
-        let survivor = |life: &Life| life.from_ns < from_ns && life.to_ns > restart.to_ns;
-        if count >= FEWEST_CLOSES && !is_timer(together) && !lives.iter().any(survivor) {
+        let survived = || opened.before(from_ns).is_some_and(|to_ns| to_ns > restart.to_ns);
+        if count >= FEWEST_CLOSES && !is_timer(together) && !survived() {
             restarts.push(restart);
             first += count;
         } else {
-            first += 1;
+            // Steps that grow with the crowd keep the time for a flood of closes within bounds.
+            first += (count / OVERLAP).max(1);
         }
     }
     restarts
+}
+
+/// How long connections lived, by when they began.
+struct Opened {
+    /// Beginning, and the latest end of a connection that began then or before.
+    latest: Vec<(i64, i64)>,
+}
+
+impl Opened {
+    fn of(lives: &[Life]) -> Opened {
+        let mut latest: Vec<(i64, i64)> = lives.iter().map(|life| (life.from_ns, life.to_ns)).collect();
+        latest.sort_unstable();
+        let mut until = i64::MIN;
+        for (_, to_ns) in &mut latest {
+            until = until.max(*to_ns);
+            *to_ns = until;
+        }
+        Opened { latest }
+    }
+
+    /// The latest end of a connection that began before this time.
+    fn before(&self, time_ns: i64) -> Option<i64> {
+        let count = self.latest.partition_point(|(from_ns, _)| *from_ns < time_ns);
+        self.latest[..count].last().map(|(_, to_ns)| *to_ns)
+    }
 }
 
 fn is_timer(closes: &[&Life]) -> bool {

@@ -161,8 +161,9 @@ pub struct ServerTimers {
 }
 
 impl ServerTimers {
-    /// Adds one connection and what was found on it.
-    pub fn add(&mut self, connection: &Connection, findings: &[Finding]) {
+    /// Adds one connection and what was found on it. Its life is kept only if there is `room` for one more; otherwise it
+    /// cannot help to recognise a restart.
+    pub fn add(&mut self, connection: &Connection, findings: &[Finding], room: bool) {
         self.connections += 1;
         self.longest_reuse_ns = self.longest_reuse_ns.max(connection.longest_reuse_ns);
         let closed_first = connection.closed_first();
@@ -191,11 +192,19 @@ impl ServerTimers {
             served: connection.served,
             idle_ns: idle_ns.filter(|_| closed_by_server),
         };
-        if self.lives.len() < MAX_LIVES {
+        // A connection that nothing was ever sent on, as in a flood of SYNs, tells nothing.
+        let tells = closed_by_server
+            || [Side::Client, Side::Server].iter().any(|side| connection.half(*side).bytes > 0);
+        if tells && room && self.lives.len() < MAX_LIVES {
             self.lives.push(life);
         } else if let Some(idle_ns) = life.idle_ns {
             self.server_close.add(idle_ns);
         }
+    }
+
+    /// Connections whose lives are kept.
+    pub fn lives(&self) -> usize {
+        self.lives.len()
     }
 
     /// Once all connections are known: tells the closes of restarts from those of timers.

@@ -73,6 +73,31 @@ fn the_same_numbers_long_after_are_another_request() {
     assert_eq!(report(&race, 1)["summary"]["incidents"], 2);
 }
 
+#[test]
+fn the_two_hops_of_a_proxy_are_said_to_be_two() {
+    // What asked for the lost request was a server itself: a proxy.
+    let mut both = Capture::of("crossed-fin/client.pcap");
+    let mut front = Capture::of("safe-pair/client.pcap");
+    for record in &mut front.records {
+        for at in [IP + 12, IP + 16] {
+            let address: &[u8] = match record[at + 3] {
+                1 => &[198, 51, 100, 9],
+                _ => &[192, 0, 2, 1],
+            };
+            record[at..at + 4].copy_from_slice(address);
+        }
+    }
+    both.records.append(&mut front.records);
+    both.records.sort_by_key(|record| {
+        (second(record), u32::from_le_bytes(record[4..8].try_into().expect("four bytes")))
+    });
+    let notes = notes(&report(&both, 1)).join("\n");
+    assert!(
+        notes.contains("192.0.2.1 sent requests that were lost and is itself a server (192.0.2.1:8080): both hops of a proxy"),
+        "{notes}"
+    );
+}
+
 /// A record with another source or destination address in place of the client's.
 fn translated(record: &[u8], later_us: u32) -> Vec<u8> {
     let mut copy = record.to_vec();
