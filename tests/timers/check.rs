@@ -2,10 +2,7 @@
 
 use std::fs;
 
-mod common {
-    pub mod finrace;
-}
-use common::finrace::{finrace, json, output, text};
+use crate::common::finrace::{finrace, json, output, text};
 
 #[test]
 fn ten_written_down_pairs_get_the_right_exit_code() {
