@@ -37,8 +37,8 @@ const PLAIN: Toy = Toy { closes: Closes::Fin, fields: "", requests: usize::MAX }
 impl Toy {
     /// Listens on the loopback device for as long as the test runs.
     fn start(self) -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a socket on the loopback device");
+        let address = listener.local_addr().expect("a socket on the loopback device");
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 thread::spawn(move || self.serve(stream));
@@ -49,7 +49,7 @@ impl Toy {
 
     fn serve(self, mut stream: TcpStream) {
         if !matches!(self.closes, Closes::Never) {
-            stream.set_read_timeout(Some(IDLE)).unwrap();
+            stream.set_read_timeout(Some(IDLE)).expect("a socket on the loopback device");
         }
         let mut answered = 0;
         let mut request = Vec::new();
@@ -80,15 +80,19 @@ impl Toy {
     fn close(self, mut stream: TcpStream) {
         match self.closes {
             Closes::Fin | Closes::Never => {}
-            Closes::Reset => socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap(),
+            Closes::Reset => socket2::SockRef::from(&stream)
+                .set_linger(Some(Duration::ZERO))
+                .expect("a socket on the loopback device"),
             Closes::Half => {
-                stream.shutdown(Shutdown::Write).unwrap();
-                stream.set_read_timeout(None).unwrap();
+                stream.shutdown(Shutdown::Write).expect("a socket on the loopback device");
+                stream.set_read_timeout(None).expect("a socket on the loopback device");
                 let mut rest = [0; 4096];
                 while matches!(stream.read(&mut rest), Ok(read) if read > 0) {}
             }
             Closes::Status408 => {
-                stream.write_all(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n").unwrap();
+                stream
+                    .write_all(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+                    .expect("a socket on the loopback device");
             }
         }
     }
@@ -166,6 +170,22 @@ fn a_server_that_never_closes_ends_the_wait_with_a_clear_answer() {
     assert_eq!(printed.status.code(), Some(3), "{said}");
     assert!(said.contains("or none: all 3 connections were still open"), "{said}");
     assert!(!said.contains("Looks like"), "{said}");
+}
+
+#[test]
+fn a_pair_is_checked_against_the_live_server() {
+    let live = format!("http://{}/", PLAIN.start());
+    let safe = ["check", "--proxy", "100ms", "--backend", &live, "--margin", "1ms", "--format", "json"];
+    let check = json(&output(&mut finrace(safe)), 0);
+    assert_eq!(check["pairs"][0]["backend_timer"]["idle"], "closes");
+    let wrong = ["check", "--proxy", "60s", "--backend", &live];
+    let printed = output(&mut finrace(wrong));
+    assert_eq!(printed.status.code(), Some(1), "{}", text(&printed.stderr));
+    assert!(text(&printed.stdout).contains("measured on 3 connections"), "{}", text(&printed.stdout));
+    let proxy = ["check", "--proxy", &live, "--backend", "60s"];
+    let printed = output(&mut finrace(proxy));
+    assert_eq!(printed.status.code(), Some(2));
+    assert!(text(&printed.stderr).contains("only of a server"), "{}", text(&printed.stderr));
 }
 
 #[test]
