@@ -13,6 +13,8 @@ pub mod duration;
 #[cfg(feature = "live")]
 pub mod lab;
 pub mod packet;
+#[cfg(feature = "live")]
+pub mod probe;
 pub mod products;
 pub mod render;
 pub mod report;

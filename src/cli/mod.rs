@@ -10,6 +10,8 @@ mod moment;
 mod output;
 mod progress;
 #[cfg(feature = "live")]
+mod probe;
+#[cfg(feature = "live")]
 mod reproduce;
 #[cfg(feature = "live")]
 mod run_report;
@@ -69,6 +71,9 @@ enum Command {
     Analyze(analyze::Args),
     /// Show the idle timers that captures reveal, or those known of a product
     Timeouts(timeouts::Args),
+    /// Measure after how long a live server closes idle connections, and how
+    #[cfg(feature = "live")]
+    Probe(probe::Args),
     /// Say whether a proxy is safe in front of a server: whose idle timer is the shorter one
     Check(check::Args),
     /// Draw one incident or connection of a capture
@@ -93,6 +98,8 @@ pub fn main() -> ExitCode {
         Command::Reproduce(args) => reproduce::run(&args, color),
         Command::Analyze(args) => analyze::run(&args, color),
         Command::Timeouts(args) => timeouts::run(&args, color),
+        #[cfg(feature = "live")]
+        Command::Probe(args) => probe::run(&args, color),
         Command::Check(args) => check::run(&args, color),
         Command::Show(args) => show::run(&args, color),
         #[cfg(feature = "live")]

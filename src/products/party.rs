@@ -169,6 +169,16 @@ impl Party {
         Ok(Party { name: text.to_owned(), downstream: timer.clone(), upstream: timer, warnings: Vec::new() })
     }
 
+    /// A server that was measured: what it does, and in words how that is known.
+    pub fn measured(name: &str, idle: Option<Idle>, known_from: String) -> Party {
+        Party {
+            name: name.to_owned(),
+            downstream: IdleTimer { idle, ..IdleTimer::unknown(known_from) },
+            upstream: IdleTimer::unknown("not measured: a probe sees the side that answers"),
+            warnings: Vec::new(),
+        }
+    }
+
     /// A product with its defaults.
     pub fn of_product(product: &Product) -> Party {
         Party {

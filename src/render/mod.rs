@@ -12,6 +12,8 @@ pub mod json;
 pub mod ladder;
 pub mod markdown;
 mod page;
+#[cfg(feature = "live")]
+pub mod probe_text;
 pub mod product_data;
 pub mod product_text;
 pub mod report_text;

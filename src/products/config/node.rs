@@ -25,7 +25,7 @@ pub(super) fn read(text: &str) -> Reading {
                 Some(':') => &behind[1..],
                 _ => continue,
             };
-            let whose = before.strip_suffix('.').map(|before| last_word(before));
+            let whose = before.strip_suffix('.').map(last_word);
             if let Some(app) = whose.filter(|whose| apps.iter().any(|app| app == whose)) {
                 reading.warnings.push(format!(
                     "line {line}: {app}.{NAME} has no effect: set it on the server that {app}.listen() returns"
@@ -71,12 +71,10 @@ fn express_apps(code: &str) -> Vec<String> {
         .collect()
 }
 
+/// The name at the end of a text; empty where it ends otherwise.
 fn last_word(text: &str) -> &str {
-    let start = text.rfind(|letter: char| !(letter.is_alphanumeric() || letter == '_' || letter == '$'));
-    start.map_or(text, |at| {
-        &text[at..]
-            .trim_start_matches(|letter: char| !(letter.is_alphanumeric() || letter == '_' || letter == '$'))
-    })
+    let named = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '$';
+    &text[text.trim_end_matches(named).len()..]
 }
 
 /// The code with comments and the contents of strings blanked, its lines as long as they were.

@@ -2,10 +2,7 @@
 
 use std::fs;
 
-mod common {
-    pub mod finrace;
-}
-use common::finrace::{finrace, json, output, text};
+use crate::common::finrace::{finrace, json, output, text};
 
 #[test]
 fn ten_written_down_pairs_get_the_right_exit_code() {
@@ -81,7 +78,7 @@ fn what_is_no_party_is_a_usage_error_that_says_what_to_write() {
         ("expres", "Did you mean express?"),
         ("./missing.conf", "there is no file ./missing.conf"),
         ("nginx:keep=1", "has no setting `keep`"),
-        ("http://192.0.2.1/", "measure its idle timeout"),
+        ("https://192.0.2.1/", "probed"),
     ] {
         let printed = output(&mut finrace(["check", "--proxy", "aws-alb", "--backend", party]));
         assert_eq!(printed.status.code(), Some(2), "{party}");

@@ -2,10 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-mod common {
-    pub mod finrace;
-}
-use common::finrace::{analyzed, finrace, json, output, text};
+use crate::common::finrace::{analyzed, finrace, json, output, text};
 
 fn capture(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("captures").join(path)

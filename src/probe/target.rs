@@ -1,0 +1,106 @@
+//! Whom to probe: `http://host:port/path` or `host:port`.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use super::ProbeError;
+
+/// A server that speaks HTTP/1 in clear text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Name or address, an IPv6 address in brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Path and query of the request.
+    pub path: String,
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Target, String> {
+        let rest = match text.split_once("://") {
+            None => text,
+            Some(("http", rest)) => rest,
+            Some(("https", _)) => {
+                return Err("TLS is not probed: give the server's plain port, or a proxy that takes TLS off"
+                    .to_owned());
+            }
+            Some((scheme, _)) => {
+                return Err(format!("`{scheme}` is no scheme to probe: write http://HOST:PORT/"));
+            }
+        };
+        let (authority, path) = match rest.find('/') {
+            Some(at) => (&rest[..at], &rest[at..]),
+            None => (rest, "/"),
+        };
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => {
+                (host, port.parse().map_err(|_| format!("`{port}` is no port: write HOST:PORT"))?)
+            }
+            _ => (authority, 80),
+        };
+        let fits = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        if host.is_empty() || host.contains('@') || !fits(host) || !fits(path) {
+            return Err(format!("`{text}` is no server to probe: write http://HOST:PORT/ or HOST:PORT"));
+        }
+        Ok(Target { host: host.to_owned(), port, path: path.to_owned() })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}:{}{}", self.host, self.port, self.path)
+    }
+}
+
+impl Target {
+    /// The first address that the name stands for.
+    ///
+    /// # Errors
+    /// The name is not known.
+    pub(super) async fn resolve(&self) -> Result<SocketAddr, ProbeError> {
+        let name = format!("{}:{}", self.host, self.port);
+        let missing = || std::io::Error::new(std::io::ErrorKind::NotFound, "no address");
+        let found = tokio::net::lookup_host(&name).await.and_then(|mut all| all.next().ok_or_else(missing));
+        found.map_err(|error| ProbeError::Name(name, error))
+    }
+
+    /// A whole request without a body.
+    pub(super) fn request(&self, method: &str) -> String {
+        let agent = concat!("finrace/", env!("CARGO_PKG_VERSION"));
+        format!(
+            "{method} {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: {agent}\r\nAccept: */*\r\nConnection: keep-alive\r\n\r\n",
+            self.path, self.host, self.port
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(text: &str) -> Result<(String, u16, String), String> {
+        text.parse::<Target>().map(|it| (it.host, it.port, it.path))
+    }
+
+    #[test]
+    fn a_target_is_a_url_or_host_and_port() {
+        let is = |host: &str, port, path: &str| Ok((host.to_owned(), port, path.to_owned()));
+        assert_eq!(parts("http://example.org"), is("example.org", 80, "/"));
+        assert_eq!(parts("http://[::1]:8080/health?x=1"), is("[::1]", 8080, "/health?x=1"));
+        assert_eq!(parts("http://[::1]/"), is("[::1]", 80, "/"));
+        assert_eq!(parts("192.0.2.1:3000"), is("192.0.2.1", 3000, "/"));
+    }
+
+    #[test]
+    fn what_cannot_be_probed_is_refused() {
+        for text in
+            ["https://example.org", "ftp://x", "host:port", "", "http://a@b", "a b:1", "h:1/\r\nX: y", ":80"]
+        {
+            assert!(parts(text).is_err(), "{text}");
+        }
+    }
+}

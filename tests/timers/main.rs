@@ -1,0 +1,12 @@
+//! Idle timers without a race: what captures reveal of them, what is known of products, what a live server does, and
+//! whether a pair is safe.
+
+#[path = "../common"]
+mod common {
+    pub mod finrace;
+}
+
+mod check;
+mod known;
+#[cfg(feature = "live")]
+mod probe;
