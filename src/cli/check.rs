@@ -25,11 +25,11 @@ const LARGEST_FILE: u64 = 4 << 20;
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Each party is a product (aws-alb, express), a product with settings (nginx:keepalive_timeout=75s),\n\
-                        an idle timeout (60s, never), a live server to probe (http://HOST:PORT/, as hop or backend), or a file:\n\
-                        of nginx, HAProxy, Apache httpd, Gunicorn, Envoy (YAML) or Node.js. Where the name of a file does not tell, write nginx:FILE. A hop may have two timeouts,\n\
-                        75s/60s: the one to its clients and the one to its servers.\n\n\
-                        Exit codes: 0 safe, 1 unsafe, 2 usage error or unreadable file, 3 a timer is not known."
+    after_help = "Each party is a product (aws-alb, express), a product with settings (nginx:keepalive_timeout=75s), an idle \
+                  timeout (60s, never), a live server to probe (http://HOST:PORT/, as hop or backend), or a file: of nginx, \
+                  HAProxy, Apache httpd, Gunicorn, Envoy (YAML) or Node.js. Where the name of a file does not tell, write \
+                  nginx:FILE. A hop may have two timeouts, 75s/60s: the one to its clients and the one to its servers.\n\n\
+                  Exit codes: 0 safe, 1 unsafe, 2 usage error or unreadable file, 3 a timer is not known."
 )]
 pub struct Args {
     /// The proxy or client that keeps connections and reuses them

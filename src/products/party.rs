@@ -211,11 +211,18 @@ impl Party {
             ));
         };
         let mut party = Party::of_product(product);
+        let mut assignments = Vec::new();
         for assignment in settings.into_iter().flat_map(|settings| settings.split(',')) {
             let (key, value) = assignment
                 .split_once('=')
                 .ok_or_else(|| format!("`{assignment}` is no setting: write {name}:setting=value"))?;
-            party.set(product, key.trim(), value.trim(), faces)?;
+            assignments.push((key.trim(), value.trim()));
+        }
+        // What changes another setting comes after it, in whatever order they are written.
+        assignments
+            .sort_by_key(|(key, _)| *key == "http-timeout" || key.to_ascii_lowercase().ends_with("buffer"));
+        for (key, value) in assignments {
+            party.set(product, key, value, faces)?;
         }
         Ok(party)
     }
@@ -288,7 +295,7 @@ impl Party {
                     format!("{known_from} takes http-timeout, 60 s"),
                 )
             }
-            ("uwsgi-http", "http-timeout") if self.downstream.idle == Some(Idle::NoKeepAlive) => {
+            ("uwsgi-http", "http-timeout") if !self.downstream.known_from.contains("http-timeout") => {
                 return Ok(());
             }
             _ if bare.to_ascii_lowercase().ends_with("buffer") => return self.add_buffer(ns),

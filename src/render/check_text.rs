@@ -44,7 +44,7 @@ pub fn table(parties: &[Party], pairs: &[Pair], verdict: PairVerdict, options: T
         let sentence = match verdict {
             PairVerdict::Safe => "The whole chain is safe.".to_owned(),
             PairVerdict::Unsafe => {
-                format!("The chain is not safe: {unsafe_pairs} of {} pairs are not.", pairs.len())
+                format!("The chain is not safe: {unsafe_pairs} of {} pairs can race.", pairs.len())
             }
             PairVerdict::Unknown => "The chain cannot be judged: a timer is not known.".to_owned(),
         };

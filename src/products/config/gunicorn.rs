@@ -54,7 +54,7 @@ pub(super) fn read(text: &str) -> Reading {
                 "the sync worker, which runs unless worker_class or threads say otherwise, keeps no connection".to_owned(),
             );
             let text = "no worker_class and no threads".to_owned();
-            reading.downstream.push(Found { line: 1, text, value: Value::NoKeepAlive });
+            reading.downstream.push(Found { line: 0, text, value: Value::NoKeepAlive });
         }
         None => {}
     }

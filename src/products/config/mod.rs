@@ -84,7 +84,10 @@ pub fn read(kind: Kind, file: &str, text: &str) -> Party {
         Kind::Envoy => ("envoy", "envoy"),
         Kind::Node => ("node-http", "node-agent"),
     };
-    let mut warnings = reading.warnings;
+    // Parsers know lines, not files.
+    let named =
+        |warning: String| if warning.starts_with("line ") { format!("{file}, {warning}") } else { warning };
+    let mut warnings: Vec<String> = reading.warnings.into_iter().map(named).collect();
     let downstream = timer(accepts, Facing::Downstream, file, reading.downstream, &mut warnings);
     let upstream = timer(opens, Facing::Upstream, file, reading.upstream, &mut warnings);
     Party { name: file.to_owned(), downstream, upstream, warnings }
@@ -101,7 +104,7 @@ struct Reading {
 /// One line that sets a timer.
 #[derive(Debug, Clone, PartialEq)]
 struct Found {
-    /// Counted from 1.
+    /// Counted from 1; 0 where nothing in the file says it.
     line: usize,
     /// What it says.
     text: String,
@@ -151,7 +154,11 @@ fn timer(
             .push(format!("{file} sets it {} times, to different values: {which} counts here", found.len()));
     }
     let place = Place { file: file.to_owned(), line: counts.line, text: counts.text.clone() };
-    let known_from = format!("{file}, line {}: {}", place.line, place.text);
+    // Line 0: what counts is what the file does not say.
+    let known_from = match place.line {
+        0 => format!("{file}: {}", place.text),
+        line => format!("{file}, line {line}: {}", place.text),
+    };
     let mut timer = match counts.value {
         Value::Time(ns) => IdleTimer::configured(product, side, ns, known_from),
         Value::Never => IdleTimer::configured(product, side, 0, known_from),
@@ -163,7 +170,7 @@ fn timer(
         Value::Unreadable => timer.idle = None,
         Value::Time(_) => {}
     }
-    timer.place = Some(place);
+    timer.place = Some(place).filter(|place| place.line > 0);
     timer
 }
 
