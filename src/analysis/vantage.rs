@@ -46,7 +46,7 @@ fn from_acknowledgements(connection: &Connection) -> Vantage {
     if !connection.roles_proven || client.ip == server.ip {
         return Vantage::Unknown;
     }
-    let took = |side: Side| connection.half(side.peer()).shortest_ack_ns;
+    let took = |side: Side| connection.half(side.peer()).shortest_ack_ns();
     let (Some(client_took), Some(server_took)) = (took(Side::Client), took(Side::Server)) else {
         return Vantage::Unknown;
     };

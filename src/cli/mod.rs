@@ -8,9 +8,9 @@ mod ctrl_c;
 mod doctor;
 mod moment;
 mod output;
-mod progress;
 #[cfg(feature = "live")]
 mod probe;
+mod progress;
 #[cfg(feature = "live")]
 mod reproduce;
 #[cfg(feature = "live")]

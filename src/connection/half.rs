@@ -56,9 +56,14 @@ pub struct Half {
     /// Time to live of the first RST.
     pub rst_ttl: u8,
     hole: Option<(Seq, Seq)>,
-    /// The shortest time, at the capture point, from new payload of this side to the other side's acknowledgement of
-    /// it. Payload sent again does not count: its acknowledgement may be of either (RFC 6298 section 3).
-    pub shortest_ack_ns: Option<i64>,
+    // Only where no handshake was captured, which tells the same and surer.
+    ack_times: Option<Box<AckTimes>>,
+}
+
+/// How soon the other side acknowledged what this one sent.
+#[derive(Debug, Clone, Default)]
+struct AckTimes {
+    shortest_ns: Option<i64>,
     // End and time of the payload whose acknowledgement is waited for.
     unacked: Option<(Seq, i64)>,
 }
@@ -121,12 +126,20 @@ impl Half {
 
     /// Takes an acknowledgement of this direction's bytes by the other side into account.
     pub fn acknowledged(&mut self, ack: Seq, time_ns: i64) {
-        if let Some((_, sent_ns)) = self.unacked.take_if(|(end, _)| !ack.before(*end))
+        let Some(times) = &mut self.ack_times else { return };
+        if let Some((_, sent_ns)) = times.unacked.take_if(|(end, _)| !ack.before(*end))
             && time_ns >= sent_ns
         {
             let took_ns = time_ns - sent_ns;
-            self.shortest_ack_ns = Some(self.shortest_ack_ns.map_or(took_ns, |known| known.min(took_ns)));
+            times.shortest_ns = Some(times.shortest_ns.map_or(took_ns, |known| known.min(took_ns)));
         }
+    }
+
+    /// The shortest time, at the capture point, from new payload of this side to the other side's acknowledgement of
+    /// it; known only where this side's SYN was not captured. Payload sent again does not count: its acknowledgement may
+    /// be of either (RFC 6298 section 3).
+    pub fn shortest_ack_ns(&self) -> Option<i64> {
+        self.ack_times.as_ref()?.shortest_ns
     }
 
     fn payload(&mut self, first_byte: Seq, len: u32, mark: Mark) -> Fresh {
@@ -135,7 +148,9 @@ impl Half {
         }
         let end = first_byte.plus(len);
         if !end.after(self.next) {
-            self.unacked = None;
+            if let Some(times) = &mut self.ack_times {
+                times.unacked = None;
+            }
             return match self.hole {
                 Some((start, stop)) if !first_byte.before(start) && !end.after(stop) => {
                     self.fill(first_byte, end);
@@ -154,7 +169,9 @@ impl Half {
         self.next = end;
         self.bytes += u64::from(new);
         self.last_data = Some(mark);
-        self.unacked.get_or_insert((end, mark.time_ns));
+        if self.syn.is_none() {
+            self.ack_times.get_or_insert_default().unacked.get_or_insert((end, mark.time_ns));
+        }
         Fresh::New { len: new, missing }
     }
 

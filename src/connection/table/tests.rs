@@ -370,5 +370,5 @@ fn what_every_connection_costs_is_known() {
     assert!(size_of::<Embryo>() <= 160, "{}", size_of::<Embryo>());
     assert_eq!(size_of::<Option<Flow>>(), 16);
     assert_eq!(size_of::<Option<Mark>>(), size_of::<Mark>());
-    assert!(size_of::<Connection>() <= 768, "{}", size_of::<Connection>());
+    assert!(size_of::<Connection>() <= 776, "{}", size_of::<Connection>());
 }
