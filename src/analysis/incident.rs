@@ -1,7 +1,7 @@
 //! A finding as an incident of the report.
 
 use crate::connection::{Connection, Exchange, Mark, Protocol};
-use crate::diagnosis::{self, Finding, ServerTimers};
+use crate::diagnosis::{self, Finding, Place, ServerTimers};
 use crate::packet::Endpoint;
 use crate::report::{self, Cause, Incident, Side, Vantage};
 
@@ -43,6 +43,7 @@ impl Pending {
             time_ns: start.time_ns,
             idle_ns: exchange.and_then(|exchange| exchange.idle_ns),
             requests_before: answered_before(connection, finding.exchange),
+            first_request: finding.place == Place::First,
             ack_covers_fin: finding.ack_covers_fin,
             fin_to_request_ns: finding.fin_to_request_ns(),
             request: request(connection, exchange),
@@ -81,7 +82,7 @@ impl Pending {
     /// The incident with its number, in the words that the server's timers suggest.
     pub fn told(self, id: u32, timers: &ServerTimers) -> Incident {
         let Pending { mut incident, finding, .. } = self;
-        let story = diagnosis::tell(&finding, incident.idle_ns, incident.requests_before == 0, timers);
+        let story = diagnosis::tell(&finding, incident.idle_ns, timers);
         incident.id = id;
         // The packets are those of the race; what made them was a restart, and timers cannot cure it.
         incident.race &= !diagnosis::happened_in_restart(&finding, timers);

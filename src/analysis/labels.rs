@@ -105,13 +105,16 @@ pub(super) fn meaning(
             Cause::DiedMidRequest | Cause::TruncatedResponse => {
                 "the server closes, without having answered".to_owned()
             }
-            _ => format!("the server closes the idle connection; its FIN is number {seq}"),
+            _ if is_at_a_close(cause) => {
+                format!("the server closes the idle connection; its FIN is number {seq}")
+            }
+            _ => format!("the server closes; its FIN is number {seq}"),
         },
         (Some(Role::Request), ..) => match (cause, incident.ack_covers_fin) {
-            (_, Some(false)) => {
+            (cause, Some(false)) if is_at_a_close(cause) => {
                 format!("the lost request; it acknowledges {ack}: its sender has not seen the FIN")
             }
-            (_, Some(true)) => {
+            (cause, Some(true)) if is_at_a_close(cause) => {
                 format!("the lost request; it acknowledges {ack}: its sender already had the FIN")
             }
             _ => "the lost request".to_owned(),
@@ -133,6 +136,7 @@ pub(super) fn meaning(
             }
             _ => "no socket any more: the server's kernel refuses the request".to_owned(),
         },
+        (Some(Role::Syn), ..) => "the client tries to open the connection".to_owned(),
         (Some(Role::ClientFin), ..) => "the client closes too".to_owned(),
         (Some(Role::ClientReset), ..) => "the client resets".to_owned(),
         (None, Side::Client, SegmentKind::Handshake) => "the client opens the connection".to_owned(),
@@ -140,4 +144,9 @@ pub(super) fn meaning(
         (None, _, SegmentKind::Reset) => "another RST for the same request".to_owned(),
         _ => String::new(),
     }
+}
+
+/// The request met a close: whether its sender knew of the FIN is what matters.
+fn is_at_a_close(cause: Cause) -> bool {
+    matches!(cause, Cause::CrossedFin | Cause::UnreadRequest | Cause::DiscardedRequest | Cause::StaleReuse)
 }

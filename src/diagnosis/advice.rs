@@ -2,7 +2,7 @@
 
 use crate::report::{self, Cause, Role, Side};
 
-use super::{Finding, ServerTimers, duration};
+use super::{Finding, Place, ServerTimers, duration};
 
 const RESTART_ADVICE: &str = "The server was restarted and closed all its connections at once: take it out of the proxy's \
                               rotation and let idle connections end before it stops. Timers are not the cause.";
@@ -23,12 +23,17 @@ pub struct Story {
 }
 
 /// Tells a finding; `idle_ns` is how long the connection had been idle when the request was sent.
-pub fn tell(finding: &Finding, idle_ns: Option<i64>, first_request: bool, timers: &ServerTimers) -> Story {
+pub fn tell(finding: &Finding, idle_ns: Option<i64>, timers: &ServerTimers) -> Story {
     let idle = idle_ns.map_or_else(|| "some time".to_owned(), duration);
     let what_happened = match finding.cause {
-        Cause::CrossedFin if first_request => {
+        Cause::CrossedFin if finding.place == Place::First => {
             "The server closed a connection that had not carried any request yet; the first request crossed the close on \
              the wire and reached a connection that no longer existed."
+                .to_owned()
+        }
+        Cause::CrossedFin if idle_ns.is_none() && finding.place == Place::Unknown => {
+            "The server closed the connection as the request was on its way, which reached a connection that no longer \
+             existed. How long it had been idle was not captured."
                 .to_owned()
         }
         Cause::CrossedFin if idle_ns.is_none() => {
@@ -86,10 +91,12 @@ pub fn tell(finding: &Finding, idle_ns: Option<i64>, first_request: bool, timers
     };
     let advice = match finding.cause {
         _ if happened_in_restart(finding, timers) => RESTART_ADVICE.to_owned(),
-        Cause::CrossedFin | Cause::UnreadRequest | Cause::DiscardedRequest if first_request => {
+        Cause::CrossedFin | Cause::UnreadRequest | Cause::DiscardedRequest
+            if finding.place == Place::First =>
+        {
             UNUSED_ADVICE.to_owned()
         }
-        Cause::CrossedFin if idle_ns.is_none() => ANNOUNCE_ADVICE.to_owned(),
+        Cause::CrossedFin if idle_ns.is_none() && finding.place == Place::Later => ANNOUNCE_ADVICE.to_owned(),
         _ => advice(finding, timers),
     };
     let what_happened = match likeness(finding, timers) {

@@ -36,6 +36,17 @@ pub struct Circumstances {
     pub file_missing: bool,
 }
 
+/// Where on its connection a request stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// It is the first: the capture holds the connection from its beginning, and none was sent before.
+    First,
+    /// Others were answered before it.
+    Later,
+    /// What came before it was not captured.
+    Unknown,
+}
+
 /// One request that died, and the proof.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
@@ -45,6 +56,8 @@ pub struct Finding {
     pub confidence: Confidence,
     /// Index into [`Connection::exchanges`]; none where the connection itself failed to open.
     pub exchange: Option<usize>,
+    /// Where on its connection it stands; an attempt to connect counts as the first.
+    pub place: Place,
     /// The segments that prove it, by role.
     pub frames: Vec<(Role, Mark)>,
     /// Whether the request's acknowledgement number covers the server's FIN.
@@ -191,12 +204,24 @@ impl Case<'_> {
             cause,
             confidence,
             exchange: Some(self.index),
+            place: self.place(),
             frames,
             ack_covers_fin: self.ack_covers_fin(),
             stale_for_ns: self.stale_for_ns(),
             evidence: Vec::new(),
             counter_evidence: Vec::new(),
             retry_safe,
+        }
+    }
+
+    fn place(&self) -> Place {
+        let before = &self.connection.exchanges;
+        if self.connection.served > 0 || before.iter().take(self.index).any(Exchange::answered) {
+            Place::Later
+        } else if self.connection.has_handshake() && self.client.missing == 0 && self.server.missing == 0 {
+            Place::First
+        } else {
+            Place::Unknown
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::connection::is_passive_reset;
 use crate::report::{Cause, Confidence, RetrySafe};
 
-use super::{Case, Finding, RACE_GAP_NS, relative};
+use super::{Case, Finding, RACE_GAP_NS, duration, relative};
 
 /// Longest time between the kernel's acknowledgement of a request and the RST of a process that closed without
 /// reading it: longer than any turn of an event loop, shorter than most work that fails. Both segments come from the
@@ -98,7 +98,7 @@ pub(super) fn stale_reuse(case: &Case<'_>) -> Option<Finding> {
         "it left within a few milliseconds of the FIN's arrival: the application had no chance to notice"
             .into()
     } else {
-        format!("the client had known of the FIN for {} ms and still used the connection", gap / 1_000_000)
+        format!("the client had known of the FIN for {} and still used the connection", duration(gap))
     });
     if discarded {
         finding.evidence.push("the server acknowledged and discarded it: its socket was half-closed".into());

@@ -4,7 +4,7 @@ use crate::connection::{Connection, is_passive_reset};
 use crate::report::{Cause, Confidence, RetrySafe, Role, Side};
 
 use super::race::UNREAD_WINDOW_NS;
-use super::{Case, Finding, relative};
+use super::{Case, Finding, Place, duration, relative};
 
 /// Retransmissions that make a silence a loss: two are common on a lossy path, three with doubling gaps are not.
 const SILENT_RETRANSMISSIONS: u32 = 3;
@@ -24,6 +24,7 @@ pub(super) fn never_opened(connection: &Connection) -> Option<Finding> {
         cause: Cause::Refused,
         confidence: Confidence::Certain,
         exchange: None,
+        place: Place::First,
         frames: vec![(Role::Syn, syn)],
         ack_covers_fin: None,
         stale_for_ns: None,
@@ -126,8 +127,8 @@ pub(super) fn died_mid_request_with_reset(case: &Case<'_>) -> Option<Finding> {
     }
     let mut finding = case.finding(Cause::DiedMidRequest, Confidence::Likely, RetrySafe::No);
     finding.evidence.push(format!(
-        "the server acknowledged the request, and reset the connection {} ms later without a byte of response",
-        (reset.time_ns - acked.time_ns) / 1_000_000
+        "the server acknowledged the request, and reset the connection {} later without a byte of response",
+        duration(reset.time_ns - acked.time_ns)
     ));
     Some(finding)
 }
@@ -227,7 +228,7 @@ pub(super) fn client_gave_up(case: &Case<'_>) -> Option<Finding> {
     let mut finding = case.finding(Cause::ProxyTimeout, confidence, RetrySafe::No);
     finding
         .evidence
-        .push(format!("the client closed first, after waiting {} ms for a response", waited / 1_000_000));
+        .push(format!("the client closed first, after waiting {} for a response", duration(waited)));
     finding.counter_evidence.push("the server had not closed: it is not the race".into());
     Some(finding)
 }

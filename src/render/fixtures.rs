@@ -332,6 +332,7 @@ pub fn incident(cause: Cause) -> Incident {
         time_ns: ZERO_NS + 5_300_000,
         idle_ns: Some(6_004_200_000),
         requests_before: 1,
+        first_request: false,
         ack_covers_fin: Some(false),
         fin_to_request_ns: Some(-4_900_000),
         request: Request {

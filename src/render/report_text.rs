@@ -112,9 +112,10 @@ fn name(role: Role, cause: Cause) -> Option<&'static str> {
     })
 }
 
-/// The idle time before the request, if it was not the first.
+/// The idle time before the request, if it was not the first and the time is known.
 pub(super) fn idle(incident: &Incident) -> String {
-    incident.idle_ns.map_or_else(|| "first".to_owned(), duration)
+    let unknown = if incident.first_request { "first" } else { "unknown" };
+    incident.idle_ns.map_or_else(|| unknown.to_owned(), duration)
 }
 
 /// Files of one trace that a command names one by one at most.

@@ -133,10 +133,13 @@ pub struct Incident {
     pub server: String,
     /// When the request was captured.
     pub time_ns: i64,
-    /// Time from the last byte of the previous exchange to the request; none on a first request.
+    /// Time from the last byte of the previous exchange to the request; none on a first request, and where the previous
+    /// exchange was not captured.
     pub idle_ns: Option<i64>,
     /// Requests answered on this connection before.
     pub requests_before: u32,
+    /// It is the first request of a connection that was captured from its beginning, or the attempt to connect.
+    pub first_request: bool,
     /// Whether the request's acknowledgement number covers the server's FIN (DESIGN rule: no = crossed in flight).
     pub ack_covers_fin: Option<bool>,
     /// Time from the server's FIN to the request at the capture point; negative when the request was captured first.

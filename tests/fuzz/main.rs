@@ -88,6 +88,11 @@ fn the_analysis_bears_mutated_captures() {
     fuzz("analysis", &captures(), targets::analysis);
 }
 
+#[test]
+fn the_report_of_mutated_captures_can_be_shown() {
+    fuzz("report", &captures(), targets::report);
+}
+
 /// The corpus that `cargo fuzz` starts from, for `make fuzz`.
 #[test]
 #[ignore = "writes files: make fuzz runs it"]
@@ -95,7 +100,9 @@ fn seeds_for_cargo_fuzz() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     let whole = captures();
     let packets: Vec<Vec<u8>> = whole.iter().map(|capture| packets(capture)).collect();
-    for (target, seeds) in [("reader", &whole), ("decoder", &packets), ("analysis", &whole)] {
+    for (target, seeds) in
+        [("reader", &whole), ("decoder", &packets), ("analysis", &whole), ("report", &whole)]
+    {
         let folder = corpus.join(target);
         fs::create_dir_all(&folder).expect("a folder for seeds");
         for (number, seed) in seeds.iter().enumerate() {

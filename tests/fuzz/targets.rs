@@ -7,6 +7,7 @@ use finrace::analysis::{self, Options};
 use finrace::capture::Reader;
 use finrace::packet::{self, Decoder};
 use finrace::render::{self, TextOptions};
+use finrace::report::Report;
 
 /// Reads a capture to its end, whatever its container.
 pub fn reader(bytes: &[u8]) {
@@ -49,9 +50,28 @@ pub fn decoder(mut bytes: &[u8]) {
     }
 }
 
-/// Analyzes a capture and writes the report in every form.
+/// Analyzes a capture.
 pub fn analysis(bytes: &[u8]) {
-    let Ok(reader) = Reader::from_read("fuzz", Box::new(Cursor::new(bytes.to_vec()))) else { return };
+    analyzed(bytes);
+}
+
+/// Analyzes a capture and writes the report in every form.
+pub fn report(bytes: &[u8]) {
+    let Some(report) = analyzed(bytes) else { return };
+    for text in [
+        render::report_text::report_text(&report, TextOptions::default()),
+        render::report_text::timeouts(&report, TextOptions::default()),
+        render::csv::incidents(&report),
+        render::markdown::incidents(&report),
+        render::json::lines(&report),
+    ] {
+        let harmful = text.chars().find(|it| it.is_control() && !matches!(it, '\n' | '\r'));
+        assert_eq!(harmful, None, "control characters reach the reader");
+    }
+}
+
+fn analyzed(bytes: &[u8]) -> Option<Report> {
+    let reader = Reader::from_read("fuzz", Box::new(Cursor::new(bytes.to_vec()))).ok()?;
     let options = Options { max_connections: 64, connections: true, ..Options::default() };
     let report = analysis::analyze(vec![reader], &options);
     let summary = &report.summary;
@@ -63,13 +83,5 @@ pub fn analysis(bytes: &[u8]) {
         let inside = |frame: &u64| (1..=summary.packets).contains(frame);
         assert!(incident.frames.values().all(inside), "frames of the capture: {:?}", incident.frames);
     }
-    for text in [
-        render::report_text::report_text(&report, TextOptions::default()),
-        render::csv::incidents(&report),
-        render::markdown::incidents(&report),
-        render::json::lines(&report),
-    ] {
-        let harmful = text.chars().find(|it| it.is_control() && !matches!(it, '\n' | '\r'));
-        assert_eq!(harmful, None, "control characters reach the reader");
-    }
+    Some(report)
 }

@@ -311,7 +311,7 @@ impl<'a> Story<'a> {
         match fin.and_then(|fin| fin.received_ns).map(|received| request.sent_ns.saturating_sub(received)) {
             Some(gap) if stale => lines.extend(plain(&format!("{} after the FIN arrived:", duration(gap)))),
             _ if stale => lines.extend(plain("its kernel already has the FIN:")),
-            _ if incident.requests_before == 0 && incident.idle_ns.is_none() => {
+            _ if incident.first_request && incident.idle_ns.is_none() => {
                 lines.extend(plain("the first request on this connection:"));
             }
             _ => lines.extend(plain("the connection still looks open:")),
