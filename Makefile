@@ -7,8 +7,11 @@ CARGO ?= cargo
 SERVERS := $(or $(CARGO_TARGET_DIR),target)/servers
 EXPRESS := tests/servers/express
 
+# Executions of each fuzz target.
+RUNS := 10000000
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint deps servers
+.PHONY: help demo test fuzz lint deps servers
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
@@ -20,6 +23,13 @@ demo: ## reproduce the race on this machine, prove it, draw it
 test: servers ## run every test, with and without libpcap
 	$(CARGO) test --locked
 	$(CARGO) test --locked --no-default-features
+
+fuzz: ## run the fuzz targets for long (RUNS=10000000; needs nightly and cargo-fuzz)
+	$(CARGO) test --locked --test fuzz -- --ignored seeds_for_cargo_fuzz
+	for target in reader decoder analysis report; do \
+		$(CARGO) +nightly fuzz run -s none $$target -- -runs=$(RUNS) -max_len=65536 -timeout=1 -rss_limit_mb=200 \
+			-print_final_stats=1 || exit 1; \
+	done
 
 lint: ## check the format, clippy and the documentation
 	@$(CARGO) fmt --version && $(CARGO) clippy --version || rustup component add rustfmt clippy
