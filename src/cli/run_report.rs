@@ -296,13 +296,16 @@ fn expectation(scenario: &Scenario, outcome: &Outcome, attempts: &[Attempt], sou
     };
     let number = attempts.iter().filter(met).count();
     let wanted = scenario.traffic.attempts as usize;
-    let mut text = format!("{cause}, the user sees {}{retried}: {number} of {wanted} attempts", expect.status);
+    let mut text =
+        format!("{cause}, the user sees {}{retried}: {number} of {wanted} attempts", expect.status);
     let mut held = number == wanted && outcome.complete && sound && !outcome.interrupted;
     if let Some(party) = expect.closes_first {
-        let closed: Vec<Side> = attempts.iter().filter_map(|attempt| attempt.closed_first).collect();
-        let by_it = closed.iter().filter(|closer| **closer == side(party)).count();
+        // Not what the end of the run closes: only what was closed while its attempt lasted.
+        let closed: Vec<LabParty> =
+            outcome.attempts.iter().filter_map(|attempt| attempt.closed_first).collect();
+        let by_it = closed.iter().filter(|closer| **closer == party).count();
         let (of, by) = (closed.len(), party.token());
-        text += &format!("; the {by} closes first: {by_it} of {of} connections that were closed");
+        text += &format!("; the {by} closes first: {by_it} of {of} idle connections that were closed");
         held &= by_it == of && of > 0;
     }
     Expectation { text, held }

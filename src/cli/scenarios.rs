@@ -16,7 +16,9 @@ pub struct Args {
 /// The file of a scenario, or else of a proxy or server.
 fn text_of(name: &str) -> Result<&'static str, ScenarioError> {
     Scenario::builtin_text(name).or_else(|unknown| {
-        library::text(Party::Proxy, name).or_else(|_| library::text(Party::Backend, name)).map_err(|_| unknown)
+        library::text(Party::Proxy, name)
+            .or_else(|_| library::text(Party::Backend, name))
+            .map_err(|_| unknown)
     })
 }
 

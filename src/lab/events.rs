@@ -359,7 +359,8 @@ mod tests {
         log.record_wire(1, 0, CONNECTION(), held.clone());
         log.record(Actor::Proxy, 5, Some(CONNECTION()), What::NewConnection);
         log.record_wire(2, 0, CONNECTION(), held.clone());
-        let followed: Vec<_> = std::iter::from_fn(|| events.try_recv().ok()).map(|event| event.what).collect();
+        let followed: Vec<_> =
+            std::iter::from_fn(|| events.try_recv().ok()).map(|event| event.what).collect();
         assert_eq!(followed, [What::NewConnection, held]);
     }
 

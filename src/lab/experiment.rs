@@ -95,7 +95,10 @@ pub async fn run(
         }
     };
 
-    let said_before = tokio::spawn(lengths_at_second_request(log.follow(0), [&proxy, &backend].map(|running| running.log().map(|(_, path)| path.to_owned()))));
+    let said_before = tokio::spawn(lengths_at_second_request(
+        log.follow(0),
+        [&proxy, &backend].map(|running| running.log().map(|(_, path)| path.to_owned())),
+    ));
     let (attempts, interrupted) = drive(&edge, Driver::new(scenario, &proxies, log.clone()), stop).await;
     let elapsed = began.elapsed();
 

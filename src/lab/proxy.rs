@@ -100,12 +100,7 @@ async fn serve_lane(listener: TcpListener, lane: Arc<Lane>, access_log: AccessLo
     }
 }
 
-async fn serve_client(
-    mut client: HttpStream,
-    address: SocketAddr,
-    lane: Arc<Lane>,
-    access_log: AccessLog,
-) {
+async fn serve_client(mut client: HttpStream, address: SocketAddr, lane: Arc<Lane>, access_log: AccessLog) {
     loop {
         let request = match client.read_request().await {
             Ok(request) => request,
@@ -248,11 +243,9 @@ impl Lane {
     fn failed(&self, reason: &str) -> Answer {
         let response = match self.settings.imitates {
             Some(Imitated::AwsAlb) => alb::bad_gateway(),
-            None => Response::text(
-                502,
-                "Bad Gateway",
-                format!("502 Bad Gateway\nfinrace toy proxy: {reason}\n"),
-            ),
+            None => {
+                Response::text(502, "Bad Gateway", format!("502 Bad Gateway\nfinrace toy proxy: {reason}\n"))
+            }
         };
         Answer { response, from_backend: false }
     }

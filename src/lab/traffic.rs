@@ -297,8 +297,7 @@ impl Driver {
     ) -> Outcome {
         self.log.record(Actor::Driver, lane, None, What::Sent { request: turn });
         let request_id = format!("{attempt}-{}", if turn == Turn::WarmUp { 1 } else { 2 });
-        let exchanged =
-            timeout(ANSWER_AT_MOST, self.exchange(self.proxies[lane], &request_id, client)).await;
+        let exchanged = timeout(ANSWER_AT_MOST, self.exchange(self.proxies[lane], &request_id, client)).await;
         let outcome = exchanged.unwrap_or(Outcome::NoAnswer);
         let told = What::Answered { request: turn, outcome: outcome.to_string() };
         self.log.record(Actor::Driver, lane, None, told);

@@ -92,7 +92,10 @@ mod tests {
     #[test]
     fn the_page_is_the_one_whose_length_operators_see_in_their_logs() {
         let page = String::from_utf8(bad_gateway().encode("POST")).unwrap();
-        assert!(page.contains("Server: awselb/2.0\r\n") && page.contains("Content-Length: 122\r\n"), "{page}");
+        assert!(
+            page.contains("Server: awselb/2.0\r\n") && page.contains("Content-Length: 122\r\n"),
+            "{page}"
+        );
     }
 
     #[test]
@@ -100,7 +103,9 @@ mod tests {
         let request = Request {
             method: "POST".into(),
             target: "/orders".into(),
-            fields: Fields::default().with("Host", "shop.example:80").with("User-Agent", "a \"quoted\"\n agent"),
+            fields: Fields::default()
+                .with("Host", "shop.example:80")
+                .with("User-Agent", "a \"quoted\"\n agent"),
             keep_alive: true,
             body: Vec::new(),
         };

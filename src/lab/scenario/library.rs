@@ -113,9 +113,10 @@ impl Scenario {
         let (name, proxy, backend) =
             (format!("{proxy}-{backend}"), Proxy::named(proxy)?, Backend::named(backend)?);
         let summary = format!("{} in front of {}: can a request be lost?", proxy.name(), backend.name());
-        let explain = "The wire holds the backend's FIN until the proxy's next request has passed, so what may happen \
+        let explain =
+            "The wire holds the backend's FIN until the proxy's next request has passed, so what may happen \
                        once in a hundred thousand requests happens at once, if it can happen at all.\n"
-            .to_owned();
+                .to_owned();
         let hold = Hold {
             from: Party::Backend,
             packet: Packet::Fin,
@@ -334,8 +335,9 @@ mod tests {
 
     #[test]
     fn the_list_says_what_each_is_and_how_long_it_waits() {
-        let lines = [(Party::Proxy, "aws-alb"), (Party::Backend, "express"), (Party::Backend, "gunicorn-sync")]
-            .map(|(party, name)| summary(party, name).unwrap());
+        let lines =
+            [(Party::Proxy, "aws-alb"), (Party::Backend, "express"), (Party::Backend, "gunicorn-sync")]
+                .map(|(party, name)| summary(party, name).unwrap());
         insta::assert_snapshot!(lines.join("\n"), @"");
     }
 }

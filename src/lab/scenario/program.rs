@@ -249,7 +249,8 @@ mod tests {
     #[test]
     fn settings_are_lines_and_may_name_places_themselves() {
         let mut program = program(&[("a.conf", "[{settings}]")]);
-        program.settings = vec!["harakiri = 65".into(), "logto = {dir}/log of {backend_host} {backend_port}".into()];
+        program.settings =
+            vec!["harakiri = 65".into(), "logto = {dir}/log of {backend_host} {backend_port}".into()];
         let expanded = program.expand(&places(Path::new("/run")));
         let text = &expanded.files[Path::new("/run/a.conf")];
         assert_eq!(text, "[harakiri = 65\nlogto = /run/log of 192.0.2.2 3001]");
