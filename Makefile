@@ -23,8 +23,8 @@ test: servers ## run every test, with and without libpcap
 	$(CARGO) test --locked
 	$(CARGO) test --locked --no-default-features
 
-test-long: servers-all ## run the scenarios with timers of a minute, too
-	FINRACE_LONG=1 $(CARGO) test --locked --test reproduce long:: -- --nocapture
+test-long: test ## run the scenarios with timers of a minute, too
+	$(CARGO) test --locked --test reproduce -- --ignored --test-threads=4
 
 truth-table: servers-all ## run every proxy in front of every server and write docs/truth-table.md
 	$(CARGO) run --release --locked -- truth-table --out docs/truth-table.md

@@ -55,11 +55,19 @@ struct Case {
     same_client: bool,
 }
 
+/// A proxy or server as the run names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Program {
+    name: String,
+    /// None for finrace's own.
+    version: Option<String>,
+}
+
 /// What a run showed of it.
 #[derive(Debug, Clone, PartialEq)]
 struct Found {
-    proxy: String,
-    backend: String,
+    proxy: Program,
+    backend: Program,
     /// What the user saw: `502 Bad Gateway`.
     seen: String,
     status: Option<u64>,
@@ -203,17 +211,16 @@ fn read(report: &Value) -> anyhow::Result<Found> {
     if let Some(note) = attempt["note"].as_str() {
         bail!("{note}");
     }
-    let title = |party: &Value| {
-        let name = party["name"].as_str().unwrap_or_default();
-        let version = party["version"].as_str().unwrap_or_default();
-        format!("{name} {version}").trim_end().to_owned()
+    let program = |party: &Value| Program {
+        name: party["name"].as_str().unwrap_or_default().to_owned(),
+        version: party["version"].as_str().map(str::to_owned),
     };
     let logs = run["product_logs"].as_array().map(Vec::as_slice).unwrap_or_default();
     let of_proxy = |log: &&Value| log["file"].as_str().is_some_and(|file| file.starts_with("proxy/"));
     let lines = logs.iter().find(of_proxy).and_then(|log| log["lines"].as_array());
     Ok(Found {
-        proxy: title(&run["proxy"]),
-        backend: title(&run["backend"]),
+        proxy: program(&run["proxy"]),
+        backend: program(&run["backend"]),
         seen: attempt["outcome"].as_str().unwrap_or_default().to_owned(),
         status: attempt["status"].as_u64(),
         cause: attempt["cause"].as_str().map(str::to_owned),
@@ -245,7 +252,8 @@ mod tests {
              \"reused\": true, \"idle_ns\": 7, \"closed_first\": \"server\", \"note\": null}",
         ));
         let found = found.unwrap();
-        assert_eq!((found.proxy.as_str(), found.backend.as_str()), ("nginx 1.22.1", "toy"));
+        assert_eq!((found.proxy.name.as_str(), found.proxy.version.as_deref()), ("nginx", Some("1.22.1")));
+        assert_eq!((found.backend.name.as_str(), found.backend.version), ("toy", None));
         assert_eq!((found.status, found.cause.as_deref()), (Some(502), Some("crossed-fin")));
         assert_eq!((found.reused, found.proxy_closed_first, found.idle_ns), (Some(true), false, 7));
         assert_eq!(found.log, ["yes"]);

@@ -1,6 +1,6 @@
 //! The truth table as Markdown that GitHub shows.
 
-use super::{ANY_BACKEND, BACKEND_IDLE, Case, Found, Outcome};
+use super::{ANY_BACKEND, BACKEND_IDLE, Case, Found, Outcome, Program};
 use crate::calendar;
 use crate::lab::events::now_ns;
 use crate::render::units;
@@ -82,7 +82,11 @@ fn head(outcomes: &[Outcome]) -> String {
          nothing.\n\
          - *not reused*: the proxy sent the request over another connection than the idle one, so nothing could meet. \
          This pair has no race in this configuration.\n\
-         - *proxy closes first*: the proxy gave the connection up before the backend did.\n\n",
+         - *proxy closes first*: the proxy gave the connection up before the backend did.\n\
+         \n\
+         `haproxy-safe` is HAProxy as it comes: with `http-reuse safe` a client's first request never goes over a shared \
+         idle connection, so it cannot be lost this way; a later one can. `haproxy` has `http-reuse always`. Varnish \
+         writes its log to memory, where `varnishlog` reads it, and none to a file.\n\n",
         date = calendar::date(now_ns()),
         kernel = kernel.trim(),
     )
@@ -100,14 +104,13 @@ fn by_proxy(table: &Table<'_>, proxies: &[&'static str]) -> String {
     );
     for &proxy in proxies {
         let case = |method, same_client| Case { proxy, backend: ANY_BACKEND, method, same_client };
-        let title = table.found(&case("POST", false)).map_or(proxy, |found| &found.proxy);
         let logged = match table.found(&case("POST", false)) {
             Some(found) if found.cause.is_none() => "nothing was lost".to_owned(),
             Some(found) => log(found),
             None => String::new(),
         };
         text += &format!(
-            "| {title} (`{proxy}`) | {} | {} | {} | {} | {logged} |\n",
+            "| `{proxy}` | {} | {} | {} | {} | {logged} |\n",
             table.cell(&case("GET", false)),
             table.cell(&case("POST", false)),
             table.cell(&case("GET", true)),
@@ -193,19 +196,24 @@ fn details(table: &Table<'_>, proxies: &[&'static str], backends: &[&'static str
 
 /// Names and versions, as the programs state them.
 fn versions(table: &Table<'_>, proxies: &[&'static str], backends: &[&'static str]) -> String {
-    let mut text = "## Versions\n\n| name | program |\n|---|---|\n".to_owned();
+    let mut text = "## Versions\n\n| name | program | version |\n|---|---|---|\n".to_owned();
     let runs = || table.outcomes.iter().filter_map(|(case, found)| Some((case, found.as_ref().ok()?)));
     for &proxy in proxies {
         if let Some((_, found)) = runs().find(|(case, _)| case.proxy == proxy) {
-            text += &format!("| `{proxy}` (proxy) | {} |\n", found.proxy);
+            text += &version("proxy", proxy, &found.proxy);
         }
     }
     for &backend in backends {
         if let Some((_, found)) = runs().find(|(case, _)| case.backend == backend) {
-            text += &format!("| `{backend}` (server) | {} |\n", found.backend);
+            text += &version("server", backend, &found.backend);
         }
     }
     text
+}
+
+fn version(role: &str, name: &str, program: &Program) -> String {
+    let version = program.version.as_deref().unwrap_or("finrace's own");
+    format!("| {role} `{name}` | {} | {version} |\n", program.name)
 }
 
 fn log(found: &Found) -> String {
@@ -244,8 +252,8 @@ mod tests {
 
     fn found(status: Option<u64>, cause: Option<&str>) -> Found {
         Found {
-            proxy: "nginx 1.22.1".into(),
-            backend: "Gunicorn 27.0.1".into(),
+            proxy: Program { name: "nginx".into(), version: Some("1.22.1".into()) },
+            backend: Program { name: "Gunicorn".into(), version: Some("27.0.1".into()) },
             seen: status.map_or("connection closed without an answer".into(), |status| status.to_string()),
             status,
             cause: cause.map(str::to_owned),
