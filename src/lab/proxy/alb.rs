@@ -109,6 +109,9 @@ mod tests {
             keep_alive: true,
             body: Vec::new(),
         };
-        insta::assert_snapshot!([access(&request, 502, false), access(&request, 200, true)].concat(), @"");
+        insta::assert_snapshot!([access(&request, 502, false), access(&request, 200, true)].concat(), @r#"
+        http 2025-11-22T14:12:41.232301Z app/finrace/0000000000000000 192.0.2.7:40000 192.0.2.2:3000 0.000 0.012 -1 502 - 199 289 "POST http://shop.example:80/orders HTTP/1.1" "a quoted agent" - - arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/finrace/0000000000000000 "Root=1-6921c4d9-00000000187a59a31ffec0c8" "-" "-" 0 2025-11-22T14:12:41.220301Z "forward" "-" "-" "192.0.2.2:3000" "-" "-" "-" TID_0000000000000000187a59a31ffec0c8
+        http 2025-11-22T14:12:41.232301Z app/finrace/0000000000000000 192.0.2.7:40000 192.0.2.2:3000 0.000 0.012 0.000 200 200 199 289 "POST http://shop.example:80/orders HTTP/1.1" "a quoted agent" - - arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/finrace/0000000000000000 "Root=1-6921c4d9-00000000187a59a31ffec0c8" "-" "-" 0 2025-11-22T14:12:41.220301Z "forward" "-" "-" "192.0.2.2:3000" "200" "-" "-" TID_0000000000000000187a59a31ffec0c8
+        "#);
     }
 }

@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_answered_with_the_names_there_are() {
-        insta::assert_snapshot!(Scenario::builtin("crossed").unwrap_err(), @"no scenario is called `crossed`; there are crossed-fin, unread-request, discarded-request, stale-reuse, retried, fixed, nginx-express; or give the path of a TOML file");
+        insta::assert_snapshot!(Scenario::builtin("crossed").unwrap_err(), @"no scenario is called `crossed`; there are crossed-fin, unread-request, discarded-request, stale-reuse, retried, fixed, nginx-express, nginx-apache, alb-express, alb-express-fixed, alb-gunicorn, alb-gunicorn-fixed, alb-uwsgi, alb-uwsgi-article, alb-uwsgi-fixed; or give the path of a TOML file");
     }
 
     #[test]

@@ -160,6 +160,9 @@ struct Used {
 impl Used {
     fn change(self, party: Party, program: &mut Program) -> Result<(), String> {
         if let Some(idle) = self.set_idle_timeout {
+            let unreachable =
+                || format!("set_idle_timeout cannot reach {}: it has no such setting", program.name);
+            program.idle_directive.is_some().then_some(()).ok_or_else(unreachable)?;
             program.set_idle(party, idle)?;
         }
         program.port = self.port.unwrap_or(program.port);
@@ -240,14 +243,14 @@ impl From<UsedBackend> for Backend {
 /// # Errors
 /// [`ScenarioError::UnknownProgram`].
 pub fn summary(party: Party, name: &str) -> Result<String, ScenarioError> {
-    let (title, idle, is_program) = match party {
+    let (title, idle) = match party {
         Party::Proxy => {
             let proxy = Proxy::named(name)?;
-            (proxy.name().to_owned(), proxy.idle_timeout(), matches!(proxy, Proxy::Program(_)))
+            (proxy.name().to_owned(), proxy.idle_timeout())
         }
         Party::Backend => {
             let backend = Backend::named(name)?;
-            (backend.name().to_owned(), backend.idle_timeout(), matches!(backend, Backend::Program(_)))
+            (backend.name().to_owned(), backend.idle_timeout())
         }
     };
     let idle = match idle {
@@ -255,8 +258,7 @@ pub fn summary(party: Party, name: &str) -> Result<String, ScenarioError> {
         None if name.ends_with("-sync") => "keeps no connection".to_owned(),
         None => "keeps idle connections until told otherwise".to_owned(),
     };
-    let real = if is_program { "" } else { ", imitated" };
-    Ok(format!("{title}{real}; {idle}"))
+    Ok(format!("{title}; {idle}"))
 }
 
 #[cfg(test)]
@@ -330,7 +332,13 @@ mod tests {
             complaint("[backend]\nuse = 'gunicorn-sync'\nset_idle_timeout = '5s'"),
             complaint("[proxy]\nuse = 'aws-alb'\nsettings = ['x']"),
         ];
-        insta::assert_snapshot!(complaints.join("\n"), @"");
+        insta::assert_snapshot!(complaints.join("\n"), @r#"
+        my.toml:3: no proxy is called `ngnix`; there are aws-alb, nginx, haproxy, haproxy-safe, apache, caddy, varnish, envoy, traefik, toy; or spell out its command in a scenario; in `[proxy]`
+        my.toml:3: no backend is called `expres`; there are express, gunicorn, gunicorn-sync, uwsgi-http, uwsgi-http11, uvicorn, apache, nginx, caddy, puma, tomcat, go, toy; or spell out its command in a scenario; in `[backend]`
+        my.toml:5: unknown key `keep_alive`, expected one of `use`, `port`, `set_idle_timeout`, `default_idle_timeout`, `settings`; in `keep_alive = '5s'`
+        my.toml:3: set_idle_timeout cannot reach Gunicorn, sync: it has no such setting; in `[backend]`
+        my.toml:3: `aws-alb` is no real program: only port and set_idle_timeout can be changed in it; in `[proxy]`
+        "#);
     }
 
     #[test]
@@ -338,6 +346,10 @@ mod tests {
         let lines =
             [(Party::Proxy, "aws-alb"), (Party::Backend, "express"), (Party::Backend, "gunicorn-sync")]
                 .map(|(party, name)| summary(party, name).unwrap());
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        toy aws-alb; keeps idle connections for 1min
+        Express on Node; keeps idle connections for 5s
+        Gunicorn, sync; keeps no connection
+        "#);
     }
 }

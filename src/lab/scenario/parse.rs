@@ -242,13 +242,13 @@ mod tests {
             Scenario::parse("name = 'a'\nsummary = 'b'\n", "my.toml").unwrap_err().to_string(),
         ];
         insta::assert_snapshot!(complaints.join("\n"), @r#"
-        my.toml:4: unknown key `idle`, expected one of `idle_timeout`, `retry`, `check_before_reuse`, `max_idle`, `port`; in `idle = '5s'`
+        my.toml:4: unknown key `idle`, expected one of `idle_timeout`, `retry`, `check_before_reuse`, `max_idle`, `port`, `imitates`; in `idle = '5s'`
         my.toml:5: a duration needs a unit: 60 could mean "60s" or "60ms", write the one you mean; in `idle_timeout = 60`
         my.toml:4: a duration needs a unit: 1.5 could mean "1.5s" or "1.5ms", write the one you mean; in `idle_timeout = 1.5`
         my.toml:4: a duration needs a unit: 60 could mean "60s" or "60ms", write the one you mean; in `idle_timeout = '60'`
         my.toml:4: unknown value `gently`, expected one of `fin`, `half-close`, `reset`, `unread`; in `close = 'gently'`
         my.toml:4: invalid value: integer `70000`, expected a number from 0 to 65535; in `port = 70000`
-        my.toml:7: unknown key `retry`, expected one of `command`, `name`, `version`, `needs`, `port`, `default_idle_timeout`, `set_idle_timeout`, `idle_directive`, `log`, `ready_timeout`, `env`, `files`; in `retry = 'never'`; with a command this is a real program, and its behaviour is set in its own files
+        my.toml:7: unknown key `retry`, expected one of `command`, `name`, `version`, `needs`, `port`, `default_idle_timeout`, `set_idle_timeout`, `idle_directive`, `settings`, `log`, `ready_timeout`, `env`, `files`; in `retry = 'never'`; with a command this is a real program, and its behaviour is set in its own files
         my.toml:3: missing key `until`; in `[[wire.hold]]`
         my.toml:4: unknown key `latency`, expected one of `family`, `delay`, `hold`, `drop`; in `latency = '5ms'`
         my.toml:4: invalid length 1, expected an array of length 2; in `idle = ['0ms']`
