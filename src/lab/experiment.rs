@@ -3,14 +3,14 @@
 use std::fs::{self, File};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::events::{self, Event, EventLog, Turn, What};
+use super::events::{self, EventLog, What};
 use super::host::Host;
 use super::isolation::StopRequest;
 use super::process::{self, Server, ServerCommand};
@@ -95,17 +95,19 @@ pub async fn run(
         }
     };
 
-    let said_before = tokio::spawn(lengths_at_second_request(
-        log.follow(0),
-        [&proxy, &backend].map(|running| running.log().map(|(_, path)| path.to_owned())),
-    ));
-    let (attempts, interrupted) = drive(&edge, Driver::new(scenario, &proxies, log.clone()), stop).await;
+    // What a program logs after the first attempt's second request has set out is about that.
+    let logged_before = Arc::new(OnceLock::new());
+    let logs = [&proxy, &backend].map(|running| running.log().map(|(_, path)| path.to_owned()));
+    let lengths = logged_before.clone();
+    let driver = Driver::new(scenario, &proxies, log.clone()).before_second(move || {
+        lengths.get_or_init(|| logs.each_ref().map(|path| length(path.as_deref())));
+    });
+    let (attempts, interrupted) = drive(&edge, driver, stop).await;
     let elapsed = began.elapsed();
 
-    let said_before = if said_before.is_finished() { said_before.await.ok() } else { None };
     let mut product_lines = Vec::new();
-    for (running, from) in [&proxy, &backend].into_iter().zip(said_before.into_iter().flatten()) {
-        product_lines.extend(running.said(from).await);
+    for (running, from) in [&proxy, &backend].into_iter().zip(logged_before.get().into_iter().flatten()) {
+        product_lines.extend(running.said(*from).await);
     }
     let versions = (proxy.version(), backend.version());
     // The backend stays until it has met what was still on its way when the last answer was there: a request that comes
@@ -311,18 +313,9 @@ impl Running {
     }
 }
 
-/// How long each log is when the first attempt sends its second request: what comes after that is about it. A log that
-/// is not there yet is empty.
-async fn lengths_at_second_request(
-    mut events: UnboundedReceiver<Event>,
-    logs: [Option<PathBuf>; 2],
-) -> [usize; 2] {
-    while let Some(event) = events.recv().await {
-        if event.what == (What::Sent { request: Turn::Second }) {
-            break;
-        }
-    }
-    logs.map(|log| log.and_then(|path| fs::metadata(path).ok()).map_or(0, |file| file.len() as usize))
+/// Bytes in a file; one that is not there yet is empty.
+fn length(path: Option<&Path>) -> usize {
+    path.and_then(|path| fs::metadata(path).ok()).map_or(0, |file| file.len() as usize)
 }
 
 fn printable(line: &str) -> String {

@@ -125,6 +125,7 @@ pub struct Driver {
     trigger_at_most: Duration,
     report_at_most: Duration,
     log: EventLog,
+    before_second: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Driver {
@@ -142,7 +143,14 @@ impl Driver {
             trigger_at_most: scenario.trigger_at_most(),
             report_at_most: scenario.wire.delay + REPORT_MARGIN,
             log,
+            before_second: Box::new(|| ()),
         }
+    }
+
+    /// Does something before each second request: what happens later is about it.
+    pub fn before_second(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.before_second = Box::new(hook);
+        self
     }
 
     /// Runs every attempt, several lanes side by side, and sends each result when it is there: within a lane in
@@ -198,6 +206,7 @@ impl Driver {
         let (mut sent_ns, mut answered_ns) = (None, None);
         let outcome = match moment {
             Ok(()) => {
+                (self.before_second)();
                 watch.second_is_sent(*sent_ns.insert(now_ns()));
                 let outcome = self.request(number, lane, Turn::Second, &mut client).await;
                 answered_ns = Some(now_ns());
