@@ -85,8 +85,7 @@ fn head(outcomes: &[Outcome]) -> String {
          - *proxy closes first*: the proxy gave the connection up before the backend did.\n\
          \n\
          `haproxy-safe` is HAProxy as it comes: with `http-reuse safe` a client's first request never goes over a shared \
-         idle connection, so it cannot be lost this way; a later one can. `haproxy` has `http-reuse always`. Varnish \
-         writes its log to memory, where `varnishlog` reads it, and none to a file.\n\n",
+         idle connection, so it cannot be lost this way; a later one can. `haproxy` has `http-reuse always`.\n\n",
         date = calendar::date(now_ns()),
         kernel = kernel.trim(),
     )
