@@ -8,13 +8,19 @@ use super::output;
 /// Arguments of `scenarios`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Print the TOML of this scenario, proxy or server
+    /// Print the TOML of this scenario, proxy or server (backends/NAME where a proxy has the same name)
     #[arg(value_name = "NAME")]
     name: Option<String>,
 }
 
 /// The file of a scenario, or else of a proxy or server.
 fn text_of(name: &str) -> Result<&'static str, ScenarioError> {
+    if let Some(name) = name.strip_prefix("backends/") {
+        return library::text(Party::Backend, name);
+    }
+    if let Some(name) = name.strip_prefix("proxies/") {
+        return library::text(Party::Proxy, name);
+    }
     Scenario::builtin_text(name).or_else(|unknown| {
         library::text(Party::Proxy, name)
             .or_else(|_| library::text(Party::Backend, name))

@@ -268,6 +268,23 @@ mod tests {
     }
 
     #[test]
+    fn the_table_in_docs_has_every_pair_and_every_cell_is_from_a_run() {
+        let text = include_str!("../../docs/truth-table.md");
+        let (proxies, backends) = (chosen(Party::Proxy, &[]).unwrap(), chosen(Party::Backend, &[]).unwrap());
+        let (_, runs) = text.split_once("## Every run").expect("the runs");
+        for proxy in &proxies {
+            let (_, rows) = runs.split_once(&format!("<code>{proxy}</code></summary>")).expect(proxy);
+            let (rows, _) = rows.split_once("</details>").expect(proxy);
+            for case in cases(&[proxy], &backends) {
+                let again = if case.same_client { ", same client again" } else { "" };
+                let row = format!("| {} | {}{again} | ", case.backend, case.method);
+                assert!(rows.lines().any(|line| line.starts_with(&row)), "{proxy}: {row}");
+            }
+        }
+        assert!(!text.contains("no run"), "run `make truth-table` again");
+    }
+
+    #[test]
     fn every_pair_is_run_with_both_methods_and_each_proxy_with_a_client_that_stays() {
         let proxies = chosen(Party::Proxy, &[]).unwrap();
         let backends = chosen(Party::Backend, &[]).unwrap();

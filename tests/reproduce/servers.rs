@@ -192,6 +192,8 @@ fn an_unknown_proxy_or_server_is_answered_with_those_there_are() {
 fn the_file_of_a_program_can_be_printed() {
     assert!(builtin("haproxy").contains("http-reuse always"));
     assert!(builtin("gunicorn").contains("gthread"));
+    assert!(builtin("nginx").contains("proxy_pass"));
+    assert!(!builtin("backends/nginx").contains("proxy_pass"));
 }
 
 /// The articles' cures and what they are worth, with the timers that they speak of: a minute each.
