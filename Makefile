@@ -13,7 +13,7 @@ GO := tests/servers/go
 .PHONY: help demo test test-long truth-table lint deps servers servers-all
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s%s\n", $$1, $$2 }' Makefile
 
 demo: ## reproduce the race on this machine, prove it, draw it
 	.ci/packages libpcap-headers
