@@ -205,7 +205,8 @@ mod a_minute_each {
         let run = Run::on_wire(&[scenario]);
         assert_eq!(run.attempts(|attempt| attempt["status"] == 200 && attempt["cause"].is_null()), (64, 64));
         assert_eq!(run.report["summary"]["incidents"], 0);
-        let waited_longer = |attempt: &Value| attempt["idle_ns"].as_i64() > Some(60_000_000_000);
+        // One of them waits exactly as long as the balancer does: that one may come out either way.
+        let waited_longer = |attempt: &Value| attempt["idle_ns"].as_i64() > Some(60_500_000_000);
         let closed_by_balancer =
             |attempt: &Value| attempt["closed_first"] == "client" && attempt["reused"] == false;
         let (longer, _) = run.attempts(waited_longer);
