@@ -6,15 +6,17 @@ CARGO ?= cargo
 # Where a finrace in target/debug or target/release looks for the packages of real servers.
 SERVERS := $(or $(CARGO_TARGET_DIR),target)/servers
 EXPRESS := tests/servers/express
+PYTHON := tests/servers/python
+GO := tests/servers/go
 
 # Executions of each fuzz target.
 RUNS := 10000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz lint deps servers
+.PHONY: help demo test test-long truth-table fuzz lint deps servers servers-all
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s%s\n", $$1, $$2 }' Makefile
 
 demo: ## reproduce the race on this machine, prove it, draw it
 	.ci/packages libpcap-headers
@@ -23,6 +25,12 @@ demo: ## reproduce the race on this machine, prove it, draw it
 test: servers ## run every test, with and without libpcap
 	$(CARGO) test --locked
 	$(CARGO) test --locked --no-default-features
+
+test-long: test ## run the scenarios with timers of a minute, too
+	$(CARGO) test --locked --test reproduce -- --ignored --test-threads=4
+
+truth-table: servers-all ## run every proxy in front of every server and write docs/truth-table.md
+	$(CARGO) run --release --locked -- truth-table --out docs/truth-table.md
 
 fuzz: ## run the fuzz targets for long (RUNS=10000000; needs nightly and cargo-fuzz)
 	$(CARGO) test --locked --test fuzz -- --ignored seeds_for_cargo_fuzz
@@ -39,12 +47,29 @@ lint: ## check the format, clippy and the documentation
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 
 deps: ## install the system packages that build and tests need
-	.ci/packages libpcap-headers tshark nginx node npm
+	.ci/packages libpcap-headers tshark nginx node npm apache2 haproxy python3-venv python3-headers
 
-servers: $(SERVERS)/express/node_modules/.installed ## install the real servers that scenarios run
+servers: $(SERVERS)/express/node_modules/.installed $(SERVERS)/python/.installed ## install the real servers that tests run
+
+servers-all: servers $(SERVERS)/python/.installed-all $(SERVERS)/go/server ## and those that only the truth table runs
+	.ci/packages caddy varnishd puma tomcat java
 
 $(SERVERS)/express/node_modules/.installed: $(EXPRESS)/package.json $(EXPRESS)/package-lock.json | deps
 	mkdir -p $(SERVERS)/express
 	cp $(EXPRESS)/package.json $(EXPRESS)/package-lock.json $(SERVERS)/express
 	cd $(SERVERS)/express && npm ci --ignore-scripts --no-audit --no-fund
 	touch $@
+
+$(SERVERS)/python/.installed: $(PYTHON)/requirements.txt | deps
+	python3 -m venv $(SERVERS)/python
+	$(SERVERS)/python/bin/python3 -m pip install --disable-pip-version-check --quiet --requirement $<
+	touch $@
+
+$(SERVERS)/python/.installed-all: $(PYTHON)/requirements-all.txt $(SERVERS)/python/.installed
+	$(SERVERS)/python/bin/python3 -m pip install --disable-pip-version-check --quiet --requirement $<
+	touch $@
+
+$(SERVERS)/go/server: $(GO)/main.go $(GO)/go.mod
+	.ci/packages go
+	mkdir -p $(SERVERS)/go
+	cd $(GO) && CGO_ENABLED=0 go build -trimpath -o $(abspath $@) .

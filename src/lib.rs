@@ -3,6 +3,7 @@
 //! Modules are floors and imports go downwards only; `docs/architecture.md` is the map.
 
 pub mod analysis;
+pub mod calendar;
 pub mod capture;
 pub mod cli;
 pub mod connection;

@@ -19,6 +19,8 @@ mod run_report;
 mod scenarios;
 mod show;
 mod timeouts;
+#[cfg(feature = "live")]
+mod truth_table;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -84,6 +86,10 @@ enum Command {
     /// Say what works on this machine, and what to do about what does not
     #[cfg(feature = "live")]
     Doctor(doctor::Args),
+    /// Run every proxy in front of every server and write what users see, as Markdown
+    #[cfg(feature = "live")]
+    #[command(hide = true)]
+    TruthTable(truth_table::Args),
     /// Print the JSON schema of reports
     #[command(hide = true)]
     Schema,
@@ -106,6 +112,8 @@ pub fn main() -> ExitCode {
         Command::Scenarios(args) => scenarios::run(&args),
         #[cfg(feature = "live")]
         Command::Doctor(args) => doctor::run(&args),
+        #[cfg(feature = "live")]
+        Command::TruthTable(args) => truth_table::run(&args),
         Command::Schema => output::print(crate::report::json_schema().as_bytes()).map(|()| Exit::Clean),
     };
     match result {

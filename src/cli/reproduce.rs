@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 
-use crate::lab::scenario::{self, Overrides, Scenario, parse_duration};
+use crate::lab::scenario::{self, Overrides, Scenario, library, parse_duration};
 use crate::lab::{self, LabError, Outcome, loopback};
 #[cfg(target_os = "linux")]
 use crate::lab::{experiment, isolation, tun};
@@ -37,8 +37,20 @@ const RESULTS: [&str; 8] = [
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Name of a built-in scenario (`finrace scenarios` lists them) or a file
-    #[arg(value_name = "SCENARIO")]
+    #[arg(value_name = "SCENARIO", conflicts_with_all = ["proxy", "backend"])]
     scenario: Option<String>,
+    /// Ask of this proxy, instead of a scenario, whether it can lose a request (`finrace scenarios` lists them)
+    #[arg(long, value_name = "NAME")]
+    proxy: Option<String>,
+    /// In front of this server; with only one of the two, the other is a toy
+    #[arg(long, value_name = "NAME")]
+    backend: Option<String>,
+    /// HTTP method of the requests
+    #[arg(long, value_name = "METHOD")]
+    method: Option<String>,
+    /// Send both requests of an attempt over one client connection, as a browser does
+    #[arg(long)]
+    same_client: bool,
     /// Number of attempts
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     repeat: Option<u32>,
@@ -113,12 +125,21 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
 fn scenario(args: &Args, default: &str) -> anyhow::Result<Scenario> {
     let name = args.scenario.as_deref().unwrap_or(default);
     let is_file = name.ends_with(".toml") || name.contains('/');
-    let scenario = if is_file { Scenario::load(Path::new(name))? } else { Scenario::builtin(name)? };
+    let scenario = match (&args.proxy, &args.backend) {
+        (None, None) if is_file => Scenario::load(Path::new(name))?,
+        (None, None) => Scenario::builtin(name)?,
+        (proxy, backend) => {
+            let toy = library::TOY;
+            Scenario::pair(proxy.as_deref().unwrap_or(toy), backend.as_deref().unwrap_or(toy))?
+        }
+    };
     let overrides = Overrides {
         proxy_idle: args.proxy_idle,
         backend_idle: args.backend_idle,
         delay: args.delay,
         attempts: args.repeat,
+        method: args.method.clone(),
+        same_client: args.same_client,
         family: args.family.map(|family| match family {
             Family::Ipv4 => scenario::Family::Ipv4,
             Family::Ipv6 => scenario::Family::Ipv6,

@@ -200,6 +200,7 @@ fn judge(attempt: &LabAttempt, report: &Report, server_report: Option<&Report>) 
         status: attempt.outcome.status(),
         cause: incident.map(|incident| incident.cause),
         retried: attempt.retried || incident.is_some_and(|incident| incident.retried),
+        reused: attempt.sent_on.map(|sent_on| Some(sent_on) == attempt.connection),
         idle_ns: nanoseconds(attempt.idle),
         request_after_fin_ns: meeting.map(|(request_after_fin, _)| request_after_fin),
         fin_flight_ns: meeting.map(|(_, fin_flight)| fin_flight),
@@ -257,11 +258,12 @@ fn party(name: &str, version: Option<&str>, idle: Option<std::time::Duration>) -
 
 /// The number in what a program says of its version: `20.20.2` in `v20.20.2`, `1.22.1` in `nginx version: nginx/1.22.1`.
 fn version_number(line: &str) -> String {
-    let words = line.split([' ', '/', ',']).map(|word| word.trim_start_matches('v'));
-    let number = words
-        .clone()
-        .find(|word| word.starts_with(|first: char| first.is_ascii_digit()) && word.contains('.'));
-    number.unwrap_or(line).to_owned()
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '~' | '-');
+    line.split(|c| !is_part(c))
+        .map(|word| word.trim_start_matches(|c: char| !c.is_ascii_digit()))
+        .find(|word| word.contains('.'))
+        .unwrap_or(line)
+        .to_owned()
 }
 
 fn product_log(lines: &crate::lab::ProductLines, folder: &Path) -> ProductLog {
@@ -294,10 +296,19 @@ fn expectation(scenario: &Scenario, outcome: &Outcome, attempts: &[Attempt], sou
     };
     let number = attempts.iter().filter(met).count();
     let wanted = scenario.traffic.attempts as usize;
-    Expectation {
-        text: format!("{cause}, the user sees {}{retried}: {number} of {wanted} attempts", expect.status),
-        held: number == wanted && outcome.complete && sound && !outcome.interrupted,
+    let mut text =
+        format!("{cause}, the user sees {}{retried}: {number} of {wanted} attempts", expect.status);
+    let mut held = number == wanted && outcome.complete && sound && !outcome.interrupted;
+    if let Some(party) = expect.closes_first {
+        // Not what the end of the run closes: only what was closed while its attempt lasted.
+        let closed: Vec<LabParty> =
+            outcome.attempts.iter().filter_map(|attempt| attempt.closed_first).collect();
+        let by_it = closed.iter().filter(|closer| **closer == party).count();
+        let (of, by) = (closed.len(), party.token());
+        text += &format!("; the {by} closes first: {by_it} of {of} idle connections that were closed");
+        held &= by_it == of && of > 0;
     }
+    Expectation { text, held }
 }
 
 /// The name of a real program, for the picture; a toy is called what it is by its lane.

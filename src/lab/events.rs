@@ -203,14 +203,21 @@ struct Shared {
     out: Box<dyn Write + Send>,
     failure: Option<io::Error>,
     attempts: BTreeMap<usize, u32>,
+    /// Lanes of the connections that a toy proxy has opened: a backend with one port for all lanes cannot tell them.
+    lanes: BTreeMap<Connection, usize>,
     followers: Vec<(usize, UnboundedSender<Event>)>,
 }
 
 impl EventLog {
     /// A log that writes to `out`, flushing after each line: an interrupted run keeps what happened so far.
     pub fn new(out: impl Write + Send + 'static) -> Self {
-        let shared =
-            Shared { out: Box::new(out), failure: None, attempts: BTreeMap::new(), followers: Vec::new() };
+        let shared = Shared {
+            out: Box::new(out),
+            failure: None,
+            attempts: BTreeMap::new(),
+            lanes: BTreeMap::new(),
+            followers: Vec::new(),
+        };
         Self { shared: Arc::new(Mutex::new(shared)) }
     }
 
@@ -230,12 +237,18 @@ impl EventLog {
     /// Something happens now.
     pub fn record(&self, actor: Actor, lane: usize, connection: Option<Connection>, what: What) {
         let mut shared = self.lock();
+        if let (What::NewConnection, Some(connection)) = (&what, connection) {
+            shared.lanes.insert(connection, lane);
+        }
         shared.write(now_ns(), actor, lane, connection, what);
     }
 
-    /// The wire reports something that happened a moment ago; `time_ns` is of the clock of [`now_ns`].
+    /// The wire reports something that happened a moment ago; `time_ns` is of the clock of [`now_ns`]. A connection of
+    /// which no toy proxy has told yet belongs to `lane`.
     pub fn record_wire(&self, time_ns: i64, lane: usize, connection: Connection, what: What) {
-        self.lock().write(time_ns, Actor::Wire, lane, Some(connection), what);
+        let mut shared = self.lock();
+        let lane = shared.lanes.get(&connection).copied().unwrap_or(lane);
+        shared.write(time_ns, Actor::Wire, lane, Some(connection), what);
     }
 
     /// Ends the log.
@@ -336,6 +349,19 @@ mod tests {
         let followed: Vec<_> =
             std::iter::from_fn(|| events.try_recv().ok()).map(|event| (event.attempt, event.what)).collect();
         assert_eq!(followed, [(Some(2), What::AttemptBegins), (Some(2), What::Reuse)]);
+    }
+
+    #[test]
+    fn packets_belong_to_the_lane_whose_proxy_opened_the_connection() {
+        let log = EventLog::new(io::sink());
+        let mut events = log.follow(5);
+        let held = What::Held { from: Party::Backend, packet: Packet::Fin };
+        log.record_wire(1, 0, CONNECTION(), held.clone());
+        log.record(Actor::Proxy, 5, Some(CONNECTION()), What::NewConnection);
+        log.record_wire(2, 0, CONNECTION(), held.clone());
+        let followed: Vec<_> =
+            std::iter::from_fn(|| events.try_recv().ok()).map(|event| event.what).collect();
+        assert_eq!(followed, [What::NewConnection, held]);
     }
 
     #[test]

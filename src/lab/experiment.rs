@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -15,7 +15,7 @@ use super::host::Host;
 use super::isolation::StopRequest;
 use super::process::{self, Server, ServerCommand};
 use super::recorder::{Recorder, Recording, compare, expected_packets};
-use super::scenario::{Backend, Family, Party, Places, Program, Proxy, Scenario};
+use super::scenario::{Backend, Family, Party, Places, Program, Proxy, Scenario, ToyProxy};
 use super::sockets;
 use super::traffic::{Attempt, Driver};
 use super::wire::{DropRule, HoldRule, Side, Wire, WireEvent, WireEventKind, WireSettings};
@@ -25,6 +25,8 @@ use super::{BindError, CaptureFile, LabError, Outcome, ProductLines, backend, pr
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often the backend's connections are looked at meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// How long after the last answer a program may take to write the first line about it.
+const LOGS_WITHIN: Duration = Duration::from_millis(200);
 /// Lines of a product's log that are kept for the reader.
 const LOG_LINES: usize = 3;
 
@@ -59,8 +61,10 @@ pub async fn run(
     let reporter = tokio::spawn(report_wire(wire_events, log.clone(), scenario.backend.port()));
 
     let lanes = scenario.lanes() as u16;
-    let backends: Vec<SocketAddr> =
-        (0..lanes).map(|lane| SocketAddr::new(origin_ip, scenario.backend.port() + lane)).collect();
+    let last_port = scenario.backend_ports() as u16 - 1;
+    let backends: Vec<SocketAddr> = (0..lanes)
+        .map(|lane| SocketAddr::new(origin_ip, scenario.backend.port() + lane.min(last_port)))
+        .collect();
     let proxies: Vec<SocketAddr> = (0..lanes)
         .map(|lane| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), scenario.proxy.port() + lane))
         .collect();
@@ -82,14 +86,7 @@ pub async fn run(
     };
     let proxy = match &scenario.proxy {
         Proxy::Toy(settings) => {
-            let (settings, addresses, backends, log) =
-                (settings.clone(), proxies.clone(), backends.clone(), log.clone());
-            serve(
-                &edge,
-                move || async move { proxy::Proxy::bind(settings, &addresses, &backends, log).await },
-                proxy::Proxy::serve,
-            )
-            .await?
+            start_toy_proxy(&edge, settings, (&proxies, &backends), &log, &folder.join("proxy")).await?
         }
         Proxy::Program(program) => {
             let places =
@@ -98,10 +95,20 @@ pub async fn run(
         }
     };
 
-    let (attempts, interrupted) = drive(&edge, Driver::new(scenario, &proxies, log.clone()), stop).await;
+    // What a program logs after the first attempt's second request has set out is about that.
+    let logged_before = Arc::new(OnceLock::new());
+    let logs = [&proxy, &backend].map(|running| running.log().map(|(_, path)| path.to_owned()));
+    let lengths = logged_before.clone();
+    let driver = Driver::new(scenario, &proxies, log.clone()).before_second(move || {
+        lengths.get_or_init(|| logs.each_ref().map(|path| length(path.as_deref())));
+    });
+    let (attempts, interrupted) = drive(&edge, driver, stop).await;
     let elapsed = began.elapsed();
 
-    let product_lines = [&proxy, &backend].into_iter().filter_map(Running::said).collect();
+    let mut product_lines = Vec::new();
+    for (running, from) in [&proxy, &backend].into_iter().zip(logged_before.get().into_iter().flatten()) {
+        product_lines.extend(running.said(*from).await);
+    }
     let versions = (proxy.version(), backend.version());
     // The backend stays until it has met what was still on its way when the last answer was there: a request that comes
     // upon a stopped backend would be refused by the kernel, whatever the backend meant to do with it.
@@ -121,7 +128,9 @@ pub async fn run(
             .missing
             .push(format!("{} packets on the wire were not from or to the lab's addresses", wire_log.strays));
     }
-    if wire_log.expired_holds > 0 {
+    // A hold waits in vain on a connection that the proxy does not use again.
+    let reused = |attempt: &Attempt| attempt.sent_on.is_some() && attempt.sent_on == attempt.connection;
+    if wire_log.expired_holds > 0 && attempts.iter().any(reused) {
         completeness.missing.push(format!(
             "{} held packets went on because what they waited for did not come",
             wire_log.expired_holds
@@ -253,31 +262,46 @@ async fn connections_end(host: &Host) {
 
 /// A proxy or backend at work.
 enum Running {
-    Toy(JoinHandle<()>),
+    Toy { task: JoinHandle<()>, log: Option<(String, PathBuf)> },
     Program { server: Server, name: String, version: Option<String>, log: Option<PathBuf> },
 }
 
 impl Running {
     fn version(&self) -> Option<String> {
         match self {
-            Running::Toy(_) => None,
+            Running::Toy { .. } => None,
             Running::Program { version, .. } => version.clone(),
         }
     }
 
-    /// The program's own last words about the matter.
-    fn said(&self) -> Option<ProductLines> {
-        let Running::Program { name, log: Some(path), .. } = self else { return None };
-        let text = String::from_utf8_lossy(&fs::read(path).ok()?).into_owned();
-        let about_errors: Vec<&str> =
-            text.lines().filter(|line| line.contains("[error]") || line.contains("[crit]")).collect();
-        let lines = about_errors.iter().rev().take(LOG_LINES).rev().map(|line| printable(line)).collect();
-        Some(ProductLines { name: name.clone(), file: path.clone(), lines })
+    /// Its own log, with its name.
+    fn log(&self) -> Option<(&str, &Path)> {
+        match self {
+            Running::Program { name, log: Some(path), .. } | Running::Toy { log: Some((name, path)), .. } => {
+                Some((name, path))
+            }
+            _ => None,
+        }
+    }
+
+    /// The last lines of its own log beyond the first `from` bytes. Some programs log after they have answered.
+    async fn said(&self, from: usize) -> Option<ProductLines> {
+        let (name, path) = self.log()?;
+        let deadline = tokio::time::Instant::now() + LOGS_WITHIN;
+        let mut bytes = fs::read(path).ok()?;
+        while bytes.len() <= from && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(LOOK_EVERY).await;
+            bytes = fs::read(path).ok()?;
+        }
+        let text = String::from_utf8_lossy(bytes.get(from..).unwrap_or_default()).into_owned();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        let lines = lines.iter().rev().take(LOG_LINES).rev().map(|line| printable(line)).collect();
+        Some(ProductLines { name: name.to_owned(), file: path.to_owned(), lines })
     }
 
     async fn stop(self) {
         match self {
-            Running::Toy(task) => {
+            Running::Toy { task, .. } => {
                 task.abort();
                 // Aborted on purpose: that it was is not worth telling.
                 let _ = task.await;
@@ -289,8 +313,52 @@ impl Running {
     }
 }
 
+/// Bytes in a file; one that is not there yet is empty.
+fn length(path: Option<&Path>) -> usize {
+    path.and_then(|path| fs::metadata(path).ok()).map_or(0, |file| file.len() as usize)
+}
+
 fn printable(line: &str) -> String {
     line.chars().filter(|character| !character.is_control()).collect()
+}
+
+/// Starts the toy proxy, with the access log of whom it imitates.
+async fn start_toy_proxy(
+    edge: &Host,
+    settings: &ToyProxy,
+    (addresses, backends): (&[SocketAddr], &[SocketAddr]),
+    log: &EventLog,
+    folder: &Path,
+) -> Result<Running, LabError> {
+    let (settings, log, imitated) = (settings.clone(), log.clone(), settings.imitates);
+    let (addresses, backends) = (addresses.to_vec(), backends.to_vec());
+    let access_log = match imitated {
+        None => None,
+        Some(imitated) => {
+            let path = folder.join("access.log");
+            let file = fs::create_dir_all(folder)
+                .and_then(|()| File::create(&path))
+                .map_err(|source| LabError::Write { path: path.clone(), source })?;
+            Some((imitated.token().to_owned(), path, file))
+        }
+    };
+    let (said, file) = access_log.map(|(name, path, file)| ((name, path), file)).unzip();
+    let running = serve(
+        edge,
+        move || async move {
+            let proxy = proxy::Proxy::bind(settings, &addresses, &backends, log).await?;
+            Ok(match file {
+                Some(file) => proxy.log_accesses_to(file),
+                None => proxy,
+            })
+        },
+        proxy::Proxy::serve,
+    )
+    .await?;
+    Ok(match running {
+        Running::Toy { task, .. } => Running::Toy { task, log: said },
+        program => program,
+    })
 }
 
 /// Starts a toy on a host: `bind` reports its failure here, `serve` then runs until it is stopped.
@@ -319,7 +387,7 @@ where
         }
     });
     is_ready.await.map_err(|_| LabError::Gone { part: format!("host {}", host.name()) })??;
-    Ok(Running::Toy(task))
+    Ok(Running::Toy { task, log: None })
 }
 
 /// Starts a real program on a host, in a folder of its own.
@@ -328,7 +396,7 @@ async fn start(host: &Arc<Host>, program: &Program, places: &Places<'_>) -> Resu
         .map_err(|source| LabError::Write { path: places.dir.to_owned(), source })?;
     let expanded = program.expand(places);
     expanded.write_files()?;
-    let version = process::version(&program.version);
+    let version = process::version(&expanded.version);
     let command = ServerCommand {
         name: program.name.clone(),
         argv: expanded.command,

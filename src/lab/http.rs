@@ -81,6 +81,11 @@ impl Fields {
             .map(|(_, value)| value.as_slice())
     }
 
+    /// The value of the first field of this name, if it is text.
+    pub fn first(&self, name: &str) -> Option<&str> {
+        self.values(name).next().and_then(|value| std::str::from_utf8(value).ok())
+    }
+
     /// Whether a comma-separated field holds this word.
     fn has_word(&self, name: &str, word: &str) -> bool {
         self.values(name)

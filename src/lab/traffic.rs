@@ -22,6 +22,11 @@ const ANSWER_AT_MOST: Duration = Duration::from_secs(30);
 /// How long the wire may be late, beyond its own delay, in reporting a request of a real proxy.
 const REPORT_MARGIN: Duration = Duration::from_millis(100);
 
+/// How long a real proxy may answer by itself before it knows its backend (Traefik listens before it has read its
+/// routes, measured), and how often it is asked meanwhile.
+const KNOWS_BACKEND_WITHIN: Duration = Duration::from_secs(10);
+const ASK_EVERY: Duration = Duration::from_millis(50);
+
 /// Bytes of a body that are kept to be shown.
 const EXCERPT: usize = 200;
 
@@ -120,6 +125,7 @@ pub struct Driver {
     trigger_at_most: Duration,
     report_at_most: Duration,
     log: EventLog,
+    before_second: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Driver {
@@ -137,7 +143,14 @@ impl Driver {
             trigger_at_most: scenario.trigger_at_most(),
             report_at_most: scenario.wire.delay + REPORT_MARGIN,
             log,
+            before_second: Box::new(|| ()),
         }
+    }
+
+    /// Does something before each second request: what happens later is about it.
+    pub fn before_second(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.before_second = Box::new(hook);
+        self
     }
 
     /// Runs every attempt, several lanes side by side, and sends each result when it is there: within a lane in
@@ -169,9 +182,21 @@ impl Driver {
         while events.try_recv().is_ok() {}
         self.log.begin_attempt(lane, number);
         let mut watch = Watch::new(self.traffic.send_when, self.proxy_reports);
-        let warm_up = self.request(number, lane, Turn::WarmUp).await;
-        let answered = Instant::now();
+        let mut client = None;
+        let mut warm_up = self.request(number, lane, Turn::WarmUp, &mut client).await;
+        let mut answered = Instant::now();
         watch.take_all(events);
+        let deadline = answered + KNOWS_BACKEND_WITHIN;
+        while !self.proxy_reports
+            && !warm_up.is_success()
+            && watch.connection.is_none()
+            && answered < deadline
+        {
+            sleep(ASK_EVERY).await;
+            warm_up = self.request(number, lane, Turn::WarmUp, &mut client).await;
+            answered = Instant::now();
+            watch.take_all(events);
+        }
         let moment = if warm_up.is_success() {
             self.moment(number, answered, &mut watch, events).await
         } else {
@@ -181,8 +206,9 @@ impl Driver {
         let (mut sent_ns, mut answered_ns) = (None, None);
         let outcome = match moment {
             Ok(()) => {
+                (self.before_second)();
                 watch.second_is_sent(*sent_ns.insert(now_ns()));
-                let outcome = self.request(number, lane, Turn::Second).await;
+                let outcome = self.request(number, lane, Turn::Second, &mut client).await;
                 answered_ns = Some(now_ns());
                 self.wait_for_report(&mut watch, events).await;
                 outcome
@@ -269,25 +295,47 @@ impl Driver {
         from + (to.saturating_sub(from)) * (number - 1) / steps
     }
 
-    /// One request on a connection of its own, as from a user who has not been here before.
-    async fn request(&self, attempt: u32, lane: usize, turn: Turn) -> Outcome {
+    /// One request on a connection of its own, as from a user who has not been here before; or on the one kept in
+    /// `client`, where the scenario says that the user stays.
+    async fn request(
+        &self,
+        attempt: u32,
+        lane: usize,
+        turn: Turn,
+        client: &mut Option<HttpStream>,
+    ) -> Outcome {
         self.log.record(Actor::Driver, lane, None, What::Sent { request: turn });
         let request_id = format!("{attempt}-{}", if turn == Turn::WarmUp { 1 } else { 2 });
-        let exchanged = timeout(ANSWER_AT_MOST, self.exchange(self.proxies[lane], &request_id)).await;
+        let exchanged = timeout(ANSWER_AT_MOST, self.exchange(self.proxies[lane], &request_id, client)).await;
         let outcome = exchanged.unwrap_or(Outcome::NoAnswer);
         let told = What::Answered { request: turn, outcome: outcome.to_string() };
         self.log.record(Actor::Driver, lane, None, told);
         outcome
     }
 
-    async fn exchange(&self, proxy: SocketAddr, request_id: &str) -> Outcome {
-        let stream = match TcpStream::connect(proxy).await.and_then(HttpStream::new) {
-            Ok(stream) => stream,
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => return Outcome::Refused,
-            Err(error) => return Outcome::Failed { reason: format!("cannot connect to {proxy}: {error}") },
+    async fn exchange(
+        &self,
+        proxy: SocketAddr,
+        request_id: &str,
+        client: &mut Option<HttpStream>,
+    ) -> Outcome {
+        let mut stream = match client.take() {
+            Some(stream) => stream,
+            None => match TcpStream::connect(proxy).await.and_then(HttpStream::new) {
+                Ok(stream) => stream,
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                    return Outcome::Refused;
+                }
+                Err(error) => {
+                    return Outcome::Failed { reason: format!("cannot connect to {proxy}: {error}") };
+                }
+            },
         };
-        match self.ask(stream, proxy, request_id).await {
-            Ok(outcome) => outcome,
+        match self.ask(&mut stream, proxy, request_id).await {
+            Ok((outcome, keep_alive)) => {
+                *client = (keep_alive && self.traffic.same_client).then_some(stream);
+                outcome
+            }
             Err(HttpError::Closed) => Outcome::EmptyReply,
             Err(error) if error.is_reset() => Outcome::Reset,
             Err(error) => Outcome::Failed { reason: error.to_string() },
@@ -296,11 +344,11 @@ impl Driver {
 
     async fn ask(
         &self,
-        mut stream: HttpStream,
+        stream: &mut HttpStream,
         proxy: SocketAddr,
         request_id: &str,
-    ) -> Result<Outcome, HttpError> {
-        let Traffic { method, path, body_bytes, .. } = &self.traffic;
+    ) -> Result<(Outcome, bool), HttpError> {
+        let Traffic { method, path, body_bytes, same_client, .. } = &self.traffic;
         let fields = Fields::default()
             .with("Host", &proxy.to_string())
             // No two requests of a run are the same, so that the same bytes on another connection are a retry.
@@ -312,17 +360,15 @@ impl Driver {
             method: method.clone(),
             target: path.clone(),
             fields,
-            keep_alive: false,
+            keep_alive: *same_client,
             body: vec![b'.'; *body_bytes],
         };
         stream.send(&request.encode()).await?;
         let response = stream.read_response(method).await?;
         let excerpt = response.body.iter().take(EXCERPT);
         let printable = excerpt.map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { ' ' });
-        Ok(Outcome::Status {
-            code: response.code,
-            body_excerpt: printable.collect::<String>().trim().to_owned(),
-        })
+        let body_excerpt = printable.collect::<String>().trim().to_owned();
+        Ok((Outcome::Status { code: response.code, body_excerpt }, response.keep_alive))
     }
 }
 

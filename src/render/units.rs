@@ -101,19 +101,7 @@ pub fn time_of_day(epoch_ns: i64) -> String {
     )
 }
 
-/// The UTC date: `2025-11-22`. Days to civil date in the proleptic Gregorian calendar, counting years from March so
-/// that the leap day is the last of its year.
-pub fn date(epoch_ns: i64) -> String {
-    let days = epoch_ns.div_euclid(86_400 * 1_000_000_000) + 719_468;
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let march_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
-}
+pub use crate::calendar::date;
 
 /// Date and time of day in ISO 8601, to the nanosecond: `2025-11-22T14:12:41.220301000Z`.
 pub fn iso_time(epoch_ns: i64) -> String {

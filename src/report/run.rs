@@ -74,6 +74,9 @@ pub struct Attempt {
     pub cause: Option<Cause>,
     /// The lost request was sent again by the proxy.
     pub retried: bool,
+    /// The second request was sent, at first, over the connection that the first had left idle: only then can that one's
+    /// end have met it. None where the proxy sent it over none, or nobody saw it.
+    pub reused: Option<bool>,
     /// Idle time before the second request.
     pub idle_ns: i64,
     /// When the second request left the proxy, measured from when the FIN left the backend. Needs captures of both ends;

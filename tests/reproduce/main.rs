@@ -10,5 +10,6 @@ mod endings;
 mod pictures;
 mod places;
 mod run;
+mod servers;
 mod tshark;
 mod verdicts;

@@ -75,3 +75,8 @@ fn an_ordinary_user_reproduces_the_race_too() {
 fn an_ordinary_user_reproduces_it_with_real_servers_too() {
     as_ordinary_user("nginx-express");
 }
+
+#[test]
+fn an_ordinary_user_runs_apache_too() {
+    as_ordinary_user("nginx-apache");
+}

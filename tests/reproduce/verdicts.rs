@@ -7,7 +7,7 @@ use crate::run::{Run, builtin};
 use crate::tshark::{self, FIN, Frame, RST, dissect};
 
 /// Both captures of a run with one incident, each judged alone: the incident and the frames.
-fn from_both_sides(run: &Run, cause: &str) -> [(Value, Vec<Frame>); 2] {
+pub fn from_both_sides(run: &Run, cause: &str) -> [(Value, Vec<Frame>); 2] {
     assert_eq!(run.report["incidents"].as_array().map(Vec::len), Some(1));
     ["edge.pcapng", "origin.pcapng"].map(|name| {
         let capture = run.path(name);
@@ -28,7 +28,7 @@ fn from_both_sides(run: &Run, cause: &str) -> [(Value, Vec<Frame>); 2] {
 }
 
 /// How often the server sent a segment with one of these flags on the connection of the incident.
-fn server_sent(flags: u16, (incident, frames): &(Value, Vec<Frame>)) -> usize {
+pub fn server_sent(flags: u16, (incident, frames): &(Value, Vec<Frame>)) -> usize {
     tshark::sent_with(frames, incident["stream"].as_u64().expect("a stream"), &incident["server"], flags)
 }
 

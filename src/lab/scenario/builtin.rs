@@ -2,7 +2,7 @@
 
 use super::{Scenario, ScenarioError};
 
-const BUILTIN: [(&str, &str); 7] = [
+const BUILTIN: [(&str, &str); 15] = [
     ("crossed-fin", include_str!("../../../scenarios/crossed-fin.toml")),
     ("unread-request", include_str!("../../../scenarios/unread-request.toml")),
     ("discarded-request", include_str!("../../../scenarios/discarded-request.toml")),
@@ -10,6 +10,14 @@ const BUILTIN: [(&str, &str); 7] = [
     ("retried", include_str!("../../../scenarios/retried.toml")),
     ("fixed", include_str!("../../../scenarios/fixed.toml")),
     ("nginx-express", include_str!("../../../scenarios/nginx-express.toml")),
+    ("nginx-apache", include_str!("../../../scenarios/nginx-apache.toml")),
+    ("alb-express", include_str!("../../../scenarios/alb-express.toml")),
+    ("alb-express-fixed", include_str!("../../../scenarios/alb-express-fixed.toml")),
+    ("alb-gunicorn", include_str!("../../../scenarios/alb-gunicorn.toml")),
+    ("alb-gunicorn-fixed", include_str!("../../../scenarios/alb-gunicorn-fixed.toml")),
+    ("alb-uwsgi", include_str!("../../../scenarios/alb-uwsgi.toml")),
+    ("alb-uwsgi-article", include_str!("../../../scenarios/alb-uwsgi-article.toml")),
+    ("alb-uwsgi-fixed", include_str!("../../../scenarios/alb-uwsgi-fixed.toml")),
 ];
 
 impl Scenario {
@@ -55,7 +63,9 @@ mod tests {
             let scenario = Scenario::builtin(name).unwrap();
             assert_eq!(scenario.name, name);
             assert!(!scenario.summary.is_empty() && !scenario.explain.is_empty(), "{name} explains itself");
-            assert_eq!(scenario.wire.delay, Duration::from_millis(5), "{name}");
+            // Equal timers need a response that takes its time.
+            let delay = if name.starts_with("alb-uwsgi-") { 100 } else { 5 };
+            assert_eq!(scenario.wire.delay, Duration::from_millis(delay), "{name}");
         }
     }
 
@@ -82,7 +92,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_answered_with_the_names_there_are() {
-        insta::assert_snapshot!(Scenario::builtin("crossed").unwrap_err(), @"no scenario is called `crossed`; there are crossed-fin, unread-request, discarded-request, stale-reuse, retried, fixed, nginx-express; or give the path of a TOML file");
+        insta::assert_snapshot!(Scenario::builtin("crossed").unwrap_err(), @"no scenario is called `crossed`; there are crossed-fin, unread-request, discarded-request, stale-reuse, retried, fixed, nginx-express, nginx-apache, alb-express, alb-express-fixed, alb-gunicorn, alb-gunicorn-fixed, alb-uwsgi, alb-uwsgi-article, alb-uwsgi-fixed; or give the path of a TOML file");
     }
 
     #[test]
@@ -113,11 +123,13 @@ mod tests {
     }
 
     #[test]
-    fn attempts_of_real_programs_run_one_after_the_other() {
+    fn attempts_of_a_real_proxy_run_one_after_the_other() {
         let many = Overrides { attempts: Some(200), ..Overrides::default() };
         let lanes = |name| Scenario::builtin(name).unwrap().with_overrides(&many).unwrap().lanes();
         assert_eq!(lanes("crossed-fin"), 32);
         assert_eq!(lanes("nginx-express"), 1);
+        assert_eq!(lanes("alb-express"), 32, "a toy proxy has a pool for each lane, whatever is behind it");
+        assert_eq!(Scenario::builtin("alb-express-fixed").unwrap().backend_ports(), 1);
         assert_eq!(Scenario::builtin("crossed-fin").unwrap().lanes(), 1, "one attempt needs one lane");
     }
 }

@@ -4,6 +4,7 @@
 
 mod builtin;
 mod duration;
+pub mod library;
 mod parse;
 mod program;
 mod tables;
@@ -17,8 +18,8 @@ use serde::Serialize;
 pub use crate::duration::{format_duration, parse_duration};
 pub use program::{Expanded, Places, Program};
 pub use tables::{
-    Backend, Close, Expect, Family, Hold, Loss, Packet, Party, Proxy, Retry, SendWhen, ToyBackend, ToyProxy,
-    Traffic, Wire,
+    Backend, Close, Expect, Family, Hold, Imitated, Loss, Packet, Party, Proxy, Retry, SendWhen, ToyBackend,
+    ToyProxy, Traffic, Wire,
 };
 
 /// Most lanes side by side: each is a listener, a pool and a few descriptors on both hosts.
@@ -50,6 +51,16 @@ pub enum ScenarioError {
     /// No built-in scenario has this name.
     #[error("no scenario is called `{name}`; there are {}; or give the path of a TOML file", known.join(", "))]
     Unknown {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: Vec<&'static str>,
+    },
+    /// No proxy or server has this name.
+    #[error("no {party} is called `{name}`; there are {}; or spell out its command in a scenario", known.join(", "))]
+    UnknownProgram {
+        /// `proxy` or `backend`.
+        party: &'static str,
         /// The name asked for.
         name: String,
         /// The names there are.
@@ -109,16 +120,28 @@ pub struct Overrides {
     pub attempts: Option<u32>,
     /// IP version.
     pub family: Option<Family>,
+    /// HTTP method. With one that carries no body, the body goes.
+    pub method: Option<String>,
+    /// One client sends both requests of an attempt.
+    pub same_client: bool,
 }
 
 impl Scenario {
-    /// Attempts that run at one time. A real program has one pool and one port, so it gets one lane.
+    /// Attempts that run at one time. A real proxy has one pool and one port, so it gets one lane.
     pub fn lanes(&self) -> usize {
-        match (&self.proxy, &self.backend) {
-            (Proxy::Toy(_), Backend::Toy(_)) => {
+        match self.proxy {
+            Proxy::Toy(_) => {
                 self.traffic.side_by_side.min(self.traffic.attempts.try_into().unwrap_or(usize::MAX))
             }
-            _ => 1,
+            Proxy::Program(_) => 1,
+        }
+    }
+
+    /// Ports of the backend: a toy has one for each lane, a real program one for all of them.
+    pub fn backend_ports(&self) -> usize {
+        match self.backend {
+            Backend::Toy(_) => self.lanes(),
+            Backend::Program(_) => 1,
         }
     }
 
@@ -158,9 +181,16 @@ impl Scenario {
         self.wire.delay = overrides.delay.unwrap_or(self.wire.delay);
         self.wire.family = overrides.family.unwrap_or(self.wire.family);
         self.traffic.attempts = overrides.attempts.unwrap_or(self.traffic.attempts);
+        if let Some(method) = &overrides.method {
+            if matches!(method.as_str(), "GET" | "HEAD") {
+                self.traffic.body_bytes = 0;
+            }
+            self.traffic.method.clone_from(method);
+        }
+        self.traffic.same_client |= overrides.same_client;
         let timers_changed = overrides.proxy_idle.is_some() || overrides.backend_idle.is_some();
         if timers_changed && self.proxy_closes_first() == Some(true) {
-            self.expect = Expect { cause: None, status: 200, retried: false };
+            self.expect = Expect::nothing_lost();
         }
         if !problems.is_empty() {
             return Err(ScenarioError::Impossible { origin: self.name, problems });

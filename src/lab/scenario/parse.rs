@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
+use super::library::{UsedBackend, UsedProxy};
 use super::{Backend, Expect, Program, Proxy, Scenario, ScenarioError, ToyBackend, ToyProxy, Traffic, Wire};
 
 /// A scenario file whose proxy and backend are of known kinds, so that an unknown key is answered with the keys that
@@ -35,7 +36,28 @@ struct Outline {
 #[derive(Deserialize)]
 #[serde(expecting = "a table")]
 struct TableOutline {
+    r#use: Option<IgnoredAny>,
     command: Option<IgnoredAny>,
+}
+
+/// What a table describes.
+#[derive(Clone, Copy)]
+enum Kind {
+    Toy,
+    /// Spelled out.
+    Program,
+    /// Taken from the library.
+    Used,
+}
+
+impl Kind {
+    fn of(table: Option<TableOutline>) -> Kind {
+        match table {
+            Some(TableOutline { r#use: Some(_), .. }) => Kind::Used,
+            Some(TableOutline { command: Some(_), .. }) => Kind::Program,
+            _ => Kind::Toy,
+        }
+    }
 }
 
 impl From<ToyProxy> for Proxy {
@@ -69,12 +91,11 @@ impl Scenario {
     /// [`ScenarioError::Text`] with the line, or [`ScenarioError::Impossible`].
     pub fn parse(text: &str, origin: &str) -> Result<Self, ScenarioError> {
         let outline: Outline = toml::from_str(text).map_err(|error| text_error(&error, text, origin))?;
-        let is_program = |table: Option<TableOutline>| table.is_some_and(|table| table.command.is_some());
-        let scenario = match (is_program(outline.proxy), is_program(outline.backend)) {
-            (false, false) => read::<ToyProxy, ToyBackend>(text),
-            (false, true) => read::<ToyProxy, Program>(text),
-            (true, false) => read::<Program, ToyBackend>(text),
-            (true, true) => read::<Program, Program>(text),
+        let backend = Kind::of(outline.backend);
+        let scenario = match Kind::of(outline.proxy) {
+            Kind::Toy => read_with_proxy::<ToyProxy>(text, backend),
+            Kind::Program => read_with_proxy::<Program>(text, backend),
+            Kind::Used => read_with_proxy::<UsedProxy>(text, backend),
         };
         let scenario = scenario.map_err(|error| text_error(&error, text, origin))?;
         scenario.validate().map_err(|error| match error {
@@ -104,6 +125,17 @@ impl Scenario {
     }
 }
 
+fn read_with_proxy<P>(text: &str, backend: Kind) -> Result<Scenario, toml::de::Error>
+where
+    P: DeserializeOwned + Into<Proxy>,
+{
+    match backend {
+        Kind::Toy => read::<P, ToyBackend>(text),
+        Kind::Program => read::<P, Program>(text),
+        Kind::Used => read::<P, UsedBackend>(text),
+    }
+}
+
 fn read<P, B>(text: &str) -> Result<Scenario, toml::de::Error>
 where
     P: DeserializeOwned + Into<Proxy>,
@@ -128,7 +160,7 @@ const PLAIN_WORDS: [(&str, &str); 5] = [
 /// How the answer to an unknown key begins when the table describes a real program.
 const KEYS_OF_A_PROGRAM: &str = "expected one of `command`";
 
-fn text_error(error: &toml::de::Error, text: &str, origin: &str) -> ScenarioError {
+pub(super) fn text_error(error: &toml::de::Error, text: &str, origin: &str) -> ScenarioError {
     let position = error.span().map_or(0, |span| span.start).min(text.len());
     let line = text.as_bytes()[..position].iter().filter(|byte| **byte == b'\n').count() + 1;
     // One line, whatever the parser's own layout is.
@@ -210,13 +242,13 @@ mod tests {
             Scenario::parse("name = 'a'\nsummary = 'b'\n", "my.toml").unwrap_err().to_string(),
         ];
         insta::assert_snapshot!(complaints.join("\n"), @r#"
-        my.toml:4: unknown key `idle`, expected one of `idle_timeout`, `retry`, `check_before_reuse`, `max_idle`, `port`; in `idle = '5s'`
+        my.toml:4: unknown key `idle`, expected one of `idle_timeout`, `retry`, `check_before_reuse`, `max_idle`, `port`, `imitates`; in `idle = '5s'`
         my.toml:5: a duration needs a unit: 60 could mean "60s" or "60ms", write the one you mean; in `idle_timeout = 60`
         my.toml:4: a duration needs a unit: 1.5 could mean "1.5s" or "1.5ms", write the one you mean; in `idle_timeout = 1.5`
         my.toml:4: a duration needs a unit: 60 could mean "60s" or "60ms", write the one you mean; in `idle_timeout = '60'`
         my.toml:4: unknown value `gently`, expected one of `fin`, `half-close`, `reset`, `unread`; in `close = 'gently'`
         my.toml:4: invalid value: integer `70000`, expected a number from 0 to 65535; in `port = 70000`
-        my.toml:7: unknown key `retry`, expected one of `command`, `name`, `version`, `needs`, `port`, `default_idle_timeout`, `set_idle_timeout`, `idle_directive`, `log`, `ready_timeout`, `env`, `files`; in `retry = 'never'`; with a command this is a real program, and its behaviour is set in its own files
+        my.toml:7: unknown key `retry`, expected one of `command`, `name`, `version`, `needs`, `port`, `default_idle_timeout`, `set_idle_timeout`, `idle_directive`, `settings`, `log`, `ready_timeout`, `env`, `files`; in `retry = 'never'`; with a command this is a real program, and its behaviour is set in its own files
         my.toml:3: missing key `until`; in `[[wire.hold]]`
         my.toml:4: unknown key `latency`, expected one of `family`, `delay`, `hold`, `drop`; in `latency = '5ms'`
         my.toml:4: invalid length 1, expected an array of length 2; in `idle = ['0ms']`

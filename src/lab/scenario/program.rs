@@ -13,8 +13,9 @@ use super::{Party, ScenarioError, duration};
 ///
 /// In `command`, `env`, `files`, `version` and `log`, finrace fills in `{dir}` (its folder in the run directory),
 /// `{listen}` (address and port), `{listen_address}` (address alone, without brackets), `{port}`,
-/// `{backend_address}` (the backend's address and port), `{servers}` (where packages of real servers are installed)
-/// and `{idle_directive}`. Other braces stay as they are.
+/// `{backend_address}` (the backend's address and port), `{backend_host}` and `{backend_port}` (each alone),
+/// `{servers}` (where packages of real servers are installed), `{settings}` and `{idle_directive}`. Other braces stay
+/// as they are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Program {
@@ -39,6 +40,9 @@ pub struct Program {
     /// The text that `{idle_directive}` becomes when the idle timeout is set, with the value as `{ms}` or `{s}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_directive: Option<String>,
+    /// Lines in the language of the program's own configuration; `{settings}` becomes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<String>,
     /// File in `{dir}` whose new lines are the program's own words about an attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
@@ -75,6 +79,8 @@ pub struct Places<'a> {
 pub struct Expanded {
     /// Program and arguments.
     pub command: Vec<String>,
+    /// Program and arguments that print its version.
+    pub version: Vec<String>,
     /// Environment variables to add.
     pub env: BTreeMap<String, String>,
     /// Files to be written, by path.
@@ -107,12 +113,16 @@ impl Program {
 
     /// Fills in every place.
     pub fn expand(&self, places: &Places<'_>) -> Expanded {
+        // First what may itself hold places.
         let words = [
+            ("{settings}", self.settings.join("\n")),
             ("{dir}", places.dir.display().to_string()),
             ("{listen}", places.listen.to_string()),
             ("{listen_address}", places.listen.ip().to_string()),
             ("{port}", places.listen.port().to_string()),
             ("{backend_address}", places.backend.to_string()),
+            ("{backend_host}", places.backend.ip().to_string()),
+            ("{backend_port}", places.backend.port().to_string()),
             ("{servers}", places.servers.display().to_string()),
             ("{idle_directive}", self.idle_text()),
         ];
@@ -120,6 +130,7 @@ impl Program {
             |text: &String| words.iter().fold(text.clone(), |text, (word, place)| text.replace(word, place));
         Expanded {
             command: self.command.iter().map(fill).collect(),
+            version: self.version.iter().map(fill).collect(),
             env: self.env.iter().map(|(name, value)| (name.clone(), fill(value))).collect(),
             files: self.files.iter().map(|(name, text)| (places.dir.join(name), fill(text))).collect(),
             log: self.log.as_ref().map(|name| places.dir.join(name)),
@@ -197,6 +208,7 @@ mod tests {
             default_idle_timeout: None,
             set_idle_timeout: None,
             idle_directive: Some("idle {ms}ms or {s}s;".into()),
+            settings: Vec::new(),
             log: Some("out.log".into()),
             ready_timeout: ready_timeout(),
             env: BTreeMap::from([("PACKAGES".into(), "{servers}/x".into())]),
@@ -232,6 +244,16 @@ mod tests {
         program.set_idle(Party::Proxy, Duration::from_millis(1500)).unwrap();
         let expanded = program.expand(&places(Path::new("/run")));
         assert_eq!(expanded.files[Path::new("/run/a.conf")], "idle 1500ms or 2s;");
+    }
+
+    #[test]
+    fn settings_are_lines_and_may_name_places_themselves() {
+        let mut program = program(&[("a.conf", "[{settings}]")]);
+        program.settings =
+            vec!["harakiri = 65".into(), "logto = {dir}/log of {backend_host} {backend_port}".into()];
+        let expanded = program.expand(&places(Path::new("/run")));
+        let text = &expanded.files[Path::new("/run/a.conf")];
+        assert_eq!(text, "[harakiri = 65\nlogto = /run/log of 192.0.2.2 3001]");
     }
 
     #[test]

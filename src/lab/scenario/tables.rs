@@ -62,12 +62,39 @@ pub struct ToyProxy {
     pub max_idle: usize,
     /// First lane's port.
     pub port: u16,
+    /// Whose words it speaks: error page and access log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imitates: Option<Imitated>,
 }
 
 impl Default for ToyProxy {
     fn default() -> Self {
         let idle_timeout = Duration::from_secs(60);
-        Self { idle_timeout, retry: Retry::Never, check_before_reuse: true, max_idle: 64, port: 8080 }
+        Self {
+            idle_timeout,
+            retry: Retry::Never,
+            check_before_reuse: true,
+            max_idle: 64,
+            port: 8080,
+            imitates: None,
+        }
+    }
+}
+
+/// A proxy that cannot be run here, whose page and log the toy can write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Imitated {
+    /// Application Load Balancer of Amazon Web Services.
+    AwsAlb,
+}
+
+impl Imitated {
+    /// The word used in scenarios and output.
+    pub const fn token(self) -> &'static str {
+        match self {
+            Imitated::AwsAlb => "aws-alb",
+        }
     }
 }
 
@@ -290,6 +317,10 @@ pub struct Traffic {
     /// For `send_when = "idle"`: attempts are spread evenly from the first to the second.
     #[serde(with = "duration::range", skip_serializing_if = "Option::is_none")]
     pub idle: Option<[Duration; 2]>,
+    /// Both requests of an attempt come from one client over one connection, as a browser's do. Proxies treat a failure
+    /// behind a client's first request and behind a later one differently.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub same_client: bool,
     /// How often all of it is done.
     pub attempts: u32,
     /// Attempts at one time, each on ports and a pool of its own.
@@ -305,6 +336,7 @@ impl Default for Traffic {
             send_when: SendWhen::FinOnWire,
             send_after: Duration::ZERO,
             idle: None,
+            same_client: false,
             attempts: 1,
             side_by_side: 32,
         }
@@ -350,6 +382,17 @@ pub struct Expect {
     /// The proxy sent the request again on another connection.
     #[serde(default)]
     pub retried: bool,
+    /// Who closes the idle connections: the first to close each one that is closed while its attempt lasts, and there
+    /// is at least one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closes_first: Option<Party>,
+}
+
+impl Expect {
+    /// Every user gets an answer, and no packet shows a lost request.
+    pub fn nothing_lost() -> Self {
+        Self { cause: None, status: 200, retried: false, closes_first: None }
+    }
 }
 
 impl Proxy {
@@ -372,6 +415,7 @@ impl Proxy {
     /// Its name in sentences.
     pub fn name(&self) -> &str {
         match self {
+            Proxy::Toy(ToyProxy { imitates: Some(Imitated::AwsAlb), .. }) => "toy aws-alb",
             Proxy::Toy(_) => "toy proxy",
             Proxy::Program(program) => &program.name,
         }

@@ -74,8 +74,9 @@ impl Scenario {
 
     fn ports(&self, problems: &mut Vec<String>) {
         let lanes = self.lanes().max(1);
-        let range = |port: u16| usize::from(port)..usize::from(port) + lanes;
-        let (proxy, backend) = (range(self.proxy.port()), range(self.backend.port()));
+        let range = |port: u16, ports: usize| usize::from(port)..usize::from(port) + ports.max(1);
+        let proxy = range(self.proxy.port(), lanes);
+        let backend = range(self.backend.port(), self.backend_ports());
         for (table, ports) in [("proxy", &proxy), ("backend", &backend)] {
             if ports.start == 0 {
                 problems.push(format!(

@@ -124,7 +124,8 @@ async fn outcome_of<F: Future<Output = ()> + Send + 'static>(proxy: impl FnOnce(
     let address = listener.local_addr().unwrap();
     let driver = Driver::new(&scenario("stale-reuse", 1), &[address], EventLog::new(io::sink()));
     let serve = async { proxy(listener.accept().await.unwrap().0).await };
-    tokio::join!(driver.request(1, 0, Turn::WarmUp), serve).0
+    let mut client = None;
+    tokio::join!(driver.request(1, 0, Turn::WarmUp, &mut client), serve).0
 }
 
 #[tokio::test]

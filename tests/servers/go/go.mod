@@ -1,0 +1,3 @@
+module finrace.test/server
+
+go 1.19
