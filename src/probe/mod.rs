@@ -5,8 +5,10 @@
 //! Knows neither captures nor the lab.
 
 mod connection;
+mod request;
 mod response;
 mod target;
+pub mod upstream;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -46,6 +48,20 @@ pub enum ProbeError {
     /// Nobody answers there.
     #[error("cannot connect to {0}: check that a server listens there")]
     Connect(SocketAddr, #[source] std::io::Error),
+    /// Its address is taken, or not one of this machine.
+    #[error("cannot listen on {0}: give an address of this machine and a port that is free")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    /// A proxy answered by itself.
+    #[error(
+        "{via} answered {status} without asking the backend of this probe: point the proxy's upstream to the address \
+         given to --upstream"
+    )]
+    NotForwarded {
+        /// The URL of the proxy.
+        via: String,
+        /// What it answered.
+        status: u16,
+    },
     /// It closed or reset the connection instead of answering, or did not answer in time.
     #[error("{address} gave no response to {request}: {reason}")]
     NoResponse {

@@ -70,9 +70,19 @@ impl Target {
 
     /// A whole request without a body.
     pub(super) fn request(&self, method: &str) -> String {
+        self.request_with(method, "", "")
+    }
+
+    /// A whole request with a short text for a body.
+    pub(super) fn request_with_body(&self, method: &str, body: &str) -> String {
+        let fields = format!("Content-Type: text/plain\r\nContent-Length: {}\r\n", body.len());
+        self.request_with(method, &fields, body)
+    }
+
+    fn request_with(&self, method: &str, fields: &str, body: &str) -> String {
         let agent = concat!("finrace/", env!("CARGO_PKG_VERSION"));
         format!(
-            "{method} {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: {agent}\r\nAccept: */*\r\nConnection: keep-alive\r\n\r\n",
+            "{method} {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: {agent}\r\nAccept: */*\r\n{fields}Connection: keep-alive\r\n\r\n{body}",
             self.path, self.host, self.port
         )
     }

@@ -65,14 +65,7 @@ pub fn table(measured: &Measurement, options: TextOptions) -> String {
     }
     let alike = alike(measured);
     if !alike.is_empty() {
-        let names: Vec<String> = alike
-            .iter()
-            .map(|likeness| match likeness.timer.setting_name() {
-                Some(setting) => format!("{} ({setting})", likeness.product.name),
-                None => likeness.product.name.clone(),
-            })
-            .collect();
-        page.explained("Looks like", &format!("The default of {}.", names.join(", ")));
+        page.explained("Looks like", &default_of(&alike));
     }
     if let Some((least, _)) = measured.idle_ns() {
         let sentence = format!(
@@ -85,7 +78,19 @@ pub fn table(measured: &Measurement, options: TextOptions) -> String {
     page.text
 }
 
-fn signed(ns: u64) -> i64 {
+/// `The default of uWSGI (http-keepalive), ...`
+pub(super) fn default_of(alike: &[products::Likeness]) -> String {
+    let names: Vec<String> = alike
+        .iter()
+        .map(|likeness| match likeness.timer.setting_name() {
+            Some(setting) => format!("{} ({setting})", likeness.product.name),
+            None => likeness.product.name.clone(),
+        })
+        .collect();
+    format!("The default of {}.", names.join(", "))
+}
+
+pub(super) fn signed(ns: u64) -> i64 {
     i64::try_from(ns).unwrap_or(i64::MAX)
 }
 
