@@ -26,21 +26,27 @@ pub(super) struct UpstreamArgs {
     )]
     upstream: Option<SocketAddr>,
     /// Send harmless requests through the proxy at this URL; without it, send them yourself
-    #[arg(long, value_name = "URL", requires = "upstream", help_heading = "Measuring a proxy")]
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "upstream",
+        conflicts_with = "target",
+        help_heading = "Measuring a proxy"
+    )]
     via: Option<Target>,
     /// How many idle connections the proxy has to give up
     #[arg(
         long,
         value_name = "N",
         default_value_t = 3,
-        requires = "upstream",
+        requires = "upstream", conflicts_with = "target",
         value_parser = clap::value_parser!(u16).range(1..=100),
         help_heading = "Measuring a proxy"
     )]
     samples: u16,
     /// Let one GET and one POST each meet a FIN and a RST, and see whether the proxy sends them again. Its clients may get
     /// 502 for them
-    #[arg(long, requires = "upstream", help_heading = "Measuring a proxy")]
+    #[arg(long, requires = "upstream", conflicts_with = "target", help_heading = "Measuring a proxy")]
     test_retry: bool,
 }
 
@@ -61,11 +67,10 @@ impl UpstreamArgs {
             anyhow::bail!("give a server to probe, or --upstream");
         };
         let samples = usize::from(self.samples);
-        let options =
-            Options { listen, via: self.via.clone(), samples, max_wait, test_retry: self.test_retry };
+        let options = Options { via: self.via.clone(), samples, max_wait, test_retry: self.test_retry };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let measured = runtime.block_on(async {
-            let backend = Backend::bind(options).await?;
+            let backend = Backend::bind(listen).await?;
             output::complain(&format!(
                 "listening on {}: point the proxy's upstream there",
                 backend.address()
@@ -79,7 +84,7 @@ impl UpstreamArgs {
             };
             let mut last = SoFar::default();
             let measured = backend
-                .run(enough, |so_far| {
+                .run(&options, enough, |so_far| {
                     if so_far != last {
                         progress.set_message(said(so_far, samples, max_wait));
                         last = so_far;

@@ -1,11 +1,10 @@
 //! Harmless requests through the proxy under probe, so that nobody else has to send them.
 
-use std::net::SocketAddr;
-
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::super::connection::Link;
+use super::super::way::Way;
 use super::super::{Facts, ProbeError, Target};
 use super::{Event, Trial};
 
@@ -36,8 +35,8 @@ impl Driver {
     /// # Errors
     /// The proxy cannot be reached, does not answer, or answers without asking the backend.
     pub(super) async fn drive(mut self, trials: &[Trial], side_by_side: usize) -> Result<(), ProbeError> {
-        let address = self.via.resolve().await?;
-        let (mut link, seen, status) = self.warm(address).await?;
+        let way = self.via.resolve().await?;
+        let (mut link, seen, status) = self.warm(&way).await?;
         if !seen.arrived {
             return Err(ProbeError::NotForwarded { via: self.via.to_string(), status });
         }
@@ -53,7 +52,7 @@ impl Driver {
                     self.exchange(&mut link, trial.method, number).await.ok().map(|facts| facts.status);
                 let tried = self.seen(number, status).await.tried;
                 // Nobody knows what state a failure has left the client's connection in.
-                (link, ..) = self.warm(address).await?;
+                (link, ..) = self.warm(&way).await?;
                 if tried {
                     break;
                 }
@@ -66,9 +65,9 @@ impl Driver {
         let mut clients = JoinSet::new();
         for _ in 0..side_by_side {
             let number = self.next();
-            let request = self.request("GET", number);
+            let (way, request) = (way.clone(), self.request("GET", number));
             clients.spawn(async move {
-                let mut link = Link::open(address).await.ok()?;
+                let mut link = Link::open(&way).await.ok()?;
                 link.exchange(&request, "GET").await.ok()
             });
         }
@@ -78,16 +77,15 @@ impl Driver {
     }
 
     /// A client's connection, with one request answered where the proxy keeps it.
-    async fn warm(&mut self, address: SocketAddr) -> Result<(Link, Seen, u16), ProbeError> {
-        let connect = |error| ProbeError::Connect(address, error);
+    async fn warm(&mut self, way: &Way) -> Result<(Link, Seen, u16), ProbeError> {
         let number = self.next();
-        let mut link = Link::open(address).await.map_err(connect)?;
+        let mut link = Link::open(way).await?;
         let facts = self.exchange(&mut link, "GET", number).await.map_err(|reason| {
-            ProbeError::NoResponse { address, request: format!("GET {}", self.via.path), reason }
+            ProbeError::NoResponse { address: way.address, request: format!("GET {}", self.via.path), reason }
         })?;
         let seen = self.seen(number, Some(facts.status)).await;
         if !facts.keeps_alive {
-            link = Link::open(address).await.map_err(connect)?;
+            link = Link::open(way).await?;
         }
         Ok((link, seen, facts.status))
     }

@@ -31,8 +31,6 @@ const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 /// What to measure, and for how long.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where the proxy sends its requests to.
-    pub listen: SocketAddr,
     /// A URL of the proxy, where the probe itself is to send requests through it.
     pub via: Option<Target>,
     /// How many connections have to be given up.
@@ -193,7 +191,6 @@ enum Event {
 pub struct Backend {
     listener: TcpListener,
     address: SocketAddr,
-    options: Options,
 }
 
 impl Backend {
@@ -201,11 +198,11 @@ impl Backend {
     ///
     /// # Errors
     /// The address is taken, or not one of this machine.
-    pub async fn bind(options: Options) -> Result<Backend, ProbeError> {
-        let failed = |error| ProbeError::Listen(options.listen, error);
-        let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
+    pub async fn bind(listen: SocketAddr) -> Result<Backend, ProbeError> {
+        let failed = |error| ProbeError::Listen(listen, error);
+        let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Backend { listener, address, options })
+        Ok(Backend { listener, address })
     }
 
     /// Where it listens: with a port of its own where 0 was asked for.
@@ -219,17 +216,18 @@ impl Backend {
     /// Requests cannot be sent through the proxy.
     pub async fn run(
         self,
+        options: &Options,
         enough: impl Future<Output = ()>,
         mut tell: impl FnMut(SoFar),
     ) -> Result<Measurement, ProbeError> {
         let (events, mut happened) = mpsc::channel(EVENTS);
-        let mut desk = Desk::new(&self.options, self.address, Instant::now());
+        let mut desk = Desk::new(options, self.address, Instant::now());
         let mut connections = JoinSet::new();
-        if let Some(via) = self.options.via.clone() {
+        if let Some(via) = options.via.clone() {
             let driver = Driver { via, events: events.clone(), sent: 0 };
             let events = events.clone();
-            let trials = if self.options.test_retry { TRIALS.as_slice() } else { &[] };
-            let samples = self.options.samples;
+            let trials = if options.test_retry { TRIALS.as_slice() } else { &[] };
+            let samples = options.samples;
             connections.spawn(async move {
                 let all = driver.drive(trials, samples).await;
                 let _ = events.send(Event::AllSent { all, at: Instant::now() }).await;
