@@ -82,8 +82,9 @@ pub fn table(measured: &Measurement, options: TextOptions) -> String {
         page.explained("What to change", &sentence);
         page.command("", &format!("finrace check --proxy {}ms --backend NAME", most.div_ceil(1_000_000)));
     } else if !measured.still_open_ns.is_empty() {
-        let sentence = "A proxy that gives up no connection leaves every close to the servers, and each close can meet \
-                        a request: set its idle timeout for connections to servers, below theirs.";
+        let sentence = "A proxy that closes no idle connection leaves every close to the servers, and each close can \
+                        meet a request, unless it looks at the age of a connection before it uses it, as Apache's ttl \
+                        does: set its idle timeout for connections to servers, below theirs.";
         page.explained("What to change", sentence);
     }
     page.text
@@ -158,7 +159,7 @@ fn idle(measured: &Measurement) -> String {
     }
     if measured.closed_at_once > 0 {
         sentence += &format!(
-            " {} closed right after a response: its pool had no room.",
+            " {} closed right after a response, as where a pool has no room.",
             match measured.closed_at_once {
                 1 => "1 more connection was".to_owned(),
                 more => format!("{more} more connections were"),
@@ -216,4 +217,92 @@ fn retries(method: &str, of_method: &[&Retry], of_via: bool) -> String {
         ));
     }
     said.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::upstream::GivenUp;
+
+    fn retry(method: &'static str, close: Close, again: Again) -> Retry {
+        let sent = again == Again::Sent;
+        let client_status = (again != Again::NotTested).then_some(if sent { 200 } else { 502 });
+        Retry { method, close, again, after_ns: sent.then_some(400_000), client_status }
+    }
+
+    fn nginx() -> Measurement {
+        let given_up = |ms: u64| GivenUp { idle_ns: ms * 1_000_000, ending: Ending::Fin, requests: 1 };
+        Measurement {
+            listen: "127.0.0.1:9000".to_owned(),
+            via: Some("http://127.0.0.1:8080/".to_owned()),
+            connections: 7,
+            requests: 14,
+            reused: 7,
+            longest_reuse_ns: Some(1_100_000),
+            not_kept: 0,
+            samples: vec![given_up(60_001), given_up(60_004), given_up(60_002)],
+            closed_at_once: 0,
+            still_open_ns: Vec::new(),
+            retries: vec![
+                retry("GET", Close::Fin, Again::Sent),
+                retry("GET", Close::Reset, Again::Sent),
+                retry("POST", Close::Fin, Again::NotSent),
+                retry("POST", Close::Reset, Again::NotTested),
+            ],
+            unreadable: None,
+        }
+    }
+
+    fn text(measured: &Measurement) -> String {
+        table(measured, TextOptions { width: 100, color: false, unicode: true })
+    }
+
+    fn in_one_line(measured: &Measurement) -> String {
+        text(measured).split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_measurement_reads_well() {
+        insta::assert_snapshot!("probe_upstream_100", text(&nginx()));
+    }
+
+    #[test]
+    fn what_was_not_closed_is_never_called_measured() {
+        let open = Measurement { samples: Vec::new(), still_open_ns: vec![9_000_000_000; 3], ..nginx() };
+        let said = in_one_line(&open);
+        assert!(said.contains("Longer than 9.000 s, or none: all 3 kept connections were"), "{said}");
+        assert!(!said.contains("Looks like") && !said.contains("check --proxy"), "{said}");
+        let some = Measurement { still_open_ns: vec![90_000_000_000], ..nginx() };
+        let said = in_one_line(&some);
+        assert!(said.contains("no timer of every connection: 1 still open"), "{said}");
+        assert!(!said.contains("check --proxy"), "{said}");
+    }
+
+    #[test]
+    fn a_limit_is_not_taken_for_a_timer() {
+        let mut spread = nginx();
+        spread.samples[0].idle_ns = 2_000_000_000;
+        spread.closed_at_once = 2;
+        let said = in_one_line(&spread);
+        assert!(said.contains("more than one timer") && !said.contains("Looks like"), "{said}");
+        assert!(said.contains("2 more connections were closed right after a response"), "{said}");
+    }
+
+    #[test]
+    fn a_proxy_that_keeps_nothing_and_one_that_sends_nothing_are_told_apart() {
+        let idle = Measurement { samples: Vec::new(), reused: 0, retries: Vec::new(), ..nginx() };
+        let said = in_one_line(&Measurement { not_kept: 14, ..idle.clone() });
+        assert!(said.contains("14 of 14 requests asked for the close"), "{said}");
+        let said = in_one_line(&Measurement { requests: 0, ..idle });
+        assert!(said.contains("no request came to 127.0.0.1:9000"), "{said}");
+    }
+
+    #[test]
+    fn programs_get_tokens_and_nanoseconds() {
+        let document: serde_json::Value = serde_json::from_str(&json(&nginx())).unwrap();
+        assert_eq!(document["idle_max_ns"], 60_004_000_000_u64);
+        assert_eq!(document["looks_like"][0], "nginx");
+        assert_eq!(document["retries"][2]["again"], "not-sent");
+        assert_eq!(document["retries"][1]["close"], "reset");
+    }
 }
