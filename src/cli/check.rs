@@ -91,7 +91,8 @@ fn party(option: &str, text: &str, faces: Facing, max_wait: Duration) -> anyhow:
     if text.starts_with("http://") || text.starts_with("https://") {
         if faces == Facing::Upstream {
             bail!(
-                "{option}: the idle timeout only of a server can be probed: give the proxy's name, file or timeout"
+                "{option}: the idle timeout only of a server can be probed: give the proxy's name, file or timeout, \
+                 which `finrace probe --upstream` measures"
             );
         }
         return live(text, max_wait).with_context(|| option.to_owned());

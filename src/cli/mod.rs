@@ -10,6 +10,8 @@ mod moment;
 mod output;
 #[cfg(feature = "live")]
 mod probe;
+#[cfg(feature = "live")]
+mod probe_upstream;
 mod progress;
 #[cfg(feature = "live")]
 mod reproduce;
@@ -73,7 +75,7 @@ enum Command {
     Analyze(analyze::Args),
     /// Show the idle timers that captures reveal, or those known of a product
     Timeouts(timeouts::Args),
-    /// Measure after how long a live server closes idle connections, and how
+    /// Measure after how long a live server, or a proxy, closes idle connections, and how
     #[cfg(feature = "live")]
     Probe(probe::Args),
     /// Say whether a proxy is safe in front of a server: whose idle timer is the shorter one

@@ -1,4 +1,4 @@
-//! `finrace probe`: after how long a live server closes idle connections, and how.
+//! `finrace probe`: after how long a live server closes idle connections, and how; or a proxy those to its servers.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use crate::render::probe_text;
 
 use super::Exit;
 use super::output::{self, Color};
+use super::probe_upstream::UpstreamArgs;
 
 /// How often the line on a terminal changes.
 const TICK: Duration = Duration::from_millis(250);
@@ -19,13 +20,19 @@ const TICK: Duration = Duration::from_millis(250);
 /// Arguments of `probe`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 measured (or the server keeps no connection), 2 the server cannot be reached or\n\
-                        does not answer, 3 it closed nothing within --max-wait."
+    after_help = "With --upstream, finrace is the backend: point the proxy's upstream to that address, then send requests\n\
+                  through the proxy, several side by side, so that it opens several connections:\n\n  \
+                  finrace probe --upstream 127.0.0.1:9000\n  \
+                  for i in 1 2 3; do curl -s http://PROXY/ & done\n\n\
+                  or let finrace send them:\n\n  \
+                  finrace probe --upstream 127.0.0.1:9000 --via http://PROXY/ --test-retry\n\n\
+                  Exit codes: 0 measured (or no connection is kept), 2 the server cannot be reached or does not\n\
+                  answer, 3 nothing was closed within --max-wait."
 )]
 pub struct Args {
-    /// The server: http://HOST:PORT/PATH or HOST:PORT
-    #[arg(value_name = "URL|HOST:PORT")]
-    target: Target,
+    /// The server: http://HOST:PORT/PATH, https://HOST/PATH or HOST:PORT
+    #[arg(value_name = "URL|HOST:PORT", required_unless_present = "upstream", conflicts_with = "upstream")]
+    target: Option<Target>,
     /// Method of the request; choose one that changes nothing
     #[arg(long, default_value = "GET", value_parser = method)]
     method: String,
@@ -35,7 +42,7 @@ pub struct Args {
     /// Connections that idle side by side
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
     connections: u16,
-    /// How long to wait for a close
+    /// How long to wait for a close; with --upstream also for the first request
     #[arg(long, value_name = "DURATION", default_value = "2min", value_parser = parse_duration)]
     max_wait: Duration,
     /// Also wait for the close of a connection that carries no request: servers often wait a minute for the first one
@@ -44,6 +51,8 @@ pub struct Args {
     /// Also send up to this many requests on one connection, to find a limit
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_requests: Option<u32>,
+    #[command(flatten)]
+    upstream: UpstreamArgs,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = ProbeFormat::Table)]
     format: ProbeFormat,
@@ -51,7 +60,7 @@ pub struct Args {
 
 /// How to print a measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ProbeFormat {
+pub(super) enum ProbeFormat {
     /// For people
     Table,
     /// One JSON document
@@ -77,7 +86,9 @@ fn path(text: &str) -> Result<String, String> {
 /// # Errors
 /// The server cannot be reached, or does not answer.
 pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
-    let mut target = args.target.clone();
+    let Some(mut target) = args.target.clone() else {
+        return args.upstream.run(args.max_wait, args.format, color);
+    };
     if let Some(path) = &args.path {
         target.path.clone_from(path);
     }
@@ -90,7 +101,9 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         max_requests: args.max_requests,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let progress = waiting(&options);
+    let most = format_duration(options.max_wait);
+    let progress =
+        waiting(format!("waiting for {} to close idle connections, at most {most}", options.target));
     let measured = runtime.block_on(probe::run(&options));
     progress.finish_and_clear();
     let measured = measured?;
@@ -105,15 +118,14 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
 }
 
 /// A line on standard error that says what is waited for, on a terminal only.
-fn waiting(options: &Options) -> ProgressBar {
+pub(super) fn waiting(message: String) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
     }
     let line = ProgressBar::new_spinner();
     let style = ProgressStyle::with_template("{spinner} {msg}: {elapsed} so far");
     line.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-    let most = format_duration(options.max_wait);
-    line.set_message(format!("waiting for {} to close idle connections, at most {most}", options.target));
+    line.set_message(message);
     line.enable_steady_tick(TICK);
     line
 }

@@ -1,25 +1,23 @@
 //! One connection to the server under probe.
 
-use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout};
 
 use super::response::{self, Body, Facts};
-use super::{Ending, LateRequest, Sample};
+use super::way::{ReadEnd, Way, Wire};
+use super::{Ending, LateRequest, ProbeError, Sample};
 
 /// How long to wait for a close.
 pub(super) type Wait = Duration;
 
-/// How long to wait for a handshake.
-const CONNECT: Duration = Duration::from_secs(10);
 /// How long to wait for a whole response.
 const ANSWER: Duration = Duration::from_secs(60);
 /// How long a RST may take after a late request: longer than any round trip that is worth measuring across.
 const LATE: Duration = Duration::from_secs(1);
+/// How long the FIN may take after a close_notify of TLS.
+const FIN_AFTER_NOTIFY: Duration = Duration::from_secs(1);
 /// How often to look for that RST.
 const LOOK: Duration = Duration::from_millis(5);
 /// Largest response head.
@@ -27,17 +25,20 @@ const LARGEST_HEAD: usize = 64 * 1024;
 
 /// A connection and the time of the last byte on it.
 pub(super) struct Link {
-    stream: TcpStream,
+    wire: Wire,
     last_byte: Instant,
     buffer: Vec<u8>,
 }
 
 impl Link {
-    pub(super) async fn open(address: SocketAddr) -> io::Result<Link> {
-        let connecting = timeout(CONNECT, TcpStream::connect(address));
-        let stream = connecting.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-        stream.set_nodelay(true)?;
-        Ok(Link { stream, last_byte: Instant::now(), buffer: Vec::new() })
+    pub(super) async fn open(way: &Way) -> Result<Link, ProbeError> {
+        let wire = way.open().await?;
+        Ok(Link { wire, last_byte: Instant::now(), buffer: Vec::new() })
+    }
+
+    /// The version of TLS, where it is spoken.
+    pub(super) fn tls_version(&self) -> Option<String> {
+        self.wire.tls_version()
     }
 
     /// Sends a request and reads its whole response.
@@ -46,7 +47,7 @@ impl Link {
     /// In words: why there is no response.
     pub(super) async fn exchange(&mut self, request: &str, method: &str) -> Result<Facts, String> {
         let answered = async {
-            self.stream.write_all(request.as_bytes()).await.map_err(|error| error.to_string())?;
+            self.wire.send(request.as_bytes()).await.map_err(|error| error.to_string())?;
             self.response(method).await
         };
         timeout(ANSWER, answered).await.map_err(|_| format!("no answer within {} s", ANSWER.as_secs()))?
@@ -89,13 +90,13 @@ impl Link {
 
     /// At least one byte more.
     async fn more(&mut self) -> Result<(), String> {
-        match self.stream.read_buf(&mut self.buffer).await {
-            Ok(0) => Err("the server closed the connection".to_owned()),
-            Ok(_) => {
+        match self.wire.receive(&mut self.buffer).await {
+            Ok(()) => {
                 self.last_byte = Instant::now();
                 Ok(())
             }
-            Err(error) => Err(error.to_string()),
+            Err((_, None)) => Err("the server closed the connection".to_owned()),
+            Err((_, Some(error))) => Err(error.to_string()),
         }
     }
 
@@ -111,34 +112,59 @@ impl Link {
         self.buffer.clear();
         let closed = async {
             loop {
-                match self.stream.read_buf(&mut self.buffer).await {
-                    Ok(0) => return Ending::Fin,
+                match self.wire.receive(&mut self.buffer).await {
                     // A 408 that nobody asked for, or something else; only its beginning is worth keeping.
-                    Ok(_) => {
+                    Ok(()) => {
                         let head = response::head(&self.buffer, "HEAD").ok().flatten();
                         unsolicited_status = unsolicited_status.or(head.map(|(facts, ..)| facts.status));
                         self.buffer.truncate(LARGEST_HEAD);
                     }
+                    Err((end, _)) => return Some(end),
+                }
+            }
+        };
+        let end = tokio::select! {
+            end = closed => end,
+            () = tokio::time::sleep(max_wait) => None,
+            () = enough => None,
+        };
+        let idle_ns = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let mut close_notify = false;
+        let ending = match end {
+            None => Ending::StillOpen,
+            Some(ReadEnd::Fin) => Ending::Fin,
+            Some(ReadEnd::Reset) => Ending::Reset,
+            Some(ReadEnd::CloseNotify) => {
+                close_notify = true;
+                self.after_notify().await
+            }
+        };
+        Sample { idle_ns, ending, close_notify, unsolicited_status }
+    }
+
+    /// What follows the close_notify of TLS on the connection below.
+    async fn after_notify(&mut self) -> Ending {
+        let mut rest = [0; 1024];
+        let tcp = self.wire.tcp();
+        let ended = async {
+            loop {
+                match tcp.read(&mut rest).await {
+                    Ok(0) => return Ending::Fin,
+                    Ok(_) => {}
                     Err(_) => return Ending::Reset,
                 }
             }
         };
-        let ending = tokio::select! {
-            ending = closed => ending,
-            () = tokio::time::sleep(max_wait) => Ending::StillOpen,
-            () = enough => Ending::StillOpen,
-        };
-        let idle_ns = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        Sample { idle_ns, ending, unsolicited_status }
+        timeout(FIN_AFTER_NOTIFY, ended).await.unwrap_or(Ending::NotifyOnly)
     }
 
     /// After the server's FIN: sends a request and looks whether a RST comes back. None where that cannot be told.
     pub(super) async fn late(mut self, request: &str) -> Option<LateRequest> {
-        self.stream.write_all(request.as_bytes()).await.ok()?;
+        self.wire.send(request.as_bytes()).await.ok()?;
         let sent = Instant::now();
         while sent.elapsed() < LATE {
             // A reset of a half-closed connection is an error of the socket; reading would only say "end" again.
-            if self.stream.take_error().ok()?.is_some() {
+            if self.wire.tcp().take_error().ok()?.is_some() {
                 return Some(LateRequest::Reset);
             }
             tokio::time::sleep(LOOK).await;

@@ -5,8 +5,11 @@
 //! Knows neither captures nor the lab.
 
 mod connection;
+mod request;
 mod response;
 mod target;
+pub mod upstream;
+mod way;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,6 +18,7 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use connection::{Link, Wait};
+use way::Way;
 
 pub use response::Facts;
 pub use target::Target;
@@ -46,6 +50,23 @@ pub enum ProbeError {
     /// Nobody answers there.
     #[error("cannot connect to {0}: check that a server listens there")]
     Connect(SocketAddr, #[source] std::io::Error),
+    /// It refuses the handshake, or speaks something else.
+    #[error("{0} does not complete a TLS handshake: check that its port speaks TLS, or write http://")]
+    Tls(SocketAddr, #[source] std::io::Error),
+    /// Its address is taken, or not one of this machine.
+    #[error("cannot listen on {0}: give an address of this machine and a port that is free")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    /// A proxy answered by itself.
+    #[error(
+        "{via} answered {status} without asking the backend of this probe: point the proxy's upstream to the address \
+         given to --upstream"
+    )]
+    NotForwarded {
+        /// The URL of the proxy.
+        via: String,
+        /// What it answered.
+        status: u16,
+    },
     /// It closed or reset the connection instead of answering, or did not answer in time.
     #[error("{address} gave no response to {request}: {reason}")]
     NoResponse {
@@ -66,6 +87,8 @@ pub enum Ending {
     Fin,
     /// The server sent RST.
     Reset,
+    /// The server sent the close_notify of TLS, and no FIN within a second.
+    NotifyOnly,
     /// It was still open when the wait was over.
     StillOpen,
 }
@@ -77,6 +100,8 @@ pub struct Sample {
     pub idle_ns: u64,
     /// What it was.
     pub ending: Ending,
+    /// The server said goodbye with a TLS alert before (RFC 8446 section 6.1).
+    pub close_notify: bool,
     /// The status of a response that nobody had asked for, sent before the close.
     pub unsolicited_status: Option<u16>,
 }
@@ -109,6 +134,8 @@ pub struct Measurement {
     pub target: String,
     /// The address that was probed.
     pub address: String,
+    /// `TLS 1.3`, where TLS was spoken. Certificates are not verified.
+    pub tls: Option<String>,
     /// What the first response said.
     pub response: Facts,
     /// Connections that idled after a response; empty where the server keeps none.
@@ -146,9 +173,10 @@ enum Brought {
 /// # Errors
 /// The server cannot be reached, or does not answer the first request.
 pub async fn run(options: &Options) -> Result<Measurement, ProbeError> {
-    let address = options.target.resolve().await?;
+    let way = options.target.resolve().await?;
+    let address = way.address;
     let request = options.target.request(&options.method);
-    let mut first = Link::open(address).await.map_err(|error| ProbeError::Connect(address, error))?;
+    let mut first = Link::open(&way).await?;
     let response =
         first.exchange(&request, &options.method).await.map_err(|reason| ProbeError::NoResponse {
             address,
@@ -158,6 +186,7 @@ pub async fn run(options: &Options) -> Result<Measurement, ProbeError> {
     let mut measured = Measurement {
         target: options.target.to_string(),
         address: address.to_string(),
+        tls: first.tls_version(),
         samples: Vec::new(),
         unused: None,
         late_request: None,
@@ -169,30 +198,32 @@ pub async fn run(options: &Options) -> Result<Measurement, ProbeError> {
     if measured.response.keeps_alive {
         work.spawn(async move { Brought::Sample(0, first.idle(max_wait).await) });
         for index in 1..options.connections {
-            let (request, method) = (request.clone(), method.clone());
+            let (way, request, method) = (way.clone(), request.clone(), method.clone());
             work.spawn(async move {
-                match idle_after_request(address, &request, &method, max_wait).await {
+                match idle_after_request(&way, &request, &method, max_wait).await {
                     Some((_, sample)) => Brought::Sample(index, sample),
                     None => Brought::Nothing,
                 }
             });
         }
-        let (late, named) = (request.clone(), method.clone());
+        let (by, late, named) = (way.clone(), request.clone(), method.clone());
         work.spawn(async move {
-            match idle_after_request(address, &late, &named, max_wait).await {
-                Some((link, Sample { ending: Ending::Fin, .. })) => Brought::Late(link.late(&late).await),
+            match idle_after_request(&by, &late, &named, max_wait).await {
+                Some((link, Sample { ending: Ending::Fin | Ending::NotifyOnly, .. })) => {
+                    Brought::Late(link.late(&late).await)
+                }
                 _ => Brought::Late(None),
             }
         });
         if let Some(most) = options.max_requests {
-            let request = request.clone();
-            work.spawn(async move { Brought::Limit(limit(address, &request, &method, most).await) });
+            let (way, request) = (way.clone(), request.clone());
+            work.spawn(async move { Brought::Limit(limit(&way, &request, &method, most).await) });
         }
     }
     let (enough, stop) = tokio::sync::oneshot::channel::<()>();
     let first_request = options.first_request;
     let unused = tokio::spawn(async move {
-        let mut link = Link::open(address).await.ok()?;
+        let mut link = Link::open(&way).await.ok()?;
         let enough = async {
             // The sender is dropped when all others are done.
             let _ = stop.await;
@@ -220,12 +251,12 @@ pub async fn run(options: &Options) -> Result<Measurement, ProbeError> {
 }
 
 async fn idle_after_request(
-    address: SocketAddr,
+    way: &Way,
     request: &str,
     method: &str,
     max_wait: Wait,
 ) -> Option<(Link, Sample)> {
-    let mut link = Link::open(address).await.ok()?;
+    let mut link = Link::open(way).await.ok()?;
     let facts = link.exchange(request, method).await.ok()?;
     if !facts.keeps_alive {
         return None;
@@ -235,8 +266,8 @@ async fn idle_after_request(
 }
 
 /// One request after the other on one connection, until the server ends it or `most` are answered.
-async fn limit(address: SocketAddr, request: &str, method: &str, most: u32) -> Option<RequestLimit> {
-    let mut link = Link::open(address).await.ok()?;
+async fn limit(way: &Way, request: &str, method: &str, most: u32) -> Option<RequestLimit> {
+    let mut link = Link::open(way).await.ok()?;
     let mut limit = RequestLimit { answered: 0, reached: false, announced: false };
     while limit.answered < most {
         match link.exchange(request, method).await {

@@ -1,14 +1,16 @@
-//! Whom to probe: `http://host:port/path` or `host:port`.
+//! Whom to probe: `http://host:port/path`, `https://host/path` or `host:port`.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::str::FromStr;
 
 use super::ProbeError;
+use super::way::Way;
 
-/// A server that speaks HTTP/1 in clear text.
+/// A server that speaks HTTP/1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
+    /// Within TLS.
+    pub tls: bool,
     /// Name or address, an IPv6 address in brackets.
     pub host: String,
     /// TCP port.
@@ -21,15 +23,14 @@ impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Target, String> {
-        let rest = match text.split_once("://") {
-            None => text,
-            Some(("http", rest)) => rest,
-            Some(("https", _)) => {
-                return Err("TLS is not probed: give the server's plain port, or a proxy that takes TLS off"
-                    .to_owned());
-            }
+        let (tls, rest) = match text.split_once("://") {
+            None => (false, text),
+            Some(("http", rest)) => (false, rest),
+            Some(("https", rest)) => (true, rest),
             Some((scheme, _)) => {
-                return Err(format!("`{scheme}` is no scheme to probe: write http://HOST:PORT/"));
+                return Err(format!(
+                    "`{scheme}` is no scheme to probe: write http://HOST:PORT/ or https://HOST/"
+                ));
             }
         };
         let (authority, path) = match rest.find('/') {
@@ -40,39 +41,51 @@ impl FromStr for Target {
             Some((host, port)) if !port.contains(']') => {
                 (host, port.parse().map_err(|_| format!("`{port}` is no port: write HOST:PORT"))?)
             }
-            _ => (authority, 80),
+            _ => (authority, if tls { 443 } else { 80 }),
         };
         let fits = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
         if host.is_empty() || host.contains('@') || !fits(host) || !fits(path) {
             return Err(format!("`{text}` is no server to probe: write http://HOST:PORT/ or HOST:PORT"));
         }
-        Ok(Target { host: host.to_owned(), port, path: path.to_owned() })
+        Ok(Target { tls, host: host.to_owned(), port, path: path.to_owned() })
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}:{}{}", self.host, self.port, self.path)
+        let scheme = if self.tls { "https" } else { "http" };
+        write!(f, "{scheme}://{}:{}{}", self.host, self.port, self.path)
     }
 }
 
 impl Target {
-    /// The first address that the name stands for.
+    /// The way to the first address that the name stands for.
     ///
     /// # Errors
-    /// The name is not known.
-    pub(super) async fn resolve(&self) -> Result<SocketAddr, ProbeError> {
+    /// The name is not known, or none for TLS.
+    pub(super) async fn resolve(&self) -> Result<Way, ProbeError> {
         let name = format!("{}:{}", self.host, self.port);
         let missing = || std::io::Error::new(std::io::ErrorKind::NotFound, "no address");
         let found = tokio::net::lookup_host(&name).await.and_then(|mut all| all.next().ok_or_else(missing));
-        found.map_err(|error| ProbeError::Name(name, error))
+        let address = found.map_err(|error| ProbeError::Name(name, error))?;
+        if self.tls { Way::tls(address, &self.host) } else { Ok(Way::plain(address)) }
     }
 
     /// A whole request without a body.
     pub(super) fn request(&self, method: &str) -> String {
+        self.request_with(method, "", "")
+    }
+
+    /// A whole request with a short text for a body.
+    pub(super) fn request_with_body(&self, method: &str, body: &str) -> String {
+        let fields = format!("Content-Type: text/plain\r\nContent-Length: {}\r\n", body.len());
+        self.request_with(method, &fields, body)
+    }
+
+    fn request_with(&self, method: &str, fields: &str, body: &str) -> String {
         let agent = concat!("finrace/", env!("CARGO_PKG_VERSION"));
         format!(
-            "{method} {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: {agent}\r\nAccept: */*\r\nConnection: keep-alive\r\n\r\n",
+            "{method} {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: {agent}\r\nAccept: */*\r\n{fields}Connection: keep-alive\r\n\r\n{body}",
             self.path, self.host, self.port
         )
     }
@@ -92,14 +105,14 @@ mod tests {
         assert_eq!(parts("http://example.org"), is("example.org", 80, "/"));
         assert_eq!(parts("http://[::1]:8080/health?x=1"), is("[::1]", 8080, "/health?x=1"));
         assert_eq!(parts("http://[::1]/"), is("[::1]", 80, "/"));
+        assert_eq!(parts("https://example.org/a"), is("example.org", 443, "/a"));
+        assert!("https://[::1]:8443".parse::<Target>().unwrap().tls);
         assert_eq!(parts("192.0.2.1:3000"), is("192.0.2.1", 3000, "/"));
     }
 
     #[test]
     fn what_cannot_be_probed_is_refused() {
-        for text in
-            ["https://example.org", "ftp://x", "host:port", "", "http://a@b", "a b:1", "h:1/\r\nX: y", ":80"]
-        {
+        for text in ["ftp://x", "host:port", "", "http://a@b", "a b:1", "h:1/\r\nX: y", ":80"] {
             assert!(parts(text).is_err(), "{text}");
         }
     }

@@ -14,6 +14,8 @@ pub mod markdown;
 mod page;
 #[cfg(feature = "live")]
 pub mod probe_text;
+#[cfg(feature = "live")]
+pub mod probe_upstream_text;
 pub mod product_data;
 pub mod product_text;
 pub mod report_text;

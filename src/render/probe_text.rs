@@ -46,6 +46,9 @@ pub fn table(measured: &Measurement, options: TextOptions) -> String {
     if let Some(how) = how(measured) {
         page.explained("How it closes", &how);
     }
+    if let Some(version) = &measured.tls {
+        page.explained("Encryption", &format!("{version}. The certificate was not verified."));
+    }
     page.explained("It says", &says(measured));
     if let Some(unused) = &measured.unused {
         page.explained("Before any", &before_any(unused));
@@ -65,14 +68,7 @@ pub fn table(measured: &Measurement, options: TextOptions) -> String {
     }
     let alike = alike(measured);
     if !alike.is_empty() {
-        let names: Vec<String> = alike
-            .iter()
-            .map(|likeness| match likeness.timer.setting_name() {
-                Some(setting) => format!("{} ({setting})", likeness.product.name),
-                None => likeness.product.name.clone(),
-            })
-            .collect();
-        page.explained("Looks like", &format!("The default of {}.", names.join(", ")));
+        page.explained("Looks like", &default_of(&alike));
     }
     if let Some((least, _)) = measured.idle_ns() {
         let sentence = format!(
@@ -85,7 +81,19 @@ pub fn table(measured: &Measurement, options: TextOptions) -> String {
     page.text
 }
 
-fn signed(ns: u64) -> i64 {
+/// `The default of uWSGI (http-keepalive), ...`
+pub(super) fn default_of(alike: &[products::Likeness]) -> String {
+    let names: Vec<String> = alike
+        .iter()
+        .map(|likeness| match likeness.timer.setting_name() {
+            Some(setting) => format!("{} ({setting})", likeness.product.name),
+            None => likeness.product.name.clone(),
+        })
+        .collect();
+    format!("The default of {}.", names.join(", "))
+}
+
+pub(super) fn signed(ns: u64) -> i64 {
     i64::try_from(ns).unwrap_or(i64::MAX)
 }
 
@@ -119,17 +127,22 @@ fn idle(measured: &Measurement) -> String {
 
 fn how(measured: &Measurement) -> Option<String> {
     let closed = measured.samples.iter().find(|sample| sample.ending != Ending::StillOpen)?;
+    let goodbye = if closed.close_notify { "With a TLS close_notify, then" } else { "With" };
     let mut sentence = match (closed.ending, measured.late_request) {
-        (Ending::Reset, _) => "With RST.".to_owned(),
+        (Ending::Reset, _) => format!("{goodbye} RST."),
+        (Ending::NotifyOnly, _) => {
+            "With a TLS close_notify, and no FIN within a second: the connection stays open below.".to_owned()
+        }
         (_, Some(LateRequest::Reset)) => {
-            "With FIN; a request that comes later is answered with RST.".to_owned()
+            format!("{goodbye} FIN; a request that comes later is answered with RST.")
         }
         (_, Some(LateRequest::Discarded)) => {
-            "With FIN of one direction: a request that comes later is taken and thrown \
-                                              away, without RST and without an answer."
-                .to_owned()
+            format!(
+                "{goodbye} FIN of one direction: a request that comes later is taken and thrown away, without RST and \
+                 without an answer."
+            )
         }
-        (_, None) => "With FIN.".to_owned(),
+        (_, None) => format!("{goodbye} FIN."),
     };
     if let Some(status) = closed.unsolicited_status {
         sentence += &format!(" Before that it sends a response that nobody asked for: {status}.");
@@ -179,13 +192,14 @@ mod tests {
     use crate::probe::{Facts, RequestLimit};
 
     fn sample(idle_ms: u64, ending: Ending) -> Sample {
-        Sample { idle_ns: idle_ms * 1_000_000, ending, unsolicited_status: None }
+        Sample { idle_ns: idle_ms * 1_000_000, ending, close_notify: false, unsolicited_status: None }
     }
 
     fn node() -> Measurement {
         Measurement {
             target: "http://192.0.2.2:3000/".to_owned(),
             address: "192.0.2.2:3000".to_owned(),
+            tls: None,
             response: Facts {
                 status: 200,
                 server: None,

@@ -78,7 +78,7 @@ fn what_is_no_party_is_a_usage_error_that_says_what_to_write() {
         ("expres", "Did you mean express?"),
         ("./missing.conf", "there is no file ./missing.conf"),
         ("nginx:keep=1", "has no setting `keep`"),
-        ("https://192.0.2.1/", "probed"),
+        ("https://a@127.0.0.1/", "probe"),
     ] {
         let printed = output(&mut finrace(["check", "--proxy", "aws-alb", "--backend", party]));
         assert_eq!(printed.status.code(), Some(2), "{party}");

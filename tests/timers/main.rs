@@ -10,3 +10,7 @@ mod check;
 mod known;
 #[cfg(feature = "live")]
 mod probe;
+#[cfg(feature = "live")]
+mod tls;
+#[cfg(feature = "live")]
+mod upstream;
