@@ -119,7 +119,14 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         other => output::structured(&run_report.report, other),
     };
     output::print(text.as_bytes())?;
-    Ok(if run_report.held() { Exit::Clean } else { Exit::Found })
+    for error in run_report.unwritten() {
+        output::complain(&format!("{error:#}"));
+    }
+    Ok(match (run_report.held(), run_report.unwritten()) {
+        (false, _) => Exit::Found,
+        (true, []) => Exit::Clean,
+        (true, _) => Exit::Trouble,
+    })
 }
 
 fn scenario(args: &Args, default: &str) -> anyhow::Result<Scenario> {

@@ -23,6 +23,7 @@ pub struct RunReport {
     shown: Option<Shown>,
     /// Name and meaning of each file of the run.
     files: Vec<(String, String)>,
+    unwritten: Vec<anyhow::Error>,
 }
 
 /// The attempt whose packets are shown.
@@ -33,10 +34,11 @@ struct Shown {
 }
 
 impl RunReport {
-    /// Judges the captures of a run and writes `report.json` and the pictures into its folder.
+    /// Judges the captures of a run and writes `report.json` and the pictures into its folder. What cannot be written
+    /// ([`RunReport::unwritten`]) loses nothing of what was found.
     ///
     /// # Errors
-    /// When a capture of the run cannot be read, or a file cannot be written.
+    /// When a capture of the run cannot be read, or a picture cannot be drawn.
     pub fn new(
         scenario: &Scenario,
         folder: &Path,
@@ -83,7 +85,8 @@ impl RunReport {
         // A connection list of hundreds of attempts helps nobody: the attempts name their streams.
         report.connections = None;
         report.run = Some(run);
-        let mut run_report = RunReport { report, folder: folder.to_owned(), shown, files: Vec::new() };
+        let mut run_report =
+            RunReport { report, folder: folder.to_owned(), shown, files: Vec::new(), unwritten: Vec::new() };
         run_report.write_files(outcome)?;
         Ok(run_report)
     }
@@ -91,6 +94,11 @@ impl RunReport {
     /// Whether the expectation held.
     pub fn held(&self) -> bool {
         self.report.run.as_ref().is_some_and(|run| run.expectation.held)
+    }
+
+    /// Why files are missing, each in a sentence; a full disk, say.
+    pub fn unwritten(&self) -> &[anyhow::Error] {
+        &self.unwritten
     }
 
     /// The whole answer as text.
@@ -125,27 +133,34 @@ impl RunReport {
             let picture = ladder::layout(&shown.trace, shown.incident.as_ref(), &shown.seen);
             let svg = ladder::svg(&picture);
             let png = ladder::png(&svg)?;
-            self.write("ladder.svg", svg.as_bytes(), "the ladder; light or dark as the viewer is")?;
-            self.write("ladder.png", &png, "the same picture for a slide or a chat")?;
+            self.write("ladder.svg", svg.as_bytes(), "the ladder; light or dark as the viewer is");
+            self.write("ladder.png", &png, "the same picture for a slide or a chat");
         }
         if let Some(run) = &self.report.run
             && let Some(svg) = render::chart::attempts(run).map_err(|error| anyhow::anyhow!("{error}"))?
         {
             let png = ladder::png(&svg)?;
-            self.write("attempts.svg", svg.as_bytes(), "when each request left, and how long its FIN flew")?;
-            self.write("attempts.png", &png, "the same picture for a slide or a chat")?;
+            self.write("attempts.svg", svg.as_bytes(), "when each request left, and how long its FIN flew");
+            self.write("attempts.png", &png, "the same picture for a slide or a chat");
         }
         let json = render::json::pretty(&self.report);
-        self.write("report.json", json.as_bytes(), "all of this for programs")?;
+        self.write("report.json", json.as_bytes(), "all of this for programs");
         self.list(&self.folder.join("scenario.toml"), "the scenario as it was run".to_owned());
         Ok(())
     }
 
-    fn write(&mut self, name: &str, bytes: &[u8], what: &str) -> anyhow::Result<()> {
+    fn write(&mut self, name: &str, bytes: &[u8], what: &str) {
         let path = self.folder.join(name);
-        fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
-        self.list(&path, what.to_owned());
-        Ok(())
+        let place =
+            || format!("cannot write {}: make room there, or name another folder with --out", path.display());
+        match fs::write(&path, bytes).with_context(place) {
+            Ok(()) => self.list(&path, what.to_owned()),
+            Err(error) => {
+                // Half a picture would be taken for a broken program.
+                let _ = fs::remove_file(&path);
+                self.unwritten.push(error);
+            }
+        }
     }
 
     fn list(&mut self, path: &Path, what: String) {

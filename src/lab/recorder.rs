@@ -51,7 +51,7 @@ pub enum RecorderError {
         source: LiveError,
     },
     /// The file could not be written. What was written before stays readable.
-    #[error("cannot write the capture {}", file.display())]
+    #[error("cannot write the capture {}: make room there, or name another folder with --out", file.display())]
     Write {
         /// The file.
         file: PathBuf,

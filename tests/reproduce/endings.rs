@@ -220,3 +220,18 @@ fn kill_9_of_the_lab_leaves_no_process_and_no_namespace() {
     assert_eq!(output.status.code(), Some(128 + 9));
     assert_eq!(text(&output.stderr), "finrace: the lab was ended by SIGKILL\n");
 }
+
+#[test]
+fn a_picture_that_cannot_be_written_loses_nothing_of_what_was_found() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    // A folder in the picture's place, as a full disk would be: the run goes on, and the picture cannot be written.
+    fs::create_dir_all(folder.path().join("run/ladder.png/kept")).expect("our own folder");
+    let output = reproduce(&["--out", "run"]).current_dir(folder.path()).output().expect("finrace runs");
+    let complained = text(&output.stderr);
+    assert_eq!(json(&output, 2)["run"]["expectation"]["held"], true);
+    assert!(
+        complained.contains("ladder.png: make room there, or name another folder with --out"),
+        "{complained}"
+    );
+    assert!(folder.path().join("run/report.json").is_file(), "what can be written is");
+}
