@@ -114,7 +114,7 @@ pub fn write(bytes: &[u8]) -> anyhow::Result<Reader> {
 /// Writes a result to standard output. A reader that has gone wanted no more: that is no error.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn print(bytes: &[u8]) -> anyhow::Result<()> {
     write(bytes).map(|_| ())
 }
