@@ -20,13 +20,13 @@ const TICK: Duration = Duration::from_millis(250);
 /// Arguments of `probe`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "With --upstream, finrace is the backend: point the proxy's upstream to that address, then send requests\n\
+    after_help = "With --upstream, finrace is the backend: point the proxy's upstream to that address, then send requests \
                   through the proxy, several side by side, so that it opens several connections:\n\n  \
                   finrace probe --upstream 127.0.0.1:9000\n  \
                   for i in 1 2 3; do curl -s http://PROXY/ & done\n\n\
                   or let finrace send them:\n\n  \
                   finrace probe --upstream 127.0.0.1:9000 --via http://PROXY/ --test-retry\n\n\
-                  Exit codes: 0 measured (or no connection is kept), 2 the server cannot be reached or does not\n\
+                  Exit codes: 0 measured (or no connection is kept), 2 the server cannot be reached or does not \
                   answer, 3 nothing was closed within --max-wait."
 )]
 pub struct Args {

@@ -111,7 +111,7 @@ fn said(so_far: SoFar, samples: usize, max_wait: Duration) -> String {
         return format!("waiting for the first request, at most {most}");
     }
     format!(
-        "{}, {} kept, {} of {samples} given up, at most {most} to go",
+        "{}, {} kept, {} of {samples} given up, at most {most}",
         counted(u64::from(so_far.requests), "request"),
         counted(so_far.kept as u64, "connection"),
         so_far.given_up,

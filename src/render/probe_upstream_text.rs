@@ -82,7 +82,7 @@ pub fn table(measured: &Measurement, options: TextOptions) -> String {
         page.explained("What to change", &sentence);
         page.command("", &format!("finrace check --proxy {}ms --backend NAME", most.div_ceil(1_000_000)));
     } else if !measured.still_open_ns.is_empty() {
-        let sentence = "A proxy that closes no idle connection leaves every close to the servers, and each close can \
+        let sentence = "Wait longer (--max-wait). A proxy that closes no idle connection leaves every close to the servers, and each close can \
                         meet a request, unless it looks at the age of a connection before it uses it, as Apache's ttl \
                         does: set its idle timeout for connections to servers, below theirs.";
         page.explained("What to change", sentence);
@@ -120,7 +120,7 @@ fn idle(measured: &Measurement) -> String {
     let mut sentence = match (measured.idle_ns(), measured.still_open_ns.first()) {
         (None, None) => "Not measured: no kept connection was left.".to_owned(),
         (None, Some(&longest)) => format!(
-            "Longer than {}, or none: {} still open when the wait was over (--max-wait).",
+            "Longer than {}, or none: {} still open when the probe ended.",
             duration(signed(longest)),
             if open == 1 {
                 "the kept connection was".to_owned()
@@ -146,7 +146,7 @@ fn idle(measured: &Measurement) -> String {
         (measured.idle_ns(), measured.is_open_ended(), measured.still_open_ns.first())
     {
         sentence += &format!(
-            " That is no timer of every connection: {open} still open when the wait was over, after up to {}.",
+            " That is no timer of every connection: {open} still open when the probe ended, after up to {}.",
             duration(signed(longest))
         );
     } else if let Some((least, most)) = measured.idle_ns()

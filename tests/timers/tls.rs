@@ -35,17 +35,20 @@ struct Toy {
 impl Toy {
     /// Listens on the loopback device for as long as the test runs, with a certificate that nobody trusts.
     fn start(closes: Closes, version: &'static SupportedProtocolVersion) -> Toy {
-        let own = rcgen::generate_simple_self_signed(["toy.invalid".to_owned()]).unwrap();
+        let own = rcgen::generate_simple_self_signed(["toy.invalid".to_owned()]).expect("a certificate");
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(own.signing_key.serialize_der()));
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(&[version])
-            .unwrap()
+            .expect("a version that ring speaks")
             .with_no_client_auth()
             .with_single_cert(vec![own.cert.der().clone()], key)
-            .unwrap();
+            .expect("a key that fits");
         let config = Arc::new(config);
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let toy = Toy { address: listener.local_addr().unwrap(), idle: Arc::default() };
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a socket on the loopback device");
+        let toy = Toy {
+            address: listener.local_addr().expect("a socket on the loopback device"),
+            idle: Arc::default(),
+        };
         let idle = toy.idle.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -63,8 +66,8 @@ impl Toy {
 }
 
 fn serve(stream: TcpStream, config: Arc<ServerConfig>, closes: Closes, idle: &Mutex<Vec<Duration>>) {
-    stream.set_read_timeout(Some(IDLE)).unwrap();
-    let mut tls = StreamOwned::new(ServerConnection::new(config).unwrap(), stream);
+    stream.set_read_timeout(Some(IDLE)).expect("a socket on the loopback device");
+    let mut tls = StreamOwned::new(ServerConnection::new(config).expect("a server's configuration"), stream);
     let mut answered = None;
     let mut request = Vec::new();
     let mut buffer = [0; 4096];
@@ -77,8 +80,8 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, closes: Closes, idle: &Mu
         }
         if request.ends_with(b"\r\n\r\n") {
             request.clear();
-            tls.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
-            tls.flush().unwrap();
+            tls.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").expect("a client that reads");
+            tls.flush().expect("a client that reads");
             answered = Some(Instant::now());
         }
     }
@@ -88,18 +91,23 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, closes: Closes, idle: &Mu
         let _ = tls.flush();
     }
     if matches!(closes, Closes::NotifyAndReset) {
-        socket2::SockRef::from(&tls.sock).set_linger(Some(Duration::ZERO)).unwrap();
+        socket2::SockRef::from(&tls.sock)
+            .set_linger(Some(Duration::ZERO))
+            .expect("a socket on the loopback device");
     }
     let closed = Instant::now();
     drop(tls);
     if let Some(answered) = answered {
-        idle.lock().unwrap().push(closed - answered);
+        idle.lock().expect("no thread has failed").push(closed - answered);
     }
 }
 
 fn ends(measured: &Value) -> Vec<(&str, bool)> {
     let samples = measured["samples"].as_array().expect("samples");
-    samples.iter().map(|it| (it["ending"].as_str().unwrap(), it["close_notify"].as_bool().unwrap())).collect()
+    samples
+        .iter()
+        .map(|it| (it["ending"].as_str().expect("a token"), it["close_notify"].as_bool().expect("a flag")))
+        .collect()
 }
 
 #[test]

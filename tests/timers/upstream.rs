@@ -21,7 +21,7 @@ const IDLE: Duration = Duration::from_millis(500);
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
 fn loopback() -> SocketAddr {
-    "127.0.0.1:0".parse().unwrap()
+    "127.0.0.1:0".parse().expect("an address")
 }
 
 fn patient() -> Options {
@@ -29,19 +29,23 @@ fn patient() -> Options {
 }
 
 async fn toy(settings: ToyProxy, backend: SocketAddr) -> Proxy {
-    Proxy::bind(settings, &[loopback()], &[backend], EventLog::new(io::sink())).await.unwrap()
+    Proxy::bind(settings, &[loopback()], &[backend], EventLog::new(io::sink()))
+        .await
+        .expect("a socket on the loopback device")
 }
 
 /// What a probe finds that sends its requests through a toy.
 fn measured(settings: ToyProxy, options: Options) -> Measurement {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let backend = Backend::bind(loopback()).await.unwrap();
+        let backend = Backend::bind(loopback()).await.expect("a socket on the loopback device");
         let proxy = toy(settings, backend.address()).await;
-        let via = Some(format!("http://{}/health?x=1", proxy.addresses()[0]).parse().unwrap());
+        let via = Some(format!("http://{}/health?x=1", proxy.addresses()[0]).parse().expect("a URL"));
         let serving = tokio::spawn(proxy.serve());
-        let measured =
-            backend.run(&Options { via, ..options }, std::future::pending(), |_| ()).await.unwrap();
+        let measured = backend
+            .run(&Options { via, ..options }, std::future::pending(), |_| ())
+            .await
+            .expect("a measurement");
         serving.abort();
         measured
     })
@@ -119,16 +123,20 @@ impl Program {
     fn start(options: &[&str]) -> Program {
         let words = ["probe", "--upstream", "127.0.0.1:0"];
         let mut command = finrace(words.iter().chain(options));
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let mut line = String::new();
-        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.split_once("listening on ").and_then(|(_, rest)| rest.split_once(": ")).unwrap();
-        Program { child, address: address.0.parse().unwrap() }
+        BufReader::new(child.stderr.take().expect("standard error")).read_line(&mut line).expect("a line");
+        let address = line
+            .split_once("listening on ")
+            .and_then(|(_, rest)| rest.split_once(": "))
+            .expect("the address");
+        Program { child, address: address.0.parse().expect("an address") }
     }
 
     /// Standard output, after an end with this code.
     fn said(self, code: i32) -> String {
-        let ended = self.child.wait_with_output().unwrap();
+        let ended = self.child.wait_with_output().expect("an end of the program");
         let said = text(&ended.stdout);
         assert_eq!(ended.status.code(), Some(code), "{said}");
         said.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -139,21 +147,21 @@ impl Program {
 fn toy_in_front_of(backend: SocketAddr, settings: ToyProxy) -> SocketAddr {
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let proxy = toy(settings, backend).await;
-            tell.send(proxy.addresses()[0]).unwrap();
+            tell.send(proxy.addresses()[0]).expect("a test that listens");
             proxy.serve().await;
         });
     });
-    told.recv().unwrap()
+    told.recv().expect("a toy that listens")
 }
 
 fn asked(address: SocketAddr, request: &[u8]) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.write_all(request).unwrap();
+    let mut stream = TcpStream::connect(address).expect("a socket on the loopback device");
+    stream.write_all(request).expect("a socket on the loopback device");
     let mut response = String::new();
-    stream.read_to_string(&mut response).unwrap();
+    stream.read_to_string(&mut response).expect("an answer");
     response
 }
 

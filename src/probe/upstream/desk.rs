@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::super::ProbeError;
 use super::super::request::Asked;
 use super::connection::Action;
-use super::driver::{Seen, number_of};
+use super::driver::{LARGEST_NUMBER, Seen, number_of};
 use super::{Again, Event, GivenUp, Id, Measurement, Options, Retry, SoFar, TRIALS, Trial};
 
 /// How long an answer waits for further requests, so that those sent side by side need connections of their own.
@@ -148,8 +148,8 @@ impl Desk {
         }
         self.measured.requests += 1;
         let number = number_of(&asked.target);
-        // Only numbers that were given away are kept, so there are never many.
-        self.arrived.extend(number.filter(|_| self.driven));
+        // Anybody can send a number.
+        self.arrived.extend(number.filter(|number| self.driven && *number <= LARGEST_NUMBER));
         let kept = self.kept.entry(id).or_default();
         match kept.idle_since.take() {
             Some(since) => {

@@ -12,6 +12,9 @@ use super::{Event, Trial};
 /// pools.
 const TRIES: usize = 4;
 
+/// More requests than a driver ever sends: the trials, what comes between them, and a hundred side by side.
+pub(super) const LARGEST_NUMBER: u32 = 1000;
+
 /// What the backend of the probe knows of a request that was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seen {

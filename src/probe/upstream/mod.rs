@@ -25,6 +25,8 @@ use driver::{Driver, Seen};
 
 /// Events that may wait for their turn; who has one more waits, too.
 const EVENTS: usize = 64;
+/// Connections at a time; a further one waits until another has ended.
+const MOST_CONNECTIONS: usize = 1024;
 /// A year: further away than any deadline.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -245,7 +247,7 @@ impl Backend {
             let wake = desk.next_deadline().unwrap_or(now + FAR);
             tokio::select! {
                 Some(event) = happened.recv() => desk.take(event)?,
-                accepted = self.listener.accept() => {
+                accepted = self.listener.accept(), if connections.len() < MOST_CONNECTIONS => {
                     // A connection that is gone before it could be accepted needs no answer.
                     if let Ok((stream, _)) = accepted && stream.set_nodelay(true).is_ok() {
                         connections.spawn(connection::serve(stream, next_id, events.clone()));
