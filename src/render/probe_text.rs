@@ -15,11 +15,11 @@ const SCHEMA: u32 = 1;
 const AS_SAID_NS: i64 = 100_000_000;
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct Document<'a, M> {
     schema: u32,
     #[serde(flatten)]
-    measurement: &'a Measurement,
-    /// Shortest and longest, where the server closed.
+    measurement: &'a M,
+    /// Shortest and longest, where the other side closed.
     idle_min_ns: Option<u64>,
     idle_max_ns: Option<u64>,
     looks_like: Vec<&'a str>,
@@ -27,13 +27,21 @@ struct Document<'a> {
 
 /// One document.
 pub fn json(measured: &Measurement) -> String {
-    let idle = measured.idle_ns();
+    document(measured, measured.idle_ns(), &alike(measured))
+}
+
+/// What was measured with what follows from it, as one document.
+pub(super) fn document<M: Serialize>(
+    measurement: &M,
+    idle_ns: Option<(u64, u64)>,
+    alike: &[products::Likeness],
+) -> String {
     let document = Document {
         schema: SCHEMA,
-        measurement: measured,
-        idle_min_ns: idle.map(|(least, _)| least),
-        idle_max_ns: idle.map(|(_, most)| most),
-        looks_like: alike(measured).iter().map(|likeness| likeness.product.id.as_str()).collect(),
+        measurement,
+        idle_min_ns: idle_ns.map(|(least, _)| least),
+        idle_max_ns: idle_ns.map(|(_, most)| most),
+        looks_like: alike.iter().map(|likeness| likeness.product.id.as_str()).collect(),
     };
     serde_json::to_string_pretty(&document).expect("a measurement is plain data with string keys") + "\n"
 }

@@ -1,42 +1,19 @@
 //! The answer of `finrace probe --upstream`: after how long a proxy gives up idle connections, and what it sends again.
 
-use serde::Serialize;
-
 use super::page::Page;
-use super::probe_text::{default_of, signed};
+use super::probe_text::{default_of, document, signed};
 use super::style::{TextOptions, Tone};
 use super::units::{counted, duration};
 use crate::probe::Ending;
 use crate::probe::upstream::{Again, Close, Measurement, Retry};
 use crate::products::{self, Facing};
 
-/// Version of the layout of [`json`].
-const SCHEMA: u32 = 1;
 /// Idle times of one timer lie closer together than this; a second timer, or a full pool, shows as more.
 const ONE_TIMER_NS: i64 = 1_000_000_000;
 
-#[derive(Serialize)]
-struct Document<'a> {
-    schema: u32,
-    #[serde(flatten)]
-    measurement: &'a Measurement,
-    /// Shortest and longest, where the proxy closed.
-    idle_min_ns: Option<u64>,
-    idle_max_ns: Option<u64>,
-    looks_like: Vec<&'a str>,
-}
-
 /// One document.
 pub fn json(measured: &Measurement) -> String {
-    let idle = measured.idle_ns();
-    let document = Document {
-        schema: SCHEMA,
-        measurement: measured,
-        idle_min_ns: idle.map(|(least, _)| least),
-        idle_max_ns: idle.map(|(_, most)| most),
-        looks_like: alike(measured).iter().map(|likeness| likeness.product.id.as_str()).collect(),
-    };
-    serde_json::to_string_pretty(&document).expect("a measurement is plain data with string keys") + "\n"
+    document(measured, measured.idle_ns(), &alike(measured))
 }
 
 /// For people, a line end after each line.

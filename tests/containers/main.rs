@@ -2,6 +2,10 @@
 
 #[path = "../capture_files/build.rs"]
 mod build;
+#[path = "../common"]
+mod common {
+    pub mod tshark;
+}
 mod cuts;
 mod packed;
 mod pipes;

@@ -1,12 +1,12 @@
 //! Frames, TCP packets and streams are those of tshark, where it opens the container.
 
 use std::path::Path;
-use std::process::Command;
 
 use finrace::capture::Reader;
 use finrace::connection::{RoleHints, Table};
 use finrace::packet;
 
+use super::common::tshark::{self, number};
 use super::recipes::all;
 use super::same::path;
 
@@ -30,30 +30,10 @@ fn frames_and_streams_are_those_of_tshark() {
 }
 
 fn by_tshark(path: &Path) -> Counted {
-    let output = Command::new("tshark")
-        .arg("-r")
-        .arg(path)
-        .args(["-T", "fields", "-e", "frame.number", "-e", "tcp.stream"])
-        .output()
-        .unwrap_or_else(|error| {
-            panic!("tshark cannot be run ({error}); install it with `apt-get install tshark` and run again")
-        });
-    assert!(
-        output.status.success(),
-        "tshark on {}: {}",
-        path.display(),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let text = String::from_utf8(output.stdout).expect("text");
-    let rows: Vec<(u64, Option<u32>)> = text
-        .lines()
-        .map(|line| {
-            let (frame, stream) = line.split_once('\t').expect("two fields");
-            (frame.parse().expect("a number"), stream.parse().ok())
-        })
-        .collect();
-    let streams = rows.iter().filter_map(|(frame, stream)| Some((*frame, (*stream)?))).collect();
-    (rows.len() as u64, streams)
+    let frames = tshark::fields(path, &["frame.number", "tcp.stream"]);
+    let segments = frames.iter().filter(|fields| !fields[1].is_empty());
+    let streams = segments.map(|fields| (number(&fields[0]), number(&fields[1]))).collect();
+    (frames.len() as u64, streams)
 }
 
 fn by_finrace(path: &Path) -> Counted {

@@ -1,13 +1,13 @@
 //! Frame numbers, stream indexes and TCP segments are those of Wireshark, so that a sceptic can check every verdict.
 
 use std::path::Path;
-use std::process::Command;
 
 use finrace::capture::Reader;
 use finrace::connection::{RoleHints, Table};
 use finrace::packet;
 use finrace::report::Side;
 
+use super::common::tshark::{self, number};
 use super::labelled::{SIDES, all};
 
 /// What tshark and finrace both say of one packet: frame, stream, flags, and absolute numbers.
@@ -60,29 +60,16 @@ fn differences(side: Side) -> Vec<String> {
 fn seen_by_tshark(path: &Path) -> Vec<Seen> {
     const FIELDS: [&str; 6] =
         ["frame.number", "tcp.stream", "tcp.flags", "tcp.seq_raw", "tcp.ack_raw", "tcp.len"];
-    let mut command = Command::new("tshark");
-    command.arg("-r").arg(path).args(["-Y", "tcp", "-T", "fields"]);
-    for field in FIELDS {
-        command.args(["-e", field]);
-    }
-    let output = command.output().unwrap_or_else(|error| {
-        panic!("tshark cannot be run ({error}); install it with `apt-get install tshark` and run again")
-    });
-    assert!(output.status.success(), "tshark: {}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).expect("text");
-    text.lines()
-        .map(|line| {
-            let fields: Vec<&str> = line.split('\t').collect();
-            let number = |at: usize| fields[at].parse::<u32>().expect("a number");
-            let flags = u16::from_str_radix(fields[2].trim_start_matches("0x"), 16).expect("flags");
-            Seen {
-                frame: u64::from(number(0)),
-                stream: number(1),
-                flags: flags as u8,
-                seq: number(3),
-                ack: number(4),
-                len: number(5),
-            }
+    tshark::fields(path, &FIELDS)
+        .iter()
+        .map(|fields| Seen {
+            frame: number(&fields[0]),
+            stream: number(&fields[1]),
+            // Wireshark's field has the bits before the flags, too.
+            flags: number::<u64>(&fields[2]) as u8,
+            seq: number(&fields[3]),
+            ack: number(&fields[4]),
+            len: number(&fields[5]),
         })
         .collect()
 }

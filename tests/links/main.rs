@@ -3,6 +3,10 @@
 //!
 //! `FINRACE_BLESS=1 cargo test --test links` writes `captures/formats/links/` again from the recipes.
 
+#[path = "../common"]
+mod common {
+    pub mod tshark;
+}
 mod bytes;
 mod fragments;
 mod kept;

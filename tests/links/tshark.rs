@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use finrace::capture::Reader;
 use finrace::connection::{RoleHints, Table};
 
+use super::common::tshark::{self, number};
 use super::meaning::segments;
 use super::pcap::{Record, merged, records};
 use super::recipes::{RECIPES, Recipe};
@@ -69,28 +69,16 @@ fn tshark_finds_the_same_segments_in_every_wrapping() {
 
 fn seen_by_tshark(path: &Path) -> Vec<Seen> {
     const FIELDS: [&str; 5] = ["frame.number", "tcp.stream", "tcp.seq_raw", "tcp.ack_raw", "tcp.len"];
-    let mut command = Command::new("tshark");
-    command.arg("-r").arg(path).args(["-Y", "tcp.len", "-T", "fields"]);
-    for field in FIELDS {
-        command.args(["-e", field]);
-    }
-    let output = command.output().unwrap_or_else(|error| {
-        panic!("tshark cannot be run ({error}); install it with `apt-get install tshark` and run again")
-    });
-    assert!(output.status.success(), "tshark: {}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).expect("text");
-    text.lines()
-        .map(|line| {
-            let fields: Vec<&str> = line.split('\t').collect();
-            let number =
-                |at: usize| fields[at].parse::<u32>().unwrap_or_else(|_| panic!("no number in {line:?}"));
-            Seen {
-                frame: u64::from(number(0)),
-                stream: number(1),
-                seq: number(2),
-                ack: number(3),
-                len: number(4),
-            }
+    tshark::fields(path, &FIELDS)
+        .iter()
+        // Fragments, and segments whose header is cut, have no length.
+        .filter(|fields| !fields[4].is_empty())
+        .map(|fields| Seen {
+            frame: number(&fields[0]),
+            stream: number(&fields[1]),
+            seq: number(&fields[2]),
+            ack: number(&fields[3]),
+            len: number(&fields[4]),
         })
         .collect()
 }

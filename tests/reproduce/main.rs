@@ -5,6 +5,7 @@
 mod common {
     pub mod finrace;
     pub mod ordinary_user;
+    pub mod tshark;
 }
 mod endings;
 mod pictures;

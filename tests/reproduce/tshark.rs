@@ -1,11 +1,10 @@
 //! What tshark says of a capture: the numbers that finrace states must be those that a sceptic finds.
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
 
-use crate::common::finrace::text;
+use crate::common::tshark;
 
 pub const FIN: u16 = 0x01;
 pub const RST: u16 = 0x04;
@@ -39,32 +38,18 @@ pub fn dissect(capture: &Path) -> Vec<Frame> {
         "ipv6.src",
         "tcp.srcport",
     ];
-    let mut command = Command::new("tshark");
-    command.args(["-n", "-T", "fields", "-r"]).arg(capture);
-    // Without anybody's preferences: they can change what the numbers are relative to.
-    let nobodys = capture.parent().expect("a folder of our own");
-    command.env("HOME", nobodys).env("XDG_CONFIG_HOME", nobodys);
-    for field in FIELDS {
-        command.args(["-e", field]);
-    }
-    let output = command.output().unwrap_or_else(|error| {
-        panic!("tshark: {error}; install it: apt install tshark (Fedora: dnf install wireshark-cli, Arch: pacman -S wireshark-cli)")
-    });
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    text(&output.stdout).lines().map(frame).collect()
+    tshark::fields(capture, &FIELDS).iter().map(|fields| frame(fields)).collect()
 }
 
-fn frame(line: &str) -> Frame {
-    let fields: Vec<&str> = line.split('\t').collect();
-    let [number, stream, flags, length, seq, ack, v4, v6, port] = fields[..] else {
-        panic!("tshark said: {line}")
+fn frame(fields: &[String]) -> Frame {
+    let [number, stream, flags, length, seq, ack, v4, v6, port] = fields else {
+        panic!("tshark said: {fields:?}")
     };
-    let decimal = |text: &str| text.parse().unwrap_or_else(|_| panic!("tshark said: {line}"));
-    let flags = u16::from_str_radix(flags.trim_start_matches("0x"), 16);
+    let decimal = |field: &String| tshark::number(field);
     Frame {
         number: decimal(number),
         stream: decimal(stream),
-        flags: flags.unwrap_or_else(|_| panic!("tshark said: {line}")),
+        flags: tshark::number(flags),
         length: decimal(length),
         seq: decimal(seq),
         ack: decimal(ack),
