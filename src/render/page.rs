@@ -36,8 +36,14 @@ impl Page {
         }
     }
 
-    /// A sentence beside its heading, wrapped under itself.
+    /// A sentence beside its heading, wrapped under itself; below a heading that fills its columns.
     pub fn explained(&mut self, heading: &str, sentence: &str) {
+        let heading = if columns(heading) < HEADING {
+            heading
+        } else {
+            self.paragraph(heading, Tone::Ink, true, 0);
+            ""
+        };
         for (index, line) in
             wrap(&visible(sentence), self.options.columns() - HEADING, columns).iter().enumerate()
         {
@@ -51,5 +57,18 @@ impl Page {
         self.text += &blanks(HEADING - columns(heading));
         self.text += &self.options.paint(&visible(line), Tone::Ink, false);
         self.blank();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heading_never_touches_what_it_explains() {
+        let mut page = Page::new(TextOptions::default());
+        page.explained("fifteen columns", "beside");
+        page.explained("sixteen columns.", "below");
+        assert_eq!(page.text, "fifteen columns beside\nsixteen columns.\n                below\n");
     }
 }
