@@ -13,7 +13,7 @@ GO := tests/servers/go
 RUNS := 10000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long truth-table fuzz lint deps servers servers-all
+.PHONY: help demo test test-long truth-table fuzz bench lint deps servers servers-all
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s%s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ fuzz: ## run the fuzz targets for long (RUNS=10000000; needs nightly and cargo-f
 		$(CARGO) +nightly fuzz run -s none $$target -- -runs=$(RUNS) -max_len=65536 -timeout=1 -rss_limit_mb=200 \
 			-print_final_stats=1 || exit 1; \
 	done
+
+bench: ## time finrace beside tcpdump on a capture made for it, with known incidents in it
+	$(CARGO) bench --locked --bench peers
 
 lint: ## check the format, clippy and the documentation
 	@$(CARGO) fmt --version && $(CARGO) clippy --version || rustup component add rustfmt clippy
