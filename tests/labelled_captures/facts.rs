@@ -51,7 +51,7 @@ pub struct ExpectedIncident {
     pub retry_safe: String,
     pub retried: bool,
     pub requests_before: u32,
-    /// Whether it is told to be the first of its connection, where that is the point.
+    /// Whether it is told to be the first of its connection, where that is the point; only the whole capture can tell.
     pub first_request: Option<bool>,
     pub resets: u32,
     pub ack_covers_fin: Option<bool>,
@@ -201,9 +201,6 @@ impl ExpectedIncident {
             return;
         }
         field("request", self.request.clone(), found.request.label());
-        if let Some(first) = self.first_request {
-            field("first_request", first.to_string(), found.first_request.to_string());
-        }
         field("requests_before", self.requests_before.to_string(), found.requests_before.to_string());
         field("resets", self.resets.to_string(), found.resets.to_string());
         let idle = |text: &String| time(text).expect("idle: a duration") * 1_000;

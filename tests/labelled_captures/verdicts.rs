@@ -27,6 +27,22 @@ fn every_capture_means_what_its_facts_say_from_either_side() {
 }
 
 #[test]
+fn a_request_is_called_the_first_only_where_the_beginning_was_captured() {
+    let mut told = 0;
+    for labelled in all() {
+        for side in SIDES {
+            let found = report(&labelled.records(side)).incidents;
+            for (expected, found) in labelled.facts.incidents.iter().zip(found) {
+                let Some(first) = expected.first_request else { continue };
+                assert_eq!(found.first_request, first, "captures/{} from the {side}", labelled.name);
+                told += 1;
+            }
+        }
+    }
+    assert!(told >= 4, "both sides of a capture that begins with it, and of one that does not");
+}
+
+#[test]
 fn every_capture_is_what_its_story_tells() {
     let bless = std::env::var_os(BLESS).is_some();
     let mut stale = Vec::new();
