@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use crate::analysis::{self, Input, Options, TraceFile, TraceRequest};
-use crate::render::{self, TextOptions};
+use crate::render::{self, TextOptions, units};
 use crate::report::{Incident, Trace};
 
 use super::Exit;
@@ -27,6 +27,9 @@ pub struct Args {
     /// The number is Wireshark's tcp.stream in the first file, of any connection
     #[arg(long)]
     stream: bool,
+    /// Capture of the same connection at the server's end, by the same clock: arrows then have both times
+    #[arg(long, value_name = "FILE")]
+    server_end: Option<PathBuf>,
     /// Write to this file; .svg and .png draw a picture, .txt the ladder as text
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -110,7 +113,7 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         incident,
         names: ("client", "server"),
         products: (None, None),
-        server_capture: None,
+        server_capture: args.server_end.as_deref(),
     };
     let Some(trace) = analysis::trace(&trace_files, &request, &options)? else {
         let file = report.file_of(capture);
@@ -124,6 +127,9 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
             }
         }
     };
+    if let Some(path) = &args.server_end {
+        check_clocks(&trace, path)?;
+    }
     match &args.output {
         None => {
             let text = output::text_options(color);
@@ -149,6 +155,25 @@ impl Args {
         } else {
             (&self.words, 1)
         }
+    }
+}
+
+/// Two captures make slanted arrows only where they hold the same packets and share a clock.
+fn check_clocks(trace: &Trace, server_end: &Path) -> anyhow::Result<()> {
+    let flights: Vec<i64> = trace
+        .segments
+        .iter()
+        .filter_map(|segment| Some(segment.received_ns?.saturating_sub(segment.sent_ns)))
+        .collect();
+    let server_end = server_end.display();
+    match flights.iter().min() {
+        None => bail!("{server_end} holds no packet of this connection: leave --server-end out"),
+        Some(shortest) if *shortest < 0 => bail!(
+            "by these clocks packets arrive up to {} before they are sent: {server_end} has another clock, or is not the \
+             server's end; leave --server-end out, or name the client's capture first",
+            units::duration(-shortest)
+        ),
+        Some(_) => Ok(()),
     }
 }
 
