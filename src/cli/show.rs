@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use crate::analysis::{self, Input, Options, TraceFile, TraceRequest};
 use crate::render::{self, TextOptions, units};
@@ -12,6 +12,7 @@ use crate::report::{Incident, Trace};
 use super::Exit;
 use super::ctrl_c;
 use super::output::{self, Color};
+use super::picture::{self, Theme};
 use super::progress::ProgressLine;
 
 /// Columns of a ladder written to a text file: it survives a paste into chat.
@@ -39,24 +40,6 @@ pub struct Args {
     /// Port of a server, for connections whose beginning was not captured (repeatable)
     #[arg(long, value_name = "PORT")]
     server_port: Vec<u16>,
-}
-
-/// Colours of a picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Theme {
-    Auto,
-    Light,
-    Dark,
-}
-
-impl From<Theme> for render::Theme {
-    fn from(theme: Theme) -> render::Theme {
-        match theme {
-            Theme::Auto => render::Theme::Auto,
-            Theme::Light => render::Theme::Light,
-            Theme::Dark => render::Theme::Dark,
-        }
-    }
 }
 
 /// Draws one incident.
@@ -138,8 +121,7 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
             page.push_str(&render::ladder::text(&trace, incident, &Default::default(), text));
             output::print(page.as_bytes())?;
         }
-        Some(path) => fs::write(path, drawn(path, &trace, incident, args.theme)?)
-            .with_context(|| format!("cannot write {}: name another file with -o", path.display()))?,
+        Some(path) => picture::write(path, &drawn(path, &trace, incident, args.theme)?)?,
     }
     Ok(Exit::Clean)
 }
@@ -187,8 +169,7 @@ fn drawn(path: &Path, trace: &Trace, incident: Option<&Incident>, theme: Theme) 
     let outcome = Default::default();
     let svg = || render::ladder::themed_svg(&render::ladder::layout(trace, incident, &outcome), theme.into());
     match path.extension().and_then(|extension| extension.to_str()) {
-        Some("svg") => Ok(svg().into_bytes()),
-        Some("png") => Ok(render::ladder::png(&svg())?),
+        Some("svg" | "png") => picture::form(path, svg()),
         Some("txt") => {
             let options = TextOptions { width: FILE_COLUMNS, ..TextOptions::default() };
             Ok(render::ladder::text(trace, incident, &outcome, options).into_bytes())

@@ -401,7 +401,7 @@ pub fn colours(theme: Theme) -> String {
 }
 
 /// Text safe between tags: markup escaped, and control characters, which XML 1.0 cannot hold, replaced.
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
