@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand. The only module that knows clap, standard output and the environment.
 
 mod analyze;
+mod annotated;
 mod captures;
 mod check;
 mod ctrl_c;
