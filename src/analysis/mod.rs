@@ -6,6 +6,7 @@
 mod annotate;
 mod builder;
 mod clock;
+mod extract;
 mod family;
 mod files;
 mod hops;
@@ -28,6 +29,7 @@ use input::Plan;
 use pass::Pass;
 
 pub use annotate::{AnnotateError, annotate};
+pub use extract::{ExtractError, ExtractRequest, Extracted, Key, extract};
 pub use input::Input;
 pub use observer::{Observer, Progress, Unobserved};
 pub use trace::{TraceFile, TraceRequest, trace};
