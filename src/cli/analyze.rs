@@ -1,5 +1,6 @@
 //! `finrace analyze`: verdicts on captures.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::analysis::{self, DEFAULT_MAX_CONNECTIONS, Input, Observer, Options, Progress};
@@ -9,6 +10,7 @@ use crate::render;
 use crate::report::{Cause, Filter, Incident, Report};
 
 use super::Exit;
+use super::annotated;
 use super::captures::{Captures, Found};
 use super::ctrl_c;
 use super::moment::Moment;
@@ -23,6 +25,10 @@ pub struct Args {
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    /// Write a copy for Wireshark, in which the deciding packets carry verdict and role as comments; of several captures,
+    /// or into a directory that is there, each as NAME.annotated.pcapng
+    #[arg(long, value_name = "FILE|DIR")]
+    annotate: Option<PathBuf>,
     /// List every connection, not only incidents (JSON)
     #[arg(long)]
     connections: bool,
@@ -53,6 +59,9 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     if inputs.is_empty() {
         return Ok(if interrupt.is_raised() { Exit::Inconclusive } else { Exit::Trouble });
     }
+    if let Some(output) = &args.annotate {
+        annotated::check(args.captures.files(), output)?;
+    }
     let live = args.format == Format::Ndjson && inputs.iter().any(Input::is_pipe);
     let options = Options {
         server_ports: args.captures.server_port.clone(),
@@ -68,6 +77,9 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     let filter =
         args.filter(report.captures.iter().filter_map(|capture| capture.first_ns).min().unwrap_or(0));
     report.narrow(&filter);
+    if let Some(output) = &args.annotate {
+        annotated::write(&report, args.captures.files(), output)?;
+    }
     let text = match args.format {
         Format::Table => render::report_text::report_text(&report, output::text_options(color)),
         Format::Ndjson if live => render::json::lines_after_incidents(&report),
