@@ -101,7 +101,12 @@ fn verdict(report: &Report) -> String {
         (race, all) if race == all => " to the keep-alive race".to_owned(),
         (race, _) => format!(", {race} to the keep-alive race"),
     };
-    format!("finrace: {} of {requests} lost{race} ({})", summary.incidents, causes.join(", "))
+    let connecting = |incident: &Incident| matches!(incident.cause, Cause::Refused | Cause::ConnectTimeout);
+    let lost = match report.incidents.iter().any(connecting) {
+        true => format!("{} beside {requests}", counted(summary.incidents, "failure")),
+        false => format!("{} of {requests} lost", summary.incidents),
+    };
+    format!("finrace: {lost}{race} ({})", causes.join(", "))
 }
 
 /// Which captures, from when to when.
@@ -137,12 +142,13 @@ fn line(report: &Report, incident: &Incident) -> String {
         format!("#{} {} UTC {}", incident.id, time_of_day(incident.time_ns), incident.cause),
         shortened(&incident.request.label(), WIDEST_REQUEST),
         format!("to {}", incident.server),
-        match idle(incident).as_str() {
-            "first" => "first on its connection".to_owned(),
-            "unknown" => "idle time unknown".to_owned(),
-            known => format!("after {known} idle"),
-        },
     ];
+    facts.extend(match (incident.request.bytes, idle(incident).as_str()) {
+        (0, _) => None,
+        (_, "first") => Some("first on its connection".to_owned()),
+        (_, "unknown") => Some("idle time unknown".to_owned()),
+        (_, known) => Some(format!("after {known} idle")),
+    });
     facts.push(format!("frames: {}", frames(report, incident)));
     facts.extend(incident.retried.then(|| "sent again elsewhere".to_owned()));
     facts.join(", ")

@@ -3,6 +3,7 @@
 //! Mermaid draws each arrow level, so what the ladder shows by slants and heights is said in words here.
 
 use super::ladder::{self, Ladder, Mark};
+use super::units::{counted, relative};
 use super::visible::visible;
 use super::wrap::{columns, wrap};
 use crate::report::{Cause, Incident, Role, Segment, SegmentKind, Side, Trace};
@@ -22,7 +23,7 @@ pub fn sequence(trace: &Trace, incident: Option<&Incident>) -> String {
     }
     for step in steps(&picture) {
         match step {
-            Step::Between(label) => text += &note("over C,S", &label),
+            Step::Between(lines) => text += &note("over C,S", &lines),
             Step::Segment(index) => {
                 let Some(segment) = trace.segments.get(index) else { continue };
                 let arrives = !matches!(segment.role, Some(Role::Request)) || incident.is_none_or(arrives);
@@ -33,11 +34,10 @@ pub fn sequence(trace: &Trace, incident: Option<&Incident>) -> String {
     }
     if let Some(incident) = incident {
         let why = incident.evidence.first().map_or("", String::as_str);
-        text += &note("over C,S", &format!("{}, {}: {why}", incident.cause, incident.confidence));
+        text += &note("over C,S", &[format!("{}, {}: {why}", incident.cause, incident.confidence)]);
     }
     if trace.omitted > 0 {
-        text +=
-            &note("over C,S", &format!("{} left out", super::units::counted(trace.omitted, "more segment")));
+        text += &note("over C,S", &[format!("{} left out", counted(trace.omitted, "more segment"))]);
     }
     text
 }
@@ -46,21 +46,21 @@ pub fn sequence(trace: &Trace, incident: Option<&Incident>) -> String {
 enum Step {
     Segment(usize),
     /// Words between the two ends.
-    Between(String),
+    Between(Vec<String>),
 }
 
 /// Segments, folded silences and crossings in the order of the picture.
 fn steps(picture: &Ladder) -> Vec<Step> {
     // On one height a fold stands above a segment, and a crossing below the second of the two.
     let arrows = picture.arrows.iter().map(|arrow| (arrow.y_sent, 1, Step::Segment(arrow.segment)));
-    let folds = picture.folds.iter().map(|fold| (fold.y, 0, Step::Between(fold.label.clone())));
+    let folds = picture.folds.iter().map(|fold| (fold.y, 0, Step::Between(vec![fold.label.clone()])));
     let crossings = picture.marks.iter().filter_map(|mark| match mark {
         Mark::Crossing { between, .. } => {
             let below =
                 between.iter().filter_map(|&index| picture.arrows.get(index)).map(|it| it.y_sent).max()?;
-            Some((below, 2, Step::Between("the two cross on their way".to_owned())))
+            Some((below, 2, Step::Between(vec!["the two cross on their way".to_owned()])))
         }
-        Mark::InferredCrossing { y, lines } => Some((y[1], 2, Step::Between(lines.join(" ")))),
+        Mark::InferredCrossing { y, lines } => Some((y[1], 2, Step::Between(lines.clone()))),
         Mark::LostWindow { .. } | Mark::Bracket { .. } => None,
     });
     let mut steps: Vec<(i32, i32, Step)> = arrows.chain(folds).chain(crossings).collect();
@@ -99,7 +99,7 @@ fn message(trace: &Trace, segment: &Segment, arrives: bool) -> String {
         Some(file) => format!(" of {file}"),
         None => String::new(),
     };
-    let clock = super::units::relative(segment.sent_ns.saturating_sub(trace.zero_ns));
+    let clock = relative(segment.sent_ns.saturating_sub(trace.zero_ns));
     let label = format!("{}{size}{times}, {clock}, {frame}{file}", segment.label);
     format!("    {from}{arrow}{to}: {}\n", escape(&label))
 }
@@ -113,11 +113,12 @@ fn beside(segment: &Segment) -> String {
         Side::Client => "left of C",
         Side::Server => "right of S",
     };
-    note(place, &segment.meaning)
+    note(place, std::slice::from_ref(&segment.meaning))
 }
 
-fn note(place: &str, words: &str) -> String {
-    let lines: Vec<String> = wrap(words, NOTE, columns).iter().map(|line| escape(line)).collect();
+fn note(place: &str, paragraphs: &[String]) -> String {
+    let lines = paragraphs.iter().flat_map(|words| wrap(words, NOTE, columns));
+    let lines: Vec<String> = lines.map(|line| escape(&line)).collect();
     format!("    Note {place}: {}\n", lines.join("<br/>"))
 }
 

@@ -6,8 +6,8 @@ use super::words::Kind;
 use super::{Group, Page, Story, named};
 use crate::render::markdown::{code, diagram, escape, heading, list};
 use crate::render::report_text::show;
-use crate::render::units::{counted, time_of_day};
-use crate::report::{Incident, Report, Role, Segment, Side, Trace};
+use crate::render::units::{duration, time_of_day};
+use crate::report::{Cause, Incident, Report, Role, Segment, Side, Trace, Vantage};
 
 /// Lines of evidence.
 const LINES: usize = 5;
@@ -29,12 +29,19 @@ impl Page<'_> {
         if number > 1 {
             words = format!(
                 "{} to {}. No. {} of them, in detail: {words}",
-                counted(number, "request"),
+                group.kind.counted(number),
                 named(&group.servers()),
                 example.id
             );
         }
         self.paragraph(&words);
+        if let Some(sentence) = order_of_capture(example) {
+            self.paragraph(&sentence);
+        }
+        // A restart, a limit: what many connections of the server have in common.
+        for note in self.report().summary.notes.iter().filter(|note| note.starts_with(&example.server)) {
+            self.paragraph(&format!("Seen beside it: {}.", escape(note)));
+        }
         if let Some(picture) = &story.picture {
             self.picture(picture);
         }
@@ -52,16 +59,16 @@ impl Page<'_> {
             );
         }
         let file = self.report().file_of(example.capture);
-        let of = if matches!(file, "" | "-") { String::new() } else { format!(" of {}", code(file)) };
-        let filter =
-            format!("To check it: in Wireshark{of} the display filter `tcp.stream eq {}`", example.stream);
+        let file = if matches!(file, "" | "-") { "the capture".to_owned() } else { code(file) };
+        let stream = format!("`tcp.stream eq {}`", example.stream);
+        let filter = format!("To check it: open {file} in Wireshark with the display filter {stream}");
         match show(self.report(), example) {
             Some(which) => {
                 self.paragraph(&format!("{filter}, or"));
                 self.commands(&[format!("finrace show {which}")]);
             }
             // A capture from a pipe is gone: only whoever kept it can look.
-            None => self.paragraph(&format!("{filter}, where the capture was kept.")),
+            None => self.paragraph(&format!("{filter}, if it was kept.")),
         }
     }
 
@@ -114,6 +121,33 @@ impl Page<'_> {
     }
 }
 
+/// Why the frames of a crossing stand in the order in which they do: the first question of whoever looks at the capture.
+fn order_of_capture(incident: &Incident) -> Option<String> {
+    let crossed = matches!(incident.cause, Cause::CrossedFin | Cause::DiscardedRequest);
+    let between_ns =
+        incident.fin_to_request_ns.filter(|_| crossed && incident.ack_covers_fin == Some(false))?;
+    let gap = duration(between_ns.saturating_abs());
+    let place = match incident.vantage {
+        Vantage::Server => ", which was taken at the server,",
+        Vantage::Client => ", which was taken at the client,",
+        Vantage::Between => ", which was taken on the way,",
+        Vantage::Unknown => "",
+    };
+    Some(if between_ns >= 0 {
+        format!(
+            "In this capture{place} the request stands {gap} behind the close. It was sent all the same before its sender \
+             could know: not the order of capture tells that, but the acknowledgement number of the request. It says what \
+             the sender had received so far, and the close was not part of it."
+        )
+    } else {
+        format!(
+            "In this capture{place} the request stands {gap} before the close: that is how a crossing looks from there. \
+             The acknowledgement number of the request proves the same: it says what the sender had received so far, and \
+             the close was not part of it."
+        )
+    })
+}
+
 /// How dispensable a role is.
 fn weight(role: Option<Role>) -> u8 {
     match role {
@@ -129,11 +163,11 @@ fn weight(role: Option<Role>) -> u8 {
     }
 }
 
-/// `frame 285`, with its file where it is not the incident's.
+/// `285`, with its file where it is not the incident's.
 pub(super) fn frame(report: &Report, incident: &Incident, trace: &Trace, segment: &Segment) -> String {
     let number = match (segment.frame, segment.peer_frame) {
-        (0, Some(there)) => format!("frame {there} (at the server)"),
-        (here, _) => format!("frame {here}"),
+        (0, Some(there)) => format!("{there} (at the server)"),
+        (here, _) => here.to_string(),
     };
     match trace.files.get(segment.file as usize) {
         Some(file) if file != report.file_of(incident.capture) => format!("{number} of {}", code(file)),

@@ -159,7 +159,7 @@ fn settings(server: &Server, timers: Timers) -> String {
         None => format!(
             "above the client's, here taken to be {} (the default of nginx and of the load balancers of AWS; look yours \
              up, `finrace timeouts NAME`, and take more if it is longer)",
-            duration(timers.client_gives_up_ns())
+            seconds(timers.client_gives_up_ns())
         ),
     };
     let _ = write!(

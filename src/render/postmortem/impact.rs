@@ -2,12 +2,13 @@
 
 use std::fmt::Write;
 
+use super::words::Kind;
 use super::{Page, each_once, moment};
 use crate::render::columns::shortened;
 use crate::render::markdown::{code, escape, processed};
 use crate::render::report_text::{frames, idle};
 use crate::render::units::{count, counted, duration};
-use crate::report::{Incident, RetrySafe, Role, Side};
+use crate::report::{Cause, Incident, RetrySafe, Role, Side};
 
 /// Incidents listed one by one.
 const LISTED: usize = 20;
@@ -27,7 +28,18 @@ impl Page<'_> {
             "requests in the captures",
             &format!("{} on {}", count(requests), counted(report.summary.connections, "connection")),
         );
-        self.fact("without a complete answer", &format!("{}{}", count(lost), share(lost, requests)));
+        let attempts =
+            incidents.iter().filter(|incident| Kind::of(incident).is_of_connecting()).count() as u64;
+        if lost > attempts {
+            let without = lost - attempts;
+            self.fact(
+                "without a complete answer",
+                &format!("{}{}", count(without), share(without, requests)),
+            );
+        }
+        if attempts > 0 {
+            self.fact("attempts to connect that failed", &count(attempts));
+        }
         if let Some(rate) = self.rate() {
             self.fact("that is", &rate);
         }
@@ -35,6 +47,12 @@ impl Page<'_> {
         self.fact(
             "seen again on another connection",
             &match (retried, lost) {
+                (0, _) if incidents.iter().all(|incident| incident.cause == Cause::ClientAbort) => {
+                    "no: whoever had asked went away".to_owned()
+                }
+                (0, _) if incidents.iter().all(|incident| incident.request.protocol == "tls") => {
+                    "cannot be told: what is encrypted cannot be recognised".to_owned()
+                }
                 (0, 1) => "no: as far as the packets tell, the failure reached whoever had asked".to_owned(),
                 (0, _) => "none: as far as the packets tell, the failures reached whoever had asked".to_owned(),
                 (retried, lost) if retried == lost => {
@@ -59,8 +77,12 @@ impl Page<'_> {
         let clients = each_once(incidents.iter().map(|incident| host(&incident.client)));
         let servers = each_once(incidents.iter().map(|incident| incident.server.as_str()));
         self.fact(
-            "servers, clients",
-            &format!("{}, {}", count(servers.len() as u64), count(clients.len() as u64)),
+            "affected",
+            &format!(
+                "{}, {}",
+                counted(servers.len() as u64, "server"),
+                counted(clients.len() as u64, "client")
+            ),
         );
         for (words, wanted) in [
             ("not processed by the application", RetrySafe::Yes),
@@ -156,12 +178,17 @@ impl Page<'_> {
     pub(super) fn timeline(&mut self) {
         self.heading("Timeline");
         let report = self.report();
-        let mut events: Vec<(i64, String)> = Vec::new();
+        self.paragraph(
+            "Each time is the one at which the packet passed the place of the capture: what comes from the far end was \
+             sent a little earlier.",
+        );
+        // At one time: a capture begins before its packets, and ends after them.
+        let mut events: Vec<(i64, u8, String)> = Vec::new();
         for capture in report.captures.iter().filter(|capture| capture.continues.is_none()) {
-            events.extend(capture.first_ns.map(|ns| (ns, format!("{} begins", code(&capture.file)))));
+            events.extend(capture.first_ns.map(|ns| (ns, 0, format!("{} begins", code(&capture.file)))));
         }
         for capture in &report.captures {
-            events.extend(capture.last_ns.map(|ns| (ns, format!("{} ends", code(&capture.file)))));
+            events.extend(capture.last_ns.map(|ns| (ns, 2, format!("{} ends", code(&capture.file)))));
         }
         let mut told = Vec::new();
         for (group, story) in self.told() {
@@ -174,20 +201,26 @@ impl Page<'_> {
                     Side::Server => &trace.lanes[1].address,
                 };
                 let what = match segment.role {
-                    Some(Role::Request) => format!("sends {}", code(&example.request.label())),
-                    Some(Role::PreviousResponse) => "answers an earlier request".to_owned(),
-                    Some(Role::Fin) => "closes the connection (FIN)".to_owned(),
-                    Some(Role::ClientFin) => "closes its side (FIN)".to_owned(),
-                    Some(Role::FinAck) => "acknowledges the close".to_owned(),
-                    Some(Role::RequestAck) => "acknowledges the request".to_owned(),
-                    Some(Role::Reset | Role::ClientReset) => "breaks the connection off (RST)".to_owned(),
-                    Some(Role::Response) => "begins its answer".to_owned(),
-                    Some(Role::Goaway) => "announces the end of the connection (GOAWAY)".to_owned(),
-                    Some(Role::Syn) => "asks for a connection (SYN)".to_owned(),
+                    Some(Role::Request) => format!("lost request, {}", code(&example.request.label())),
+                    Some(Role::PreviousResponse) => "answer to an earlier request".to_owned(),
+                    Some(Role::Fin) => "close of the connection (FIN)".to_owned(),
+                    Some(Role::ClientFin) => "close of the client's side (FIN)".to_owned(),
+                    Some(Role::FinAck) => "the close is acknowledged".to_owned(),
+                    Some(Role::RequestAck) => "the request is acknowledged".to_owned(),
+                    Some(Role::Reset | Role::ClientReset) => "reset of the connection (RST)".to_owned(),
+                    Some(Role::Response) => "first bytes of the answer".to_owned(),
+                    Some(Role::Goaway) => "end of the connection announced (GOAWAY)".to_owned(),
+                    Some(Role::Syn) => "attempt to connect (SYN)".to_owned(),
                     None => continue,
                 };
                 let frame = super::cause::frame(report, example, trace, segment);
-                events.push((segment.sent_ns, format!("no. {}: {} {what}, {frame}", example.id, code(who))));
+                let number =
+                    if report.incidents.len() > 1 { format!("no. {}: ", example.id) } else { String::new() };
+                events.push((
+                    segment.sent_ns,
+                    1,
+                    format!("{number}from {}: {what}, frame {frame}", code(who)),
+                ));
             }
         }
         let others = report.incidents.iter().filter(|incident| !told.contains(&incident.id));
@@ -199,11 +232,11 @@ impl Page<'_> {
                 code(&incident.server),
                 code(incident.cause.token())
             );
-            events.push((incident.time_ns, lost));
+            events.push((incident.time_ns, 1, lost));
         }
-        events.sort_by_key(|(ns, _)| *ns);
+        events.sort_by_key(|(ns, kind, _)| (*ns, *kind));
         self.text += "| UTC | event |\n|---|---|\n";
-        for (ns, what) in &events {
+        for (ns, _, what) in &events {
             let _ = writeln!(self.text, "| {} | {what} |", moment(*ns));
         }
         self.text.push('\n');

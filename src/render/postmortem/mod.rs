@@ -127,7 +127,7 @@ impl<'a> Page<'a> {
     }
 
     fn heading(&mut self, heading: &str) {
-        let _ = write!(self.text, "\n## {heading}\n\n");
+        let _ = write!(self.text, "## {heading}\n\n");
     }
 
     fn paragraph(&mut self, words: &str) {
@@ -141,7 +141,9 @@ impl<'a> Page<'a> {
     }
 
     fn title(&mut self) {
-        let _ = write!(self.text, "# {}\n\n", title(self.report(), self.groups));
+        let title = title(self.report(), self.groups);
+        let form = if self.groups.is_empty() { "" } else { "Postmortem: " };
+        let _ = write!(self.text, "# {form}{title}\n\n");
         self.paragraph(
             "*Written by finrace from packets alone. Frame numbers and streams are Wireshark's, times are UTC by the clock \
              of the capturing machine. “Client” is the side that sends requests (often a load balancer or a reverse proxy), \
@@ -151,7 +153,7 @@ impl<'a> Page<'a> {
 
     fn summary(&mut self) {
         let report = self.report();
-        self.text += "## Summary\n\n";
+        self.heading("Summary");
         if !report.summary.conclusive {
             self.paragraph(
                 "**Inconclusive: these captures could not have shown every lost request.** What follows may be \
@@ -250,7 +252,11 @@ impl<'a> Page<'a> {
             let _ = writeln!(self.text, "| {} | {} |", code(name), escape(what));
         }
         self.text.push('\n');
-        self.paragraph("Made by this command; with the same captures it gives the same page:");
+        self.paragraph(concat!(
+            "Made by finrace ",
+            env!("CARGO_PKG_VERSION"),
+            " with this command; the same captures give the same page:"
+        ));
         self.commands(&[self.postmortem.command.to_owned()]);
     }
 
@@ -267,6 +273,10 @@ impl<'a> Page<'a> {
 fn title(report: &Report, groups: &[Group<'_>]) -> String {
     let lost = report.incidents.len() as u64;
     let race = report.incidents.iter().filter(|incident| incident.race).count() as u64;
+    let failures = || match groups.iter().any(|group| group.kind.is_of_connecting()) {
+        true => counted(lost, "failure"),
+        false => format!("{} without an answer", counted(lost, "request")),
+    };
     match (groups, lost) {
         ([], _) if !report.summary.conclusive => {
             "Inconclusive: whether requests were lost cannot be told".to_owned()
@@ -277,19 +287,12 @@ fn title(report: &Report, groups: &[Group<'_>]) -> String {
         }
         ([], _) => "No request was lost".to_owned(),
         (_, lost) if lost == race => format!("{} lost to the keep-alive race", counted(lost, "request")),
-        ([only], lost) => {
-            format!("{} without an answer: {}", counted(lost, "request"), escape(only.kind.heading()))
+        ([only], lost) if only.kind.is_of_connecting() => {
+            format!("{} failed: {}", only.kind.counted(lost), only.kind.heading())
         }
-        (_, lost) if race > 0 => {
-            format!(
-                "{} without an answer, {} of them lost to the keep-alive race",
-                counted(lost, "request"),
-                count(race)
-            )
-        }
-        (groups, lost) => {
-            format!("{} without an answer, of {} kinds", counted(lost, "request"), groups.len())
-        }
+        ([only], _) => format!("{}: {}", failures(), only.kind.heading()),
+        _ if race > 0 => format!("{}, {} of them lost to the keep-alive race", failures(), count(race)),
+        (groups, _) => format!("{} of {} kinds", failures(), groups.len()),
     }
 }
 
@@ -304,18 +307,16 @@ fn summary_of(report: &Report, group: &Group<'_>) -> String {
     } else {
         format!("between {} and {} UTC", moment(first), moment(last))
     };
-    let got = match number {
-        1 => "got no complete answer",
-        _ => "got no complete answer each",
-    };
+    let got = if group.kind.is_of_connecting() { "failed" } else { "got no complete answer" };
     let of_all = match report.summary.requests {
+        _ if group.kind.is_of_connecting() => String::new(),
         0 => String::new(),
         all => format!(" of {} in the captures", count(all)),
     };
     let servers = group.servers();
     let mut text = format!(
-        "**{}{of_all} to {} {got}** {when} ({}{}). {}\n\n",
-        counted(number, "request"),
+        "**{}{of_all} to {} {got}**, {when} ({}{}).",
+        group.kind.counted(number),
         named(&servers),
         code(group.kind.cause.token()),
         match example.confidence {
@@ -323,21 +324,23 @@ fn summary_of(report: &Report, group: &Group<'_>) -> String {
             Confidence::Likely => ", likely",
             Confidence::Inconclusive => ", not certain",
         },
-        escape(&example.what_happened)
     );
-    let _ = write!(text, "{} **Who can end it:** {}.", group.kind.background(), group.kind.owner());
-    let spread: Vec<i64> = group.incidents.iter().filter_map(|incident| incident.idle_ns).collect();
-    if let (true, Some(least), Some(most)) = (number > 1, spread.iter().min(), spread.iter().max()) {
-        let _ = write!(
-            text,
-            " The connections had been idle for {}.",
-            if duration(*least) == duration(*most) {
-                duration(*least)
-            } else {
-                format!("{} to {}", duration(*least), duration(*most))
-            }
-        );
+    let idle: Vec<i64> = group.incidents.iter().filter_map(|incident| incident.idle_ns).collect();
+    if let (true, Some(least), Some(most)) =
+        (group.kind.is_of_silence(), idle.iter().min(), idle.iter().max())
+    {
+        let (least, most) = (duration(*least), duration(*most));
+        let range = if least == most { least } else { format!("{least} to {most}") };
+        let noun = if number == 1 { "connection" } else { "connections" };
+        let _ = write!(text, " Before, the {noun} had been idle for {range}.");
     }
+    let _ = write!(
+        text,
+        "\n\n{}\n\n**Who can end it:** {}.\n\n**Cure:** {}",
+        group.kind.background(),
+        group.kind.owner(),
+        escape(&example.advice)
+    );
     text
 }
 

@@ -33,13 +33,9 @@ impl Page<'_> {
         }
         self.paragraph("Capture again after the change, headers are enough, and ask the same questions:");
         self.commands(&commands);
-        if let Some(needed) = self.requests_needed() {
-            self.paragraph(&format!(
-                "That nothing is lost for a while proves little: losses are rare. At the old rate (1 in {} requests) a \
-                 capture without a loss means something from about {} requests on (95 %, rule of three).",
-                count(report.summary.requests.div_ceil(report.incidents.len().max(1) as u64)),
-                count(needed)
-            ));
+        if !self.groups.is_empty() {
+            let sentence = self.how_long(report.summary.requests);
+            self.paragraph(&sentence);
         }
         if let Some(timers) = timers {
             self.timers_verified(server, timers);
@@ -57,7 +53,7 @@ impl Page<'_> {
         let probe = quoted(&format!("{scheme}://{server}/"));
         let mut commands = vec![
             format!(
-                "finrace probe {probe}   # when the server closes now; at least {}, if it was the server's timer",
+                "finrace probe {probe}   # after how long the server closes now: {} or more, if its timer was changed",
                 seconds(enough)
             ),
             format!(
@@ -85,15 +81,32 @@ impl Page<'_> {
         self.commands(&commands);
     }
 
-    /// Requests without a loss that would be a surprise (5 %) at the old rate: three divided by it.
-    fn requests_needed(&self) -> Option<u64> {
-        let (lost, requests) = (self.report().incidents.len() as u64, self.report().summary.requests);
-        (lost > 0 && requests >= lost).then(|| (3 * requests).div_ceil(lost))
+    /// How much traffic without a loss means something: at three divided by the old rate, none at all would be a surprise
+    /// (5 %, the rule of three).
+    fn how_long(&self, requests: u64) -> String {
+        let lost = self.groups.iter().filter(|group| !group.kind.is_of_connecting());
+        let lost = lost.map(|group| group.incidents.len() as u64).sum::<u64>();
+        if lost == 0 || requests < ENOUGH_FOR_A_RATE {
+            return "That nothing is lost for a while proves little: losses are rare. If one in N requests was lost before, \
+                    3 N requests without a loss mean something (95 %, rule of three). These captures are too short to \
+                    tell N; the client's log may."
+                .to_owned();
+        }
+        format!(
+            "That nothing is lost for a while proves little: losses are rare. At the old rate (1 in {} requests) a capture \
+             without a loss means something from about {} requests on (95 %, rule of three).",
+            count(requests.div_ceil(lost)),
+            count((3 * requests).div_ceil(lost))
+        )
     }
 }
 
-/// A time as the command line takes it, in whole milliseconds.
+/// Fewer requests show no rate of what is rare.
+const ENOUGH_FOR_A_RATE: u64 = 1_000;
+
+/// A time as the command line takes it, from a second on to 10 ms: people set round values.
 fn duration_argument(ns: i64) -> String {
-    let ms = (ns + 500_000) / 1_000_000;
+    let step = if ns < 1_000_000_000 { 1 } else { 10 };
+    let ms = (ns / 1_000_000 + step / 2) / step * step;
     if ms % 1_000 == 0 { format!("{}s", ms / 1_000) } else { format!("{ms}ms") }
 }

@@ -1,5 +1,6 @@
 //! What each kind of loss means, for a reader who was not there and does not know TCP, and why each packet matters.
 
+use crate::render::units::{count, counted};
 use crate::report::{Cause, Incident, Role};
 
 /// Incidents that have one explanation and one cure: the same cause, on its own terms.
@@ -46,6 +47,29 @@ impl Kind {
     /// Whether two idle timers decide.
     pub fn is_of_timers(self) -> bool {
         self.root == Root::Timers
+    }
+
+    /// Whether the time before the request has to do with it.
+    pub fn is_of_silence(self) -> bool {
+        self.root != Root::Cause
+            || matches!(
+                self.cause,
+                Cause::StaleReuse | Cause::StateLost | Cause::SilentDrop | Cause::UnsolicitedResponse
+            )
+    }
+
+    /// Whether it hit an attempt to connect, and no request.
+    pub fn is_of_connecting(self) -> bool {
+        matches!(self.cause, Cause::Refused | Cause::ConnectTimeout)
+    }
+
+    /// How many of what: `1 request`, `3 attempts to connect`.
+    pub fn counted(self, number: u64) -> String {
+        match (self.is_of_connecting(), number) {
+            (false, _) => counted(number, "request"),
+            (true, 1) => "1 attempt to connect".to_owned(),
+            (true, _) => format!("{} attempts to connect", count(number)),
+        }
     }
 
     /// The heading of the root cause, behind the token.
