@@ -15,6 +15,7 @@ use super::captures::{Captures, Found};
 use super::ctrl_c;
 use super::moment::Moment;
 use super::output::{self, Color, Format, Reader};
+use super::postmortem::Folder;
 use super::progress::ProgressLine;
 
 /// Arguments of `analyze`.
@@ -47,6 +48,9 @@ pub struct Args {
     /// Exit with 0 as long as there are no more incidents than this
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Filter")]
     max_incidents: u64,
+    /// Also write a postmortem into this folder, which must be empty or new: a Markdown page, its pictures
+    #[arg(long, value_name = "DIR")]
+    postmortem: Option<PathBuf>,
     /// Connections kept in memory at the same time
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_CONNECTIONS)]
     max_connections: usize,
@@ -54,6 +58,7 @@ pub struct Args {
 
 /// Analyzes, prints, and says by the exit code what was found.
 pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
+    let postmortem = args.postmortem.as_deref().map(Folder::prepare).transpose()?;
     let interrupt = ctrl_c::interrupts_reading()?;
     let Found { inputs, unreadable } = args.captures.find(&interrupt);
     if inputs.is_empty() {
@@ -86,6 +91,9 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         other => output::structured(&report, other),
     };
     output::print(text.as_bytes())?;
+    if let Some(folder) = postmortem {
+        folder.write(&report, args.captures.files(), &options)?;
+    }
     Ok(verdict(&report, unreadable, args.max_incidents))
 }
 

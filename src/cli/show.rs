@@ -31,7 +31,7 @@ pub struct Args {
     /// Capture of the same connection at the server's end, by the same clock: arrows then have both times
     #[arg(long, value_name = "FILE")]
     server_end: Option<PathBuf>,
-    /// Write to this file; .svg and .png draw a picture, .txt the ladder as text
+    /// Write to this file; .svg and .png draw a picture, .md is a page with a diagram, .mmd Mermaid, .txt the ladder as text
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Colours of a picture; auto follows the viewer where the format can (SVG), and is light elsewhere
@@ -174,6 +174,10 @@ fn drawn(path: &Path, trace: &Trace, incident: Option<&Incident>, theme: Theme) 
             let options = TextOptions { width: FILE_COLUMNS, ..TextOptions::default() };
             Ok(render::ladder::text(trace, incident, &outcome, options).into_bytes())
         }
-        _ => bail!("{} must end in .svg, .png or .txt: the ending chooses the form", path.display()),
+        Some("md") => Ok(render::markdown::story(trace, incident).into_bytes()),
+        Some("mmd") => Ok(render::mermaid::sequence(trace, incident).into_bytes()),
+        _ => {
+            bail!("{} must end in .svg, .png, .md, .mmd or .txt: the ending chooses the form", path.display())
+        }
     }
 }

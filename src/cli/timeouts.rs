@@ -6,7 +6,7 @@ use anyhow::bail;
 
 use crate::analysis::{self, Options};
 use crate::products::{self, Product};
-use crate::render;
+use crate::render::{self, TextOptions};
 use crate::report::{Report, Server, Verdict};
 
 use super::Exit;
@@ -105,6 +105,12 @@ fn print_products(products: &[Product], format: Format, color: Color, all: bool)
         Format::Ndjson => render::product_data::lines(products),
         Format::Csv => render::product_data::csv(products),
         Format::Markdown => render::product_data::markdown(products),
+        Format::Chat => {
+            let options = TextOptions { width: TextOptions::NARROWEST, color: false, unicode: true };
+            let pages: Vec<String> =
+                products.iter().map(|product| render::product_text::product(product, options)).collect();
+            pages.join("\n")
+        }
     };
     output::print(text.as_bytes())?;
     Ok(Exit::Clean)
