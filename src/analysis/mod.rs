@@ -3,6 +3,7 @@
 //! One streaming pass finds the incidents ([`analyze`]); a second one, only for what is shown, reads the segments of
 //! one connection again ([`trace()`]).
 
+mod asked;
 mod builder;
 mod clock;
 mod family;
@@ -26,6 +27,7 @@ use builder::Builder;
 use input::Plan;
 use pass::Pass;
 
+pub use asked::{Asked, Heard, IdleEnd, asked};
 pub use input::Input;
 pub use observer::{Observer, Progress, Unobserved};
 pub use trace::{TraceFile, TraceRequest, trace};

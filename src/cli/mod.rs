@@ -7,12 +7,15 @@ mod ctrl_c;
 #[cfg(feature = "live")]
 mod doctor;
 mod moment;
+mod odds;
+mod odds_from;
 mod output;
 #[cfg(feature = "live")]
 mod probe;
 #[cfg(feature = "live")]
 mod probe_upstream;
 mod progress;
+mod quantity;
 #[cfg(feature = "live")]
 mod reproduce;
 #[cfg(feature = "live")]
@@ -80,6 +83,8 @@ enum Command {
     Probe(probe::Args),
     /// Say whether a proxy is safe in front of a server: whose idle timer is the shorter one
     Check(check::Args),
+    /// Say how many requests a day the race costs, and what each change would make of it
+    Odds(odds::Args),
     /// Draw one incident or connection of a capture
     Show(show::Args),
     /// List the built-in scenarios, or print one to start from
@@ -109,6 +114,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "live")]
         Command::Probe(args) => probe::run(&args, color),
         Command::Check(args) => check::run(&args, color),
+        Command::Odds(args) => odds::run(&args, color),
         Command::Show(args) => show::run(&args, color),
         #[cfg(feature = "live")]
         Command::Scenarios(args) => scenarios::run(&args),

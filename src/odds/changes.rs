@@ -121,7 +121,8 @@ pub fn changes(setting: &Setting, idempotent: Option<f64>) -> Vec<Change> {
     }
     match setting.size {
         Size::Kept(number @ 2..) => {
-            changes.push(with(ChangeKind::Pool(number / 2), &|setting| setting.size = Size::Kept(number / 2)));
+            changes
+                .push(with(ChangeKind::Pool(number / 2), &|setting| setting.size = Size::Kept(number / 2)));
         }
         Size::AsNeeded { .. } if setting.policy != Policy::Lifo => {
             changes.push(with(ChangeKind::Pool(1), &|setting| setting.size = Size::AsNeeded { max_idle: 1 }));
@@ -134,9 +135,16 @@ pub fn changes(setting: &Setting, idempotent: Option<f64>) -> Vec<Change> {
     changes
 }
 
-/// A time that somebody would write into a configuration: whole seconds, or milliseconds below five.
+/// A time that somebody would write into a configuration: whole seconds from five on, tenths from one on, milliseconds.
 fn readable(time: f64, round: fn(f64) -> f64) -> f64 {
-    if time >= 5.0 { round(time) } else { round(time * 1_000.0) / 1_000.0 }
+    let steps = if time >= 5.0 {
+        1.0
+    } else if time >= 1.0 {
+        10.0
+    } else {
+        1_000.0
+    };
+    round(time * steps) / steps
 }
 
 /// Computes a change's failure rate both ways and compares them.
@@ -152,4 +160,18 @@ pub fn assess(change: Change, plan: Plan) -> Assessed {
         _ => Agreement::One,
     };
     Assessed { change, closed, simulated, agreement }
+}
+
+/// Computes every change of a setting. A retry whose share is not known changes nothing that could be computed: its
+/// numbers are those of the setting as it is, of which nothing is saved.
+pub fn assess_all(setting: &Setting, idempotent: Option<f64>, plan: Plan) -> Vec<Assessed> {
+    let mut all: Vec<Assessed> = Vec::new();
+    for change in changes(setting, idempotent) {
+        let assessed = match (change.kind, all.first()) {
+            (ChangeKind::Retry(None), Some(before)) => Assessed { change, ..before.clone() },
+            _ => assess(change, plan),
+        };
+        all.push(assessed);
+    }
+    all
 }

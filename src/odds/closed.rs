@@ -37,7 +37,9 @@ impl WhyNone {
             WhyNone::FilledStack => {
                 "There is no formula for a pool that uses the last one first and yet opens connections it does not need."
             }
-            WhyNone::Observed => "There is no formula for arrivals that were observed: they are what they were.",
+            WhyNone::Observed => {
+                "There is no formula for arrivals that were observed: they are what they were."
+            }
         }
     }
 }
@@ -53,6 +55,8 @@ pub fn closed_form(setting: &Setting) -> Result<Closed, WhyNone> {
     }
     let phases = Phases::of(&setting.arrivals).ok_or(WhyNone::Observed)?;
     let busy = setting.busy();
+    // A request that is lost and not sent again leaves no idle connection behind that another could be lost on.
+    let of_requests = |of_idle: f64| of_idle / (1.0 + of_idle * (1.0 - setting.retried));
     match (setting.policy, setting.size) {
         (Policy::Lifo, Size::AsNeeded { .. }) => {
             let levels = Levels::new(phases, setting.arrivals.peak_rate(), busy);
@@ -60,18 +64,18 @@ pub fn closed_form(setting: &Setting) -> Result<Closed, WhyNone> {
             let constant = matches!(setting.responses, Responses::Constant(_)) || setting.delay.mean > 0.0;
             let leaves_out = (overlap && constant)
                 .then_some("it takes the time of an exchange for exponentially distributed");
-            Ok(Closed { lost: integrate(&fate, &|s| levels.idle(s), 0.0), leaves_out })
+            Ok(Closed { lost: of_requests(integrate(&fate, &|s| levels.idle(s), 0.0)), leaves_out })
         }
         (Policy::Fifo, Size::Kept(number)) => {
             let turn = |s: Complex| phases.next_arrival(s, 1.0).power(number).weighted(phases.arriving);
             let leaves_out = Some("it takes the number of connections for constant");
-            Ok(Closed { lost: integrate(&fate, &turn, busy), leaves_out })
+            Ok(Closed { lost: of_requests(integrate(&fate, &turn, busy)), leaves_out })
         }
         (Policy::Random, Size::Kept(number)) => {
             let share = 1.0 / number as f64;
             let picked = |s: Complex| phases.next_arrival(s, share).weighted(phases.arriving);
             let leaves_out = Some("it takes the number of idle connections for constant");
-            Ok(Closed { lost: integrate(&fate, &picked, 0.0), leaves_out })
+            Ok(Closed { lost: of_requests(integrate(&fate, &picked, 0.0)), leaves_out })
         }
         (Policy::Lifo, Size::Kept(_)) => Err(WhyNone::FilledStack),
         (Policy::Fifo | Policy::Random, Size::AsNeeded { .. }) => Err(WhyNone::PoolMoves),

@@ -38,10 +38,7 @@ impl Sub for Complex {
 impl Mul for Complex {
     type Output = Complex;
     fn mul(self, other: Complex) -> Complex {
-        Complex {
-            re: self.re * other.re - self.im * other.im,
-            im: self.re * other.im + self.im * other.re,
-        }
+        Complex { re: self.re * other.re - self.im * other.im, im: self.re * other.im + self.im * other.re }
     }
 }
 
@@ -133,10 +130,7 @@ impl Mul for Matrix {
 /// EULER. Good where the function is smooth around `time`.
 pub(super) fn inverse(transform: &dyn Fn(Complex) -> Complex, time: f64) -> f64 {
     let at = |term: usize| {
-        let s = Complex {
-            re: PRECISION / (2.0 * time),
-            im: std::f64::consts::PI * term as f64 / time,
-        };
+        let s = Complex { re: PRECISION / (2.0 * time), im: std::f64::consts::PI * term as f64 / time };
         transform(s).re * if term.is_multiple_of(2) { 1.0 } else { -1.0 }
     };
     let mut sum = at(0) / 2.0;

@@ -16,7 +16,7 @@ mod simulation;
 pub mod statistics;
 pub mod window;
 
-pub use changes::{Agreement, Assessed, Change, ChangeKind, assess, changes};
+pub use changes::{Agreement, Assessed, Change, ChangeKind, assess, assess_all, changes};
 pub use closed::{Closed, WhyNone, closed_form};
 pub use distribution::mean_and_deviation;
 pub use idle::Fate;

@@ -61,11 +61,11 @@ impl Pool {
     pub fn put(&mut self, idle: Idle) {
         self.busy -= 1;
         self.idle.push_back(idle);
-        let most = match self.size {
-            Size::AsNeeded { max_idle } => max_idle,
-            Size::Kept(number) => number,
+        let too_many = match self.size {
+            Size::AsNeeded { max_idle } => self.idle.len() > max_idle,
+            Size::Kept(number) => self.connections() > number,
         };
-        if self.idle.len() > most {
+        if too_many {
             self.idle.pop_front();
         }
     }
@@ -81,20 +81,18 @@ impl Pool {
     }
 
     /// How long, between two times without a change, the next request would have been lost; s.
-    ///
-    /// Of a pool that picks at random nobody knows which it would be.
-    pub fn exposed(&mut self, from: f64, to: f64) -> Option<f64> {
+    pub fn exposed(&mut self, from: f64, to: f64) -> f64 {
         if self.policy == Policy::Random {
-            return None;
+            return self.exposed_at_random(from, to);
         }
         let (mut from, mut exposed) = (from, 0.0);
         loop {
             self.forget_gone(from);
             if self.must_fill() {
-                return Some(exposed);
+                return exposed;
             }
             let next = if self.policy == Policy::Lifo { self.idle.back() } else { self.idle.front() };
-            let Some(next) = next.copied() else { return Some(exposed) };
+            let Some(next) = next.copied() else { return exposed };
             if next.gone_from <= from {
                 // Only the youngest can be gone here: the oldest were forgotten above.
                 self.idle.pop_back();
@@ -104,7 +102,25 @@ impl Pool {
             let until = to.min(next.gone_from).min(oldest);
             exposed += (until - next.lost_from.max(from)).max(0.0);
             if until >= to {
-                return Some(exposed);
+                return exposed;
+            }
+            from = until;
+        }
+    }
+
+    /// As [`Pool::exposed`], where each idle connection is as likely to be the next.
+    fn exposed_at_random(&mut self, mut from: f64, to: f64) -> f64 {
+        let mut exposed = 0.0;
+        loop {
+            self.idle.retain(|idle| idle.gone_from > from);
+            if self.must_fill() || self.idle.is_empty() {
+                return exposed;
+            }
+            let until = self.idle.iter().fold(to, |until, idle| until.min(idle.gone_from));
+            let each = self.idle.iter().map(|idle| (until - idle.lost_from.max(from)).max(0.0));
+            exposed += each.sum::<f64>() / self.idle.len() as f64;
+            if until >= to {
+                return exposed;
             }
             from = until;
         }

@@ -79,7 +79,7 @@ pub enum Size {
         /// Idle ones kept; of more, the longest idle one is closed.
         max_idle: usize,
     },
-    /// Always this many: a request opens another as long as there are fewer.
+    /// Always this many: a request opens another as long as there are fewer, and one more while all are busy.
     Kept(usize),
 }
 

@@ -11,7 +11,6 @@ use super::distribution::{mean_and_deviation, t_95};
 use super::pool::{Idle, Pool};
 use super::setting::{Arrivals, Responses, Setting, Spread};
 
-
 /// Parts of a simulation whose results differ by chance alone: what the error is estimated from.
 const BATCHES: usize = 30;
 /// Observed gaps that stay together on average when they are drawn again, so that a burst remains one.
@@ -138,13 +137,12 @@ struct Model<'s> {
     /// Losses one by one.
     hits: u64,
     connection_seconds: f64,
-    /// Arrivals without a rate, or a pool that nobody can look into: only [`Model::hits`] counts.
+    /// Arrivals without a rate: only [`Model::hits`] counts.
     counts_only: bool,
 }
 
 impl<'s> Model<'s> {
     fn new(setting: &'s Setting, seed: u64) -> Model<'s> {
-        let observed = matches!(setting.arrivals, Arrivals::Observed { .. });
         let mut model = Model {
             setting,
             rng: ChaCha8Rng::seed_from_u64(seed),
@@ -157,7 +155,7 @@ impl<'s> Model<'s> {
             expected: 0.0,
             hits: 0,
             connection_seconds: 0.0,
-            counts_only: observed || setting.policy == super::Policy::Random,
+            counts_only: matches!(setting.arrivals, Arrivals::Observed { .. }),
         };
         if let Arrivals::Bursty { on, .. } = setting.arrivals {
             model.phase_ends = on * model.exponential();
@@ -210,7 +208,7 @@ impl<'s> Model<'s> {
         loop {
             let until = self.under_way.peek().map_or(to, |Reverse(Time(end))| end.min(to));
             if rate > 0.0 && !self.counts_only {
-                self.expected += rate * self.pool.exposed(self.now, until).unwrap_or(0.0);
+                self.expected += rate * self.pool.exposed(self.now, until);
             }
             self.connection_seconds += self.pool.connections() as f64 * (until - self.now);
             self.now = until;

@@ -11,6 +11,7 @@ mod idle_chart;
 pub mod json;
 pub mod ladder;
 pub mod markdown;
+pub mod odds_text;
 mod page;
 #[cfg(feature = "live")]
 pub mod probe_text;
