@@ -4,6 +4,7 @@
 //! one connection again ([`trace()`]).
 
 mod annotate;
+mod asked;
 mod builder;
 mod clock;
 mod extract;
@@ -29,6 +30,7 @@ use input::Plan;
 use pass::Pass;
 
 pub use annotate::{AnnotateError, annotate};
+pub use asked::{Asked, Heard, IdleEnd, asked};
 pub use extract::{ExtractError, ExtractRequest, Extracted, Key, extract};
 pub use input::Input;
 pub use observer::{Observer, Progress, Unobserved};

@@ -9,6 +9,8 @@ mod ctrl_c;
 mod doctor;
 mod extract;
 mod moment;
+mod odds;
+mod odds_from;
 mod output;
 mod picture;
 mod postmortem;
@@ -17,6 +19,7 @@ mod probe;
 #[cfg(feature = "live")]
 mod probe_upstream;
 mod progress;
+mod quantity;
 #[cfg(feature = "live")]
 mod reproduce;
 #[cfg(feature = "live")]
@@ -84,6 +87,8 @@ enum Command {
     Probe(probe::Args),
     /// Say whether a proxy is safe in front of a server: whose idle timer is the shorter one
     Check(check::Args),
+    /// Say how many requests a day the race costs, and what each change would make of it
+    Odds(odds::Args),
     /// Draw one incident or connection of a capture
     Show(show::Args),
     /// Write one connection of a capture to a capture of its own, anonymous if wanted
@@ -115,6 +120,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "live")]
         Command::Probe(args) => probe::run(&args, color),
         Command::Check(args) => check::run(&args, color),
+        Command::Odds(args) => odds::run(&args, color),
         Command::Show(args) => show::run(&args, color),
         Command::Extract(args) => extract::run(&args),
         #[cfg(feature = "live")]

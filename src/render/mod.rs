@@ -15,6 +15,7 @@ pub mod json;
 pub mod ladder;
 pub mod markdown;
 pub mod mermaid;
+pub mod odds_text;
 mod page;
 mod plot;
 pub mod postmortem;
