@@ -19,6 +19,7 @@ mod observer;
 mod pass;
 mod quality;
 mod servers;
+mod timeline;
 mod trace;
 mod vantage;
 
@@ -34,6 +35,7 @@ pub use asked::{Asked, Heard, IdleEnd, asked};
 pub use extract::{ExtractError, ExtractRequest, Extracted, Key, extract};
 pub use input::Input;
 pub use observer::{Observer, Progress, Unobserved};
+pub use timeline::timeline;
 pub use trace::{TraceFile, TraceRequest, trace};
 
 /// Connections kept at the same time unless told otherwise: about 200 bytes for a handshake, 800 for a connection that has

@@ -179,17 +179,18 @@ pub(super) fn stream_of_trace(
 
 /// Where and when a segment was captured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct At {
+pub(super) struct At {
     /// Position of its file in the trace.
-    file: u32,
+    pub file: u32,
     frame: FrameIn,
     /// The frame counted through the files.
-    number: u64,
-    time_ns: i64,
+    pub number: u64,
+    /// Capture time.
+    pub time_ns: i64,
 }
 
 /// Calls with each segment of some files.
-fn each_segment(
+pub(super) fn each_segment(
     files: &[TraceFile<'_>],
     mut use_it: impl FnMut(At, &Segment<'_>),
 ) -> Result<(), CaptureError> {
