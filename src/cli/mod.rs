@@ -8,6 +8,7 @@ mod ctrl_c;
 mod doctor;
 mod moment;
 mod output;
+mod page;
 #[cfg(feature = "live")]
 mod probe;
 #[cfg(feature = "live")]

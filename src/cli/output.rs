@@ -26,6 +26,8 @@ pub enum Format {
     Csv,
     /// Incidents as a Markdown table
     Markdown,
+    /// One page to open in a browser
+    Html,
 }
 
 /// A report in a format for programs; a table is none and comes out as Markdown.
@@ -35,6 +37,7 @@ pub fn structured(report: &Report, format: Format) -> String {
         Format::Ndjson => render::json::lines(report),
         Format::Csv => render::csv::incidents(report),
         Format::Table | Format::Markdown => render::markdown::incidents(report),
+        Format::Html => render::html::report(report, &Default::default()),
     }
 }
 

@@ -92,6 +92,7 @@ fn print_products(products: &[Product], format: Format, color: Color, all: bool)
         Format::Ndjson => render::product_data::lines(products),
         Format::Csv => render::product_data::csv(products),
         Format::Markdown => render::product_data::markdown(products),
+        Format::Html => bail!("there is no page of products: --format html is for captures"),
     };
     output::print(text.as_bytes())?;
     Ok(Exit::Clean)

@@ -8,6 +8,7 @@ pub mod check_text;
 mod columns;
 pub mod csv;
 mod idle_chart;
+pub mod html;
 pub mod json;
 pub mod ladder;
 pub mod markdown;
