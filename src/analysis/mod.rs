@@ -1,7 +1,7 @@
 //! From captures to a report: the one place that joins capture, packet, connection and diagnosis.
 //!
 //! One streaming pass finds the incidents ([`analyze`]); a second one, only for what is shown, reads the segments of
-//! one connection again ([`trace()`]).
+//! one connection again ([`trace()`]), or those of many ([`traces()`]).
 
 mod builder;
 mod clock;
@@ -17,6 +17,7 @@ mod pass;
 mod quality;
 mod servers;
 mod trace;
+mod traces;
 mod vantage;
 
 use crate::capture::{CaptureError, Interrupt, Reader};
@@ -29,6 +30,7 @@ use pass::Pass;
 pub use input::Input;
 pub use observer::{Observer, Progress, Unobserved};
 pub use trace::{TraceFile, TraceRequest, trace};
+pub use traces::{MAX_TRACES, traces};
 
 /// Connections kept at the same time unless told otherwise: about 200 bytes for a handshake, 800 for a connection that has
 /// carried requests, 1100 while it waits for a response (`tests/flood`), and 40 for each of the last four million handed over.

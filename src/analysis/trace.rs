@@ -10,7 +10,7 @@ use crate::report::{self, Clocks, FrameIn, Incident, Lane, Role, SegmentKind, Si
 use super::{Options, labels};
 
 /// Segments shown at most; what lies beyond is counted as omitted.
-const MAX_SEGMENTS: usize = 60;
+pub(super) const MAX_SEGMENTS: usize = 60;
 
 /// Which connection to trace, and how its ends are to be called.
 #[derive(Debug)]
@@ -40,8 +40,8 @@ pub struct TraceFile<'r> {
 
 /// One segment as it passed one capture point.
 #[derive(Debug, Clone, PartialEq)]
-struct Passed {
-    at: At,
+pub(super) struct Passed {
+    pub at: At,
     from: Endpoint,
     seq: u32,
     ack: u32,
@@ -51,10 +51,12 @@ struct Passed {
     timestamps: Option<(u32, u32)>,
     kind: [SegmentKind; 2],
     label: String,
+    /// Segments folded into this one.
+    pub count: u32,
 }
 
 impl Passed {
-    fn of(segment: &Segment<'_>, at: At) -> Passed {
+    pub fn of(segment: &Segment<'_>, at: At) -> Passed {
         Passed {
             at,
             from: segment.src,
@@ -66,7 +68,18 @@ impl Passed {
             timestamps: segment.timestamps,
             kind: [labels::kind(segment, Side::Client), labels::kind(segment, Side::Server)],
             label: labels::label(segment),
+            count: 1,
         }
+    }
+
+    /// Takes a segment into this one where [`fold`] would, so that a long body needs no more memory than a short one.
+    pub fn absorbs(&mut self, later: &Passed) -> bool {
+        let alike = self.from == later.from && self.kind == later.kind && folds(later.kind[0]);
+        if alike {
+            self.count += later.count;
+            self.len = self.len.saturating_add(later.len);
+        }
+        alike
     }
 
     /// The same packet at another capture point of one path without address translation.
@@ -110,12 +123,24 @@ pub fn trace(
             })
         }
     };
+    Ok(Some(told(files, request, &connection, &passed, at_server.as_deref())))
+}
+
+/// The story of a connection, from its segments here and at the other end.
+pub(super) fn told(
+    files: &[TraceFile<'_>],
+    request: &TraceRequest<'_>,
+    connection: &Connection,
+    passed: &[Passed],
+    at_server: Option<&[Passed]>,
+) -> Trace {
+    let (client, server) = (connection.endpoint(Side::Client), connection.endpoint(Side::Server));
     let base = |side| connection.half(side).base.map_or(0, |base| base.0);
     let bases = [base(Side::Client), base(Side::Server)];
-    let mut segments = join(&passed, at_server.as_deref(), client, bases, request.incident);
+    let mut segments = join(passed, at_server, client, bases, request.incident);
     segments.sort_by_key(|segment| segment.sent_ns);
     if request.incident.is_none() {
-        explain_close(&mut segments, &connection, request.names);
+        explain_close(&mut segments, connection, request.names);
     }
     let (segments, omitted) = select(fold(segments), request.incident);
     let zero_ns = zero(&segments).unwrap_or(connection.first_ns);
@@ -124,7 +149,7 @@ pub fn trace(
         product: product.clone(),
         address: endpoint.to_string(),
     };
-    Ok(Some(Trace {
+    Trace {
         lanes: [
             lane(request.names.0, &request.products.0, client),
             lane(request.names.1, &request.products.1, server),
@@ -138,7 +163,7 @@ pub fn trace(
             several => several.iter().map(|file| file.path.display().to_string()).collect(),
         },
         omitted,
-    }))
+    }
 }
 
 /// The stream index over the whole trace of what has another index in one of its files.
@@ -173,17 +198,17 @@ fn stream_of_trace(
 
 /// Where and when a segment was captured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct At {
+pub(super) struct At {
     /// Position of its file in the trace.
-    file: u32,
-    frame: FrameIn,
+    pub file: u32,
+    pub frame: FrameIn,
     /// The frame counted through the files.
-    number: u64,
-    time_ns: i64,
+    pub number: u64,
+    pub time_ns: i64,
 }
 
 /// Calls with each segment of some files.
-fn each_segment(
+pub(super) fn each_segment(
     files: &[TraceFile<'_>],
     mut use_it: impl FnMut(At, &Segment<'_>),
 ) -> Result<(), CaptureError> {
@@ -305,11 +330,11 @@ fn describe(
         role,
         label: passed.label.clone(),
         meaning,
-        count: 1,
+        count: passed.count,
     }
 }
 
-fn role(passed: &Passed, incident: &Incident) -> Option<Role> {
+pub(super) fn role(passed: &Passed, incident: &Incident) -> Option<Role> {
     if passed.at.frame.capture == incident.capture {
         incident.frames.iter().find(|(_, frame)| **frame == passed.at.frame.frame).map(|(role, _)| *role)
     } else {
@@ -335,6 +360,11 @@ fn explain_close(segments: &mut [report::Segment], connection: &Connection, name
     };
 }
 
+/// Whether several such segments in a row say no more than one.
+fn folds(kind: SegmentKind) -> bool {
+    matches!(kind, SegmentKind::Reset | SegmentKind::Request | SegmentKind::Response)
+}
+
 /// Folds storms of RSTs and the segments of one body into one line each.
 fn fold(segments: Vec<report::Segment>) -> Vec<report::Segment> {
     let mut folded: Vec<report::Segment> = Vec::with_capacity(segments.len());
@@ -343,10 +373,10 @@ fn fold(segments: Vec<report::Segment>) -> Vec<report::Segment> {
             && last.from == segment.from
             && last.kind == segment.kind
             && segment.role.is_none()
-            && matches!(segment.kind, SegmentKind::Reset | SegmentKind::Request | SegmentKind::Response)
+            && folds(segment.kind)
         {
             last.count += segment.count;
-            last.len += segment.len;
+            last.len = last.len.saturating_add(segment.len);
             continue;
         }
         folded.push(segment);

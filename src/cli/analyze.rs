@@ -1,7 +1,10 @@
 //! `finrace analyze`: verdicts on captures.
 
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use anyhow::{Context, bail};
 
 use crate::analysis::{self, DEFAULT_MAX_CONNECTIONS, Input, Observer, Options, Progress};
 use crate::capture::Interrupt;
@@ -14,6 +17,7 @@ use super::captures::{Captures, Found};
 use super::ctrl_c;
 use super::moment::Moment;
 use super::output::{self, Color, Format, Reader};
+use super::page;
 use super::postmortem::Folder;
 use super::progress::ProgressLine;
 
@@ -22,9 +26,12 @@ use super::progress::ProgressLine;
 pub struct Args {
     #[command(flatten)]
     captures: Captures,
-    /// How to print the result
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    /// How to print the result; a table if left out, or what the ending of --output says
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Write to this file instead: .html, .json, .ndjson, .csv, .md or .txt
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
     /// List every connection, not only incidents (JSON)
     #[arg(long)]
     connections: bool,
@@ -54,12 +61,13 @@ pub struct Args {
 /// Analyzes, prints, and says by the exit code what was found.
 pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     let postmortem = args.postmortem.as_deref().map(Folder::prepare).transpose()?;
+    let format = args.format()?;
     let interrupt = ctrl_c::interrupts_reading()?;
     let Found { inputs, unreadable } = args.captures.find(&interrupt);
     if inputs.is_empty() {
         return Ok(if interrupt.is_raised() { Exit::Inconclusive } else { Exit::Trouble });
     }
-    let live = args.format == Format::Ndjson && inputs.iter().any(Input::is_pipe);
+    let live = format == Format::Ndjson && args.output.is_none() && inputs.iter().any(Input::is_pipe);
     let options = Options {
         server_ports: args.captures.server_port.clone(),
         max_connections: args.max_connections,
@@ -74,12 +82,20 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     let filter =
         args.filter(report.captures.iter().filter_map(|capture| capture.first_ns).min().unwrap_or(0));
     report.narrow(&filter);
-    let text = match args.format {
-        Format::Table => render::report_text::report_text(&report, output::text_options(color)),
+    let text = match format {
+        Format::Table => {
+            let color = if args.output.is_some() { Color::Never } else { color };
+            render::report_text::report_text(&report, output::text_options(color))
+        }
+        Format::Html => page::of_report(&report, args.captures.files(), &options),
         Format::Ndjson if live => render::json::lines_after_incidents(&report),
         other => output::structured(&report, other),
     };
-    output::print(text.as_bytes())?;
+    match &args.output {
+        None => output::print(text.as_bytes())?,
+        Some(path) => fs::write(path, text)
+            .with_context(|| format!("cannot write {}: name another file with -o", path.display()))?,
+    }
     if let Some(folder) = postmortem {
         folder.write(&report, args.captures.files(), &options)?;
     }
@@ -137,6 +153,27 @@ impl Observer for Screen<'_> {
 }
 
 impl Args {
+    /// The format asked for, or that of the output's ending.
+    fn format(&self) -> anyhow::Result<Format> {
+        let (format, path) = match (self.format, &self.output) {
+            (Some(format), _) => return Ok(format),
+            (None, None) => return Ok(Format::Table),
+            (None, Some(path)) => (path.extension().and_then(|extension| extension.to_str()), path),
+        };
+        Ok(match format {
+            Some("html") => Format::Html,
+            Some("json") => Format::Json,
+            Some("ndjson") => Format::Ndjson,
+            Some("csv") => Format::Csv,
+            Some("md") => Format::Markdown,
+            Some("txt") => Format::Table,
+            _ => bail!(
+                "{} must end in .html, .json, .ndjson, .csv, .md or .txt, or --format must say what to write",
+                path.display()
+            ),
+        })
+    }
+
     fn filter(&self, first_ns: i64) -> Filter {
         let window = i64::try_from(self.window.as_nanos()).unwrap_or(i64::MAX);
         Filter {

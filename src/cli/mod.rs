@@ -8,6 +8,7 @@ mod ctrl_c;
 mod doctor;
 mod moment;
 mod output;
+mod page;
 mod postmortem;
 #[cfg(feature = "live")]
 mod probe;

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 
 use crate::analysis::{self, Input, Options, TraceFile, TraceRequest};
 use crate::render::{self, TextOptions};
-use crate::report::{Incident, Trace};
+use crate::report::{Incident, Report, Trace};
 
 use super::Exit;
 use super::ctrl_c;
@@ -27,7 +27,8 @@ pub struct Args {
     /// The number is Wireshark's tcp.stream in the first file, of any connection
     #[arg(long)]
     stream: bool,
-    /// Write to this file; .svg and .png draw a picture, .md is a page with a diagram, .mmd Mermaid, .txt the ladder as text
+    /// Write to this file; .svg and .png draw a picture, .html is a page, .md one with a Mermaid diagram, .mmd the diagram
+    /// alone, .txt the ladder as text
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Colours of a picture; auto follows the viewer where the format can (SVG), and is light elsewhere
@@ -132,7 +133,7 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
             page.push_str(&render::ladder::text(&trace, incident, &Default::default(), text));
             output::print(page.as_bytes())?;
         }
-        Some(path) => fs::write(path, drawn(path, &trace, incident, args.theme)?)
+        Some(path) => fs::write(path, drawn(path, &report, &trace, incident, args.theme)?)
             .with_context(|| format!("cannot write {}: name another file with -o", path.display()))?,
     }
     Ok(Exit::Clean)
@@ -158,7 +159,13 @@ fn spoken(files: &[PathBuf]) -> String {
     names.join(" ")
 }
 
-fn drawn(path: &Path, trace: &Trace, incident: Option<&Incident>, theme: Theme) -> anyhow::Result<Vec<u8>> {
+fn drawn(
+    path: &Path,
+    report: &Report,
+    trace: &Trace,
+    incident: Option<&Incident>,
+    theme: Theme,
+) -> anyhow::Result<Vec<u8>> {
     let outcome = Default::default();
     let svg = || render::ladder::themed_svg(&render::ladder::layout(trace, incident, &outcome), theme.into());
     match path.extension().and_then(|extension| extension.to_str()) {
@@ -168,10 +175,12 @@ fn drawn(path: &Path, trace: &Trace, incident: Option<&Incident>, theme: Theme) 
             let options = TextOptions { width: FILE_COLUMNS, ..TextOptions::default() };
             Ok(render::ladder::text(trace, incident, &outcome, options).into_bytes())
         }
+        Some("html") => Ok(render::html::story(report, incident, trace).into_bytes()),
         Some("md") => Ok(render::markdown::story(trace, incident).into_bytes()),
         Some("mmd") => Ok(render::mermaid::sequence(trace, incident).into_bytes()),
-        _ => {
-            bail!("{} must end in .svg, .png, .md, .mmd or .txt: the ending chooses the form", path.display())
-        }
+        _ => bail!(
+            "{} must end in .svg, .png, .html, .md, .mmd or .txt: the ending chooses the form",
+            path.display()
+        ),
     }
 }

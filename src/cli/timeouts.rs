@@ -98,6 +98,7 @@ fn print_products(products: &[Product], format: Format, color: Color, all: bool)
                 products.iter().map(|product| render::product_text::product(product, options)).collect();
             pages.join("\n")
         }
+        Format::Html => bail!("there is no page of products: --format html is for captures"),
     };
     output::print(text.as_bytes())?;
     Ok(Exit::Clean)

@@ -9,6 +9,7 @@ pub mod chat;
 pub mod check_text;
 mod columns;
 pub mod csv;
+pub mod html;
 mod idle_chart;
 pub mod json;
 pub mod ladder;
