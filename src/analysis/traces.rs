@@ -118,7 +118,8 @@ struct Story<'r> {
 
 impl<'r> Story<'r> {
     fn of(incident: &'r Incident) -> Story<'r> {
-        let known = |role| incident.frames.contains_key(&role) || incident.frames_elsewhere.contains_key(&role);
+        let known =
+            |role| incident.frames.contains_key(&role) || incident.frames_elsewhere.contains_key(&role);
         let anchor = if known(Role::PreviousResponse) { Role::PreviousResponse } else { Role::Request };
         Story { incident, kept: VecDeque::new(), anchor, begun: !known(anchor), omitted: 0 }
     }

@@ -29,10 +29,14 @@ fn drawings(report: &Report, files: &[PathBuf], options: &Options) -> Drawings {
     for (captures, indexes) in traces {
         let paths: Option<Vec<TraceFile<'_>>> = captures
             .iter()
-            .map(|&capture| Some(TraceFile { path: readable_again(report.file_of(capture), files)?, capture }))
+            .map(|&capture| {
+                Some(TraceFile { path: readable_again(report.file_of(capture), files)?, capture })
+            })
             .collect();
         let Some(paths) = paths else {
-            left_out("A pipe cannot be read a second time; save the capture to a file to have ladders.".to_owned());
+            left_out(
+                "A pipe cannot be read a second time; save the capture to a file to have ladders.".to_owned(),
+            );
             continue;
         };
         if indexes.len() > analysis::MAX_TRACES {
@@ -49,9 +53,9 @@ fn drawings(report: &Report, files: &[PathBuf], options: &Options) -> Drawings {
         }
     }
     if drawings.traces.iter().any(Option::is_none) {
-        drawings
-            .left_out
-            .get_or_insert("their connections were given up for want of room (--max-connections).".to_owned());
+        drawings.left_out.get_or_insert(
+            "their connections were given up for want of room (--max-connections).".to_owned(),
+        );
     }
     drawings
 }

@@ -13,8 +13,9 @@ pub fn section(report: &Report, drawings: &Drawings) -> String {
     if report.incidents.is_empty() {
         return String::new();
     }
-    let mut section =
-        String::from("<section aria-labelledby=\"causes\">\n<h2 id=\"causes\">What happened, and what to change</h2>\n");
+    let mut section = String::from(
+        "<section aria-labelledby=\"causes\">\n<h2 id=\"causes\">What happened, and what to change</h2>\n",
+    );
     let mut told: Vec<(&str, Cause)> = Vec::new();
     for (first, number) in firsts(report) {
         let cause = first.cause;
@@ -27,7 +28,11 @@ pub fn section(report: &Report, drawings: &Drawings) -> String {
         );
         match told.iter().find(|(advice, _)| *advice == first.advice) {
             Some((_, other)) => {
-                let _ = writeln!(section, "<p><strong>What to change:</strong> the same as for {}.</p>", other.token());
+                let _ = writeln!(
+                    section,
+                    "<p><strong>What to change:</strong> the same as for {}.</p>",
+                    other.token()
+                );
             }
             None => {
                 let _ = writeln!(section, "<p><strong>What to change:</strong> {}</p>", text(&first.advice));

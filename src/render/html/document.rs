@@ -99,7 +99,8 @@ impl Document {
 
 /// The template with its `{{name}}`s replaced; what replaces one is not looked at again.
 fn fill(parts: &[(&str, String)]) -> String {
-    let mut page = String::with_capacity(TEMPLATE.len() + parts.iter().map(|(_, part)| part.len()).sum::<usize>());
+    let mut page =
+        String::with_capacity(TEMPLATE.len() + parts.iter().map(|(_, part)| part.len()).sum::<usize>());
     let mut rest = TEMPLATE;
     while let Some((before, after)) = rest.split_once("{{") {
         page.push_str(before);

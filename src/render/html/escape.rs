@@ -81,7 +81,9 @@ mod tests {
 
     #[test]
     fn base64_and_hash_are_the_standards() {
-        for (bytes, encoded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")] {
+        for (bytes, encoded) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")]
+        {
             assert_eq!(base64(bytes.as_bytes()), encoded);
         }
         // The example of CSP 3, section 8.3.

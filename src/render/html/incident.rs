@@ -21,12 +21,7 @@ pub fn headline(incident: &Incident) -> Headline {
 }
 
 /// Everything about an incident, for its row in the table.
-pub fn story(
-    report: &Report,
-    incident: &Incident,
-    trace: Option<&Trace>,
-    drawings: &Drawings,
-) -> String {
+pub fn story(report: &Report, incident: &Incident, trace: Option<&Trace>, drawings: &Drawings) -> String {
     format!(
         "<h3>#{} {} <span class=\"cause-name\">{}</span></h3>\n{}{}",
         incident.id,
@@ -59,12 +54,7 @@ fn words(incident: &Incident) -> String {
 }
 
 /// Facts, evidence, packets, ladder and filters.
-pub fn proof(
-    report: &Report,
-    incident: &Incident,
-    trace: Option<&Trace>,
-    drawings: &Drawings,
-) -> String {
+pub fn proof(report: &Report, incident: &Incident, trace: Option<&Trace>, drawings: &Drawings) -> String {
     let mut proof = String::from("<div class=\"story\">\n");
     proof += &facts(incident);
     if let Some(trace) = trace {
@@ -98,7 +88,11 @@ fn facts(incident: &Incident) -> String {
     ];
     let idle = match (incident.idle_ns, incident.first_request) {
         (Some(idle_ns), _) => {
-            format!("for {}, after {}", duration(idle_ns), counted(incident.requests_before.into(), "answered request"))
+            format!(
+                "for {}, after {}",
+                duration(idle_ns),
+                counted(incident.requests_before.into(), "answered request")
+            )
         }
         (None, true) => "the first request of its connection".to_owned(),
         (None, false) => "for how long was not captured".to_owned(),
@@ -122,13 +116,16 @@ fn facts(incident: &Incident) -> String {
         RetrySafe::No => "only if the request is idempotent: the application may have processed it",
         RetrySafe::Unknown => "the packets do not tell whether the application processed the request",
     };
-    let retried = if incident.retried { "seen, on another connection: the user saw nothing. It is " } else { "" };
+    let retried =
+        if incident.retried { "seen, on another connection: the user saw nothing. It is " } else { "" };
     facts.push(("a retry", format!("{retried}{safe}")));
     if incident.resets > 1 {
         facts.push(("resets", format!("{} RSTs for this one request", count(incident.resets.into()))));
     }
-    let facts: Vec<String> =
-        facts.iter().map(|(name, fact)| format!("<div><dt>{name}</dt><dd>{}</dd></div>\n", text(fact))).collect();
+    let facts: Vec<String> = facts
+        .iter()
+        .map(|(name, fact)| format!("<div><dt>{name}</dt><dd>{}</dd></div>\n", text(fact)))
+        .collect();
     format!("<dl class=\"facts\">\n{}</dl>\n", facts.concat())
 }
 
@@ -136,7 +133,8 @@ fn list(heading: &str, sentences: &[String]) -> String {
     if sentences.is_empty() {
         return String::new();
     }
-    let items: Vec<String> = sentences.iter().map(|sentence| format!("<li>{}</li>\n", text(sentence))).collect();
+    let items: Vec<String> =
+        sentences.iter().map(|sentence| format!("<li>{}</li>\n", text(sentence))).collect();
     format!("<h4>{heading}</h4>\n<ul>\n{}</ul>\n", items.concat())
 }
 
@@ -158,7 +156,11 @@ fn packets(trace: &Trace) -> String {
     }
     table += "</tbody>\n</table>";
     if trace.omitted > 0 {
-        let _ = write!(table, "<p class=\"muted\">{} left out: they add nothing.</p>", counted(trace.omitted, "segment"));
+        let _ = write!(
+            table,
+            "<p class=\"muted\">{} left out: they add nothing.</p>",
+            counted(trace.omitted, "segment")
+        );
     }
     for (number, file) in (1..).zip(&trace.files) {
         let _ = write!(table, "<p class=\"muted\">{number}: {}</p>", text(file));

@@ -34,7 +34,11 @@ pub fn headline(report: &Report) -> Headline {
         (0, 0) => (HeadlineTone::Good, "No request was lost".to_owned()),
         (0, others) => (
             HeadlineTone::Bad,
-            format!("{}, none of {} the keep-alive race", counted(others, "failure"), if others == 1 { "it" } else { "them" }),
+            format!(
+                "{}, none of {} the keep-alive race",
+                counted(others, "failure"),
+                if others == 1 { "it" } else { "them" }
+            ),
         ),
         (race, 0) => (HeadlineTone::Bad, format!("{} lost to the keep-alive race", counted(race, "request"))),
         (race, others) => (
@@ -201,11 +205,14 @@ pub fn captures(report: &Report) -> String {
 
 /// Each reason not to take a capture at face value.
 fn unread(capture: &Capture) -> String {
-    let skipped = capture.skipped.iter().map(|(reason, number)| format!("{} {}", count(*number), text(reason)));
+    let skipped =
+        capture.skipped.iter().map(|(reason, number)| format!("{} {}", count(*number), text(reason)));
     let mut reasons: Vec<String> = skipped.collect();
     if let Some(dropped) = capture.dropped_by_kernel.filter(|dropped| *dropped > 0) {
         let dropped = counted(dropped, "packet");
-        reasons.push(format!("<strong class=\"bad\">the capturing kernel dropped {dropped}: some are missing here</strong>"));
+        reasons.push(format!(
+            "<strong class=\"bad\">the capturing kernel dropped {dropped}: some are missing here</strong>"
+        ));
     }
     if let Some(reason) = &capture.truncated {
         reasons.push(format!("<strong class=\"bad\">the capture ends early: {}</strong>", text(reason)));

@@ -20,7 +20,9 @@ pub fn section(report: &Report, drawings: &Drawings) -> String {
     }
     let mut section = String::from(include_str!("incidents.html"));
     let left_out = match &drawings.left_out {
-        Some(reason) => format!("<p class=\"warning\">Not every incident has its ladder here: {}</p>\n", text(reason)),
+        Some(reason) => {
+            format!("<p class=\"warning\">Not every incident has its ladder here: {}</p>\n", text(reason))
+        }
         None => String::new(),
     };
     let mut rows = String::new();
@@ -29,7 +31,8 @@ pub fn section(report: &Report, drawings: &Drawings) -> String {
     }
     let more = report.incidents.len().saturating_sub(STATIC_ROWS);
     let rest = if more > 0 {
-        let files: Vec<&str> = report.captures.iter().map(|capture| overview::spoken(&capture.file)).collect();
+        let files: Vec<&str> =
+            report.captures.iter().map(|capture| overview::spoken(&capture.file)).collect();
         format!(
             "<noscript><p>{} more: without JavaScript this page shows the first {STATIC_ROWS}. \
              <code>finrace analyze {}</code> lists all.</p></noscript>\n",
