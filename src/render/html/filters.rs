@@ -50,7 +50,8 @@ pub fn section(report: &Report) -> String {
     }
     let mut section = String::from(
         "<section aria-labelledby=\"wireshark\">\n<h2 id=\"wireshark\">Check it in Wireshark</h2>\n\
-         <p>Frame numbers and stream indexes on this page are Wireshark’s. Open the capture and paste a filter:</p>\n\
+         <p>Frame numbers and stream indexes on this page are Wireshark’s. Open the capture and paste a filter; these show \
+         the connections that lost a request:</p>\n\
          <dl class=\"filters\">\n",
     );
     for (index, capture) in (0..).zip(&report.captures) {
@@ -70,7 +71,7 @@ pub fn section(report: &Report) -> String {
         let streams: Vec<String> = streams.iter().map(|stream| format!("tcp.stream eq {stream}")).collect();
         let _ = writeln!(
             section,
-            "<dt>connections that lost a request, in {}{}</dt><dd>{}</dd>",
+            "<dt>{}{}</dt><dd>{}</dd>",
             text(spoken(&capture.file)),
             if more > 0 {
                 format!(" (the first {MAX_STREAMS}; {more} more are in the table)")
