@@ -4,6 +4,7 @@
 //! `target/browser`. What the browser does is in `drive.js`.
 
 mod capture;
+mod mermaid;
 
 use std::fs;
 use std::path::{Path, PathBuf};
