@@ -7,7 +7,7 @@ use crate::analysis::{self, DEFAULT_MAX_CONNECTIONS, Input, Observer, Options, P
 use crate::capture::Interrupt;
 use crate::duration::parse_duration;
 use crate::render;
-use crate::report::{Cause, Filter, Incident, Report};
+use crate::report::{Cause, Filter, Incident, Redaction, Report};
 
 use super::Exit;
 use super::annotated;
@@ -29,6 +29,9 @@ pub struct Args {
     /// or into a directory that is there, each as NAME.annotated.pcapng
     #[arg(long, value_name = "FILE|DIR")]
     annotate: Option<PathBuf>,
+    /// Name nobody: addresses become roles (proxy-1, backend-3), paths and file names numbers; ports stay
+    #[arg(long)]
+    redact: bool,
     /// List every connection, not only incidents (JSON)
     #[arg(long)]
     connections: bool,
@@ -73,12 +76,15 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     let mut screen = Screen::new(args, &options);
     let mut report = analysis::analyze_inputs(inputs, &options, &mut screen);
     screen.progress.clear();
-    screen.written?;
+    std::mem::replace(&mut screen.written, Ok(()))?;
     let filter =
         args.filter(report.captures.iter().filter_map(|capture| capture.first_ns).min().unwrap_or(0));
     report.narrow(&filter);
     if let Some(output) = &args.annotate {
         annotated::write(&report, args.captures.files(), output)?;
+    }
+    if args.redact {
+        screen.redaction.report(&mut report);
     }
     let text = match args.format {
         Format::Table => render::report_text::report_text(&report, output::text_options(color)),
@@ -96,6 +102,7 @@ struct Screen<'a> {
     interrupt: &'a Interrupt,
     progress: ProgressLine,
     filter: Filter,
+    redaction: Redaction,
     /// Whether the incidents told so far could be written.
     written: anyhow::Result<()>,
 }
@@ -108,6 +115,7 @@ impl<'a> Screen<'a> {
             interrupt: &options.interrupt,
             progress: ProgressLine::new(),
             filter: Filter::default(),
+            redaction: Redaction::default(),
             written: Ok(()),
         }
     }
@@ -126,7 +134,13 @@ impl Observer for Screen<'_> {
         if !self.live || self.written.is_err() || !self.filter.keeps(incident) {
             return;
         }
-        let line = render::json::incident_line(incident);
+        let line = if self.args.redact {
+            let mut incident = incident.clone();
+            self.redaction.incident(&mut incident);
+            render::json::incident_line(&incident)
+        } else {
+            render::json::incident_line(incident)
+        };
         match self.progress.aside(|| output::write(line.as_bytes())) {
             Ok(Reader::Listening) => {}
             // Nobody wants more, so there is nothing more to read.
