@@ -57,13 +57,13 @@ pub struct Args {
 
 /// Analyzes, prints, and says by the exit code what was found.
 pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
+    if let Some(output) = &args.annotate {
+        annotated::check(args.captures.files(), output)?;
+    }
     let interrupt = ctrl_c::interrupts_reading()?;
     let Found { inputs, unreadable } = args.captures.find(&interrupt);
     if inputs.is_empty() {
         return Ok(if interrupt.is_raised() { Exit::Inconclusive } else { Exit::Trouble });
-    }
-    if let Some(output) = &args.annotate {
-        annotated::check(args.captures.files(), output)?;
     }
     let live = args.format == Format::Ndjson && inputs.iter().any(Input::is_pipe);
     let options = Options {

@@ -34,6 +34,9 @@ impl Redaction {
             self.name_file(number, &capture.file);
         }
         self.name_ends(report);
+        for path in report.incidents.iter().filter_map(|incident| incident.request.path.as_ref()) {
+            self.path(path);
+        }
         report.captures.iter_mut().for_each(|capture| self.capture(capture));
         report.summary.notes.iter_mut().for_each(|note| self.text(note));
         report.incidents.iter_mut().for_each(|incident| self.incident(incident));
@@ -172,7 +175,7 @@ impl Redaction {
 
     /// Replaces addresses and file names wherever they stand in a text.
     fn text(&mut self, text: &mut String) {
-        let named = self.without_files(text);
+        let named = self.without_paths(text);
         let mut out = String::with_capacity(named.len());
         let mut rest = named.as_str();
         let mut before = ' ';
@@ -192,9 +195,10 @@ impl Redaction {
         *text = out;
     }
 
-    /// The text with the new names of files, longer names first.
-    fn without_files(&self, text: &str) -> String {
-        let mut names: Vec<(&String, &String)> = self.files.iter().collect();
+    /// The text with the new names of files and paths, longer names first. A lone `/` says nothing.
+    fn without_paths(&self, text: &str) -> String {
+        let paths = self.paths.iter().filter(|(path, _)| path.len() > 1);
+        let mut names: Vec<(&String, &String)> = self.files.iter().chain(paths).collect();
         names.sort_by_key(|(file, _)| std::cmp::Reverse(file.len()));
         names.iter().fold(text.to_owned(), |text, (file, name)| replaced(&text, file, name))
     }
