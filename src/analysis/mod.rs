@@ -3,8 +3,10 @@
 //! One streaming pass finds the incidents ([`analyze`]); a second one, only for what is shown, reads the segments of
 //! one connection again ([`trace()`]), or those of many ([`traces()`]).
 
+mod annotate;
 mod builder;
 mod clock;
+mod extract;
 mod family;
 mod files;
 mod hops;
@@ -27,6 +29,8 @@ use builder::Builder;
 use input::Plan;
 use pass::Pass;
 
+pub use annotate::{AnnotateError, annotate};
+pub use extract::{ExtractError, ExtractRequest, Extracted, Key, extract};
 pub use input::Input;
 pub use observer::{Observer, Progress, Unobserved};
 pub use trace::{TraceFile, TraceRequest, trace};

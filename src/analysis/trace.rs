@@ -167,7 +167,7 @@ pub(super) fn told(
 }
 
 /// The stream index over the whole trace of what has another index in one of its files.
-fn stream_of_trace(
+pub(super) fn stream_of_trace(
     files: &[TraceFile<'_>],
     request: &TraceRequest<'_>,
     options: &Options,

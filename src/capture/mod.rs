@@ -12,6 +12,7 @@ mod byte_order;
 mod classic;
 mod clock;
 mod compression;
+mod copy;
 mod error;
 mod gzip;
 mod interrupt;
@@ -28,6 +29,7 @@ mod step;
 mod window;
 mod zstandard;
 
+pub use copy::{Copied, CopyError, Edit, copy};
 pub use error::CaptureError;
 pub use interrupt::Interrupt;
 pub use link_type::LinkType;

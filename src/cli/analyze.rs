@@ -10,9 +10,10 @@ use crate::analysis::{self, DEFAULT_MAX_CONNECTIONS, Input, Observer, Options, P
 use crate::capture::Interrupt;
 use crate::duration::parse_duration;
 use crate::render;
-use crate::report::{Cause, Filter, Incident, Report};
+use crate::report::{Cause, Filter, Incident, Redaction, Report};
 
 use super::Exit;
+use super::annotated;
 use super::captures::{Captures, Found};
 use super::ctrl_c;
 use super::moment::Moment;
@@ -32,6 +33,13 @@ pub struct Args {
     /// Write to this file instead: .html, .json, .ndjson, .csv, .md or .txt
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Write a copy for Wireshark, in which the deciding packets carry verdict and role as comments; of several captures,
+    /// or into a directory that is there, each as NAME.annotated.pcapng
+    #[arg(long, value_name = "FILE|DIR")]
+    annotate: Option<PathBuf>,
+    /// Name nobody: addresses become roles (proxy-1, backend-3), paths and file names numbers; ports stay
+    #[arg(long)]
+    redact: bool,
     /// List every connection, not only incidents (JSON)
     #[arg(long)]
     connections: bool,
@@ -60,6 +68,9 @@ pub struct Args {
 
 /// Analyzes, prints, and says by the exit code what was found.
 pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
+    if let Some(output) = &args.annotate {
+        annotated::check(args.captures.files(), output)?;
+    }
     let postmortem = args.postmortem.as_deref().map(Folder::prepare).transpose()?;
     let format = args.format()?;
     let interrupt = ctrl_c::interrupts_reading()?;
@@ -78,10 +89,17 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     let mut screen = Screen::new(args, &options);
     let mut report = analysis::analyze_inputs(inputs, &options, &mut screen);
     screen.progress.clear();
-    screen.written?;
+    std::mem::replace(&mut screen.written, Ok(()))?;
     let filter =
         args.filter(report.captures.iter().filter_map(|capture| capture.first_ns).min().unwrap_or(0));
     report.narrow(&filter);
+    if let Some(output) = &args.annotate {
+        annotated::write(&report, args.captures.files(), output)?;
+    }
+    let unredacted = (args.redact && postmortem.is_some()).then(|| report.clone());
+    if args.redact {
+        screen.redaction.report(&mut report);
+    }
     let text = match format {
         Format::Table => {
             let color = if args.output.is_some() { Color::Never } else { color };
@@ -97,7 +115,8 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
             .with_context(|| format!("cannot write {}: name another file with -o", path.display()))?,
     }
     if let Some(folder) = postmortem {
-        folder.write(&report, args.captures.files(), &options)?;
+        let redaction = args.redact.then_some(&mut screen.redaction);
+        folder.write(unredacted.as_ref().unwrap_or(&report), args.captures.files(), &options, redaction)?;
     }
     Ok(verdict(&report, unreadable, args.max_incidents))
 }
@@ -109,6 +128,7 @@ struct Screen<'a> {
     interrupt: &'a Interrupt,
     progress: ProgressLine,
     filter: Filter,
+    redaction: Redaction,
     /// Whether the incidents told so far could be written.
     written: anyhow::Result<()>,
 }
@@ -121,6 +141,7 @@ impl<'a> Screen<'a> {
             interrupt: &options.interrupt,
             progress: ProgressLine::new(),
             filter: Filter::default(),
+            redaction: Redaction::default(),
             written: Ok(()),
         }
     }
@@ -139,7 +160,13 @@ impl Observer for Screen<'_> {
         if !self.live || self.written.is_err() || !self.filter.keeps(incident) {
             return;
         }
-        let line = render::json::incident_line(incident);
+        let line = if self.args.redact {
+            let mut incident = incident.clone();
+            self.redaction.incident(&mut incident);
+            render::json::incident_line(&incident)
+        } else {
+            render::json::incident_line(incident)
+        };
         match self.progress.aside(|| output::write(line.as_bytes())) {
             Ok(Reader::Listening) => {}
             // Nobody wants more, so there is nothing more to read.

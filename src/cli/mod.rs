@@ -1,11 +1,13 @@
 //! The command line: one file a subcommand. The only module that knows clap, standard output and the environment.
 
 mod analyze;
+mod annotated;
 mod captures;
 mod check;
 mod ctrl_c;
 #[cfg(feature = "live")]
 mod doctor;
+mod extract;
 mod moment;
 mod output;
 mod page;
@@ -84,6 +86,8 @@ enum Command {
     Check(check::Args),
     /// Draw one incident or connection of a capture
     Show(show::Args),
+    /// Write one connection of a capture to a capture of its own, anonymous if wanted
+    Extract(extract::Args),
     /// List the built-in scenarios, or print one to start from
     #[cfg(feature = "live")]
     Scenarios(scenarios::Args),
@@ -112,6 +116,7 @@ pub fn main() -> ExitCode {
         Command::Probe(args) => probe::run(&args, color),
         Command::Check(args) => check::run(&args, color),
         Command::Show(args) => show::run(&args, color),
+        Command::Extract(args) => extract::run(&args),
         #[cfg(feature = "live")]
         Command::Scenarios(args) => scenarios::run(&args),
         #[cfg(feature = "live")]

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 
 use crate::analysis::{self, Input, Options, TraceFile, TraceRequest};
 use crate::render::{self, TextOptions};
-use crate::report::{Incident, Report, Trace};
+use crate::report::{self, Incident, Report, Trace};
 
 use super::Exit;
 use super::ctrl_c;
@@ -34,6 +34,9 @@ pub struct Args {
     /// Colours of a picture; auto follows the viewer where the format can (SVG), and is light elsewhere
     #[arg(long, value_enum, default_value_t = Theme::Auto)]
     theme: Theme,
+    /// Name nobody: addresses become roles (proxy-1, backend-3), paths and file names numbers; ports stay
+    #[arg(long)]
+    redact: bool,
     /// Port of a server, for connections whose beginning was not captured (repeatable)
     #[arg(long, value_name = "PORT")]
     server_port: Vec<u16>,
@@ -125,6 +128,11 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
             }
         }
     };
+    let (trace, incident) = match args.redact {
+        true => report::redacted(&report, trace, incident),
+        false => (trace, incident.cloned()),
+    };
+    let incident = incident.as_ref();
     match &args.output {
         None => {
             let text = output::text_options(color);

@@ -7,7 +7,7 @@ use anyhow::bail;
 use crate::analysis::{self, Options};
 use crate::products::{self, Product};
 use crate::render::{self, TextOptions};
-use crate::report::Verdict;
+use crate::report::{Redaction, Verdict};
 
 use super::Exit;
 use super::captures::{Captures, Found};
@@ -31,6 +31,9 @@ pub struct Args {
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    /// Name nobody in the timers of captures: addresses become roles (proxy-1, backend-3), file names numbers
+    #[arg(long)]
+    redact: bool,
 }
 
 /// Prints the timers observed in captures, or those known of products.
@@ -116,8 +119,11 @@ fn observed(args: &Args, color: Color) -> anyhow::Result<Exit> {
         ..Options::default()
     };
     let mut progress = ProgressLine::new();
-    let report = analysis::analyze_inputs(inputs, &options, &mut progress);
+    let mut report = analysis::analyze_inputs(inputs, &options, &mut progress);
     progress.clear();
+    if args.redact {
+        Redaction::default().report(&mut report);
+    }
     let text = match args.format {
         Format::Table => render::report_text::timeouts(&report, output::text_options(color)),
         other => output::structured(&report, other),
