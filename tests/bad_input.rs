@@ -286,7 +286,7 @@ fn show_needs_a_file_that_can_be_read_twice_and_a_form_that_it_can_draw() {
         let said = complaint(&run_in(&folder, &["show", "race.pcap", "-o", name]));
         assert_eq!(
             said,
-            format!("{name} must end in .svg, .png, .md, .mmd or .txt: the ending chooses the form")
+            format!("{name} must end in .svg, .png, .html, .md, .mmd or .txt: the ending chooses the form")
         );
         assert!(!folder.path().join(name).exists());
     }

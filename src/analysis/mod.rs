@@ -1,7 +1,7 @@
 //! From captures to a report: the one place that joins capture, packet, connection and diagnosis.
 //!
 //! One streaming pass finds the incidents ([`analyze`]); a second one, only for what is shown, reads the segments of
-//! one connection again ([`trace()`]).
+//! one connection again ([`trace()`]), or those of many ([`traces()`]).
 
 mod annotate;
 mod asked;
@@ -21,6 +21,7 @@ mod quality;
 mod servers;
 mod timeline;
 mod trace;
+mod traces;
 mod vantage;
 
 use crate::capture::{CaptureError, Interrupt, Reader};
@@ -37,6 +38,7 @@ pub use input::Input;
 pub use observer::{Observer, Progress, Unobserved};
 pub use timeline::timeline;
 pub use trace::{TraceFile, TraceRequest, trace};
+pub use traces::{MAX_TRACES, traces};
 
 /// Connections kept at the same time unless told otherwise: about 200 bytes for a handshake, 800 for a connection that has
 /// carried requests, 1100 while it waits for a response (`tests/flood`), and 40 for each of the last four million handed over.

@@ -10,7 +10,7 @@ use crate::report::{self, Clocks, FrameIn, Incident, Lane, Role, SegmentKind, Si
 use super::{Options, labels};
 
 /// Segments shown at most; what lies beyond is counted as omitted.
-const MAX_SEGMENTS: usize = 60;
+pub(super) const MAX_SEGMENTS: usize = 60;
 
 /// Which connection to trace, and how its ends are to be called.
 #[derive(Debug)]
@@ -40,8 +40,8 @@ pub struct TraceFile<'r> {
 
 /// One segment as it passed one capture point.
 #[derive(Debug, Clone, PartialEq)]
-struct Passed {
-    at: At,
+pub(super) struct Passed {
+    pub at: At,
     from: Endpoint,
     seq: u32,
     ack: u32,
@@ -56,7 +56,7 @@ struct Passed {
 }
 
 impl Passed {
-    fn of(segment: &Segment<'_>, at: At) -> Passed {
+    pub fn of(segment: &Segment<'_>, at: At) -> Passed {
         Passed {
             at,
             from: segment.src,
@@ -94,7 +94,7 @@ pub fn trace(
     options: &Options,
 ) -> Result<Option<Trace>, CaptureError> {
     let Some(stream) = stream_of_trace(files, request, options)? else { return Ok(None) };
-    let Some(Collected { connection, passed, copies }) =
+    let Some(Collected { connection, passed }) =
         collect(files, options, |table_stream, _| table_stream == stream)?.pop()
     else {
         return Ok(None);
@@ -114,23 +114,35 @@ pub fn trace(
             })
         }
     };
+    Ok(Some(told(files, request, &connection, &passed, at_server.as_deref())))
+}
+
+/// The story of a connection, from its segments here and at the other end.
+pub(super) fn told(
+    files: &[TraceFile<'_>],
+    request: &TraceRequest<'_>,
+    connection: &Connection,
+    passed: &[Passed],
+    at_server: Option<&[Passed]>,
+) -> Trace {
+    let (client, server) = (connection.endpoint(Side::Client), connection.endpoint(Side::Server));
     let base = |side| connection.half(side).base.map_or(0, |base| base.0);
     let bases = [base(Side::Client), base(Side::Server)];
-    let mut segments = join(&passed, at_server.as_deref(), client, bases, request.incident);
+    let mut segments = join(passed, at_server, client, bases, request.incident);
     segments.sort_by_key(|segment| segment.sent_ns);
     name_repetitions(&mut segments);
     if request.incident.is_none() {
-        explain_close(&mut segments, &connection, request.names);
+        explain_close(&mut segments, connection, request.names);
     }
     let (segments, left_out) = select(fold(segments), request.incident);
-    let omitted = left_out + copies;
+    let omitted = left_out + connection.duplicates();
     let zero_ns = zero(&segments).unwrap_or(connection.first_ns);
     let lane = |name: &str, product: &Option<String>, endpoint: Endpoint| Lane {
         name: name.to_owned(),
         product: product.clone(),
         address: endpoint.to_string(),
     };
-    Ok(Some(Trace {
+    Trace {
         lanes: [
             lane(request.names.0, &request.products.0, client),
             lane(request.names.1, &request.products.1, server),
@@ -144,7 +156,7 @@ pub fn trace(
             several => several.iter().map(|file| file.path.display().to_string()).collect(),
         },
         omitted,
-    }))
+    }
 }
 
 /// The stream index over the whole trace of what has another index in one of its files.
@@ -182,7 +194,7 @@ pub(super) fn stream_of_trace(
 pub(super) struct At {
     /// Position of its file in the trace.
     pub file: u32,
-    frame: FrameIn,
+    pub frame: FrameIn,
     /// The frame counted through the files.
     pub number: u64,
     /// Capture time.
@@ -215,9 +227,17 @@ pub(super) fn each_segment(
 /// A connection with its segments.
 struct Collected {
     connection: Connection,
+    /// Without those that were captured once more (`-i any`, mirrors).
     passed: Vec<Passed>,
-    /// Segments that were captured once more (`-i any`, mirrors), not among them.
-    copies: u64,
+}
+
+/// Gives segments the names that only the whole of their connection tells.
+pub(super) fn name(connection: &Connection, passed: &mut [Passed]) {
+    if connection.protocol == Protocol::Http2 {
+        for passed in passed {
+            passed.label = passed.http2.take().unwrap_or(std::mem::take(&mut passed.label));
+        }
+    }
 }
 
 /// Connections of which `wanted` holds for some segment, with their segments, in the order of first packets.
@@ -249,13 +269,8 @@ fn collect(
         .filter_map(|(stream, mut passed)| {
             let at = connections.iter().position(|connection| connection.stream == stream)?;
             let connection = connections.swap_remove(at);
-            if connection.protocol == Protocol::Http2 {
-                for passed in &mut passed {
-                    passed.label = passed.http2.take().unwrap_or(std::mem::take(&mut passed.label));
-                }
-            }
-            let copies = connection.duplicates();
-            Some(Collected { connection, passed, copies })
+            name(&connection, &mut passed);
+            Some(Collected { connection, passed })
         })
         .collect())
 }
@@ -332,7 +347,7 @@ fn describe(
     }
 }
 
-fn role(passed: &Passed, incident: &Incident) -> Option<Role> {
+pub(super) fn role(passed: &Passed, incident: &Incident) -> Option<Role> {
     if passed.at.frame.capture == incident.capture {
         incident.frames.iter().find(|(_, frame)| **frame == passed.at.frame.frame).map(|(role, _)| *role)
     } else {

@@ -1,13 +1,17 @@
 //! `finrace analyze`: verdicts on captures.
 
+use std::borrow::Cow;
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use anyhow::{Context, bail};
 
 use crate::analysis::{self, DEFAULT_MAX_CONNECTIONS, Input, Observer, Options, Progress};
 use crate::capture::Interrupt;
 use crate::duration::parse_duration;
 use crate::render;
-use crate::report::{Cause, Filter, Incident, Report};
+use crate::report::{Cause, Filter, Incident, Redaction, Report};
 
 use super::Exit;
 use super::annotated;
@@ -15,6 +19,7 @@ use super::captures::{Captures, Found};
 use super::ctrl_c;
 use super::moment::Moment;
 use super::output::{self, Color, Format, Reader};
+use super::page;
 use super::postmortem::Folder;
 use super::progress::ProgressLine;
 
@@ -23,13 +28,19 @@ use super::progress::ProgressLine;
 pub struct Args {
     #[command(flatten)]
     captures: Captures,
-    /// How to print the result
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    /// How to print the result; a table if left out, or what the ending of --output says
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Write to this file instead: .html, .json, .ndjson, .csv, .md or .txt
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
     /// Write a copy for Wireshark, in which the deciding packets carry verdict and role as comments; of several captures,
     /// or into a directory that is there, each as NAME.annotated.pcapng
     #[arg(long, value_name = "FILE|DIR")]
     annotate: Option<PathBuf>,
+    /// Name nobody: addresses become roles (proxy-1, backend-3), paths and file names numbers; ports stay
+    #[arg(long)]
+    redact: bool,
     /// List every connection, not only incidents (JSON)
     #[arg(long)]
     connections: bool,
@@ -58,16 +69,17 @@ pub struct Args {
 
 /// Analyzes, prints, and says by the exit code what was found.
 pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
+    if let Some(output) = &args.annotate {
+        annotated::check(args.captures.files(), output)?;
+    }
     let postmortem = args.postmortem.as_deref().map(Folder::prepare).transpose()?;
+    let format = args.format()?;
     let interrupt = ctrl_c::interrupts_reading()?;
     let Found { inputs, unreadable } = args.captures.find(&interrupt);
     if inputs.is_empty() {
         return Ok(if interrupt.is_raised() { Exit::Inconclusive } else { Exit::Trouble });
     }
-    if let Some(output) = &args.annotate {
-        annotated::check(args.captures.files(), output)?;
-    }
-    let live = args.format == Format::Ndjson && inputs.iter().any(Input::is_pipe);
+    let live = format == Format::Ndjson && args.output.is_none() && inputs.iter().any(Input::is_pipe);
     let options = Options {
         server_ports: args.captures.server_port.clone(),
         max_connections: args.max_connections,
@@ -78,21 +90,37 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     let mut screen = Screen::new(args, &options);
     let mut report = analysis::analyze_inputs(inputs, &options, &mut screen);
     screen.progress.clear();
-    screen.written?;
+    std::mem::replace(&mut screen.written, Ok(()))?;
     let filter =
         args.filter(report.captures.iter().filter_map(|capture| capture.first_ns).min().unwrap_or(0));
     report.narrow(&filter);
     if let Some(output) = &args.annotate {
         annotated::write(&report, args.captures.files(), output)?;
     }
-    let text = match args.format {
-        Format::Table => render::report_text::report_text(&report, output::text_options(color)),
-        Format::Ndjson if live => render::json::lines_after_incidents(&report),
-        other => output::structured(&report, other),
+    let mut redaction = args.redact.then_some(&mut screen.redaction);
+    let mut shown = Cow::Borrowed(&report);
+    if let Some(redaction) = &mut redaction {
+        redaction.report(shown.to_mut());
+    }
+    let text = match format {
+        Format::Table => {
+            let color = if args.output.is_some() { Color::Never } else { color };
+            render::report_text::report_text(&shown, output::text_options(color))
+        }
+        Format::Html => {
+            let drawings = page::drawings(&report, args.captures.files(), &options, redaction.as_deref_mut());
+            render::html::report(&shown, &drawings)
+        }
+        Format::Ndjson if live => render::json::lines_after_incidents(&shown),
+        other => output::structured(&shown, other),
     };
-    output::print(text.as_bytes())?;
+    match &args.output {
+        None => output::print(text.as_bytes())?,
+        Some(path) => fs::write(path, text)
+            .with_context(|| format!("cannot write {}: name another file with -o", path.display()))?,
+    }
     if let Some(folder) = postmortem {
-        folder.write(&report, args.captures.files(), &options)?;
+        folder.write(&report, args.captures.files(), &options, redaction)?;
     }
     Ok(verdict(&report, unreadable, args.max_incidents))
 }
@@ -104,6 +132,7 @@ struct Screen<'a> {
     interrupt: &'a Interrupt,
     progress: ProgressLine,
     filter: Filter,
+    redaction: Redaction,
     /// Whether the incidents told so far could be written.
     written: anyhow::Result<()>,
 }
@@ -116,6 +145,7 @@ impl<'a> Screen<'a> {
             interrupt: &options.interrupt,
             progress: ProgressLine::new(),
             filter: Filter::default(),
+            redaction: Redaction::default(),
             written: Ok(()),
         }
     }
@@ -134,7 +164,13 @@ impl Observer for Screen<'_> {
         if !self.live || self.written.is_err() || !self.filter.keeps(incident) {
             return;
         }
-        let line = render::json::incident_line(incident);
+        let line = if self.args.redact {
+            let mut incident = incident.clone();
+            self.redaction.incident(&mut incident);
+            render::json::incident_line(&incident)
+        } else {
+            render::json::incident_line(incident)
+        };
         match self.progress.aside(|| output::write(line.as_bytes())) {
             Ok(Reader::Listening) => {}
             // Nobody wants more, so there is nothing more to read.
@@ -148,6 +184,27 @@ impl Observer for Screen<'_> {
 }
 
 impl Args {
+    /// The format asked for, or that of the output's ending.
+    fn format(&self) -> anyhow::Result<Format> {
+        let (format, path) = match (self.format, &self.output) {
+            (Some(format), _) => return Ok(format),
+            (None, None) => return Ok(Format::Table),
+            (None, Some(path)) => (path.extension().and_then(|extension| extension.to_str()), path),
+        };
+        Ok(match format {
+            Some("html") => Format::Html,
+            Some("json") => Format::Json,
+            Some("ndjson") => Format::Ndjson,
+            Some("csv") => Format::Csv,
+            Some("md") => Format::Markdown,
+            Some("txt") => Format::Table,
+            _ => bail!(
+                "{} must end in .html, .json, .ndjson, .csv, .md or .txt, or --format must say what to write",
+                path.display()
+            ),
+        })
+    }
+
     fn filter(&self, first_ns: i64) -> Filter {
         let window = i64::try_from(self.window.as_nanos()).unwrap_or(i64::MAX);
         Filter {

@@ -77,7 +77,7 @@ pub fn write(report: &Report, files: &[PathBuf], output: &Path) -> anyhow::Resul
 }
 
 /// `edge.pcap.gz` as `edge.annotated.pcapng`, and with a number where that name is taken.
-fn free_name(path: &Path, taken: &mut BTreeSet<PathBuf>) -> PathBuf {
+pub(super) fn free_name(path: &Path, taken: &mut BTreeSet<PathBuf>) -> PathBuf {
     let mut stem = path.file_name().map_or_else(|| "capture".into(), OsStr::to_os_string);
     while let (Some(shorter), Some(ending)) = (Path::new(&stem).file_stem(), Path::new(&stem).extension()) {
         if !ending.to_str().is_some_and(|ending| ENDINGS.contains(&ending)) {

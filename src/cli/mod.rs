@@ -12,6 +12,7 @@ mod moment;
 mod odds;
 mod odds_from;
 mod output;
+mod page;
 mod picture;
 mod postmortem;
 #[cfg(feature = "live")]

@@ -28,6 +28,8 @@ pub enum Format {
     Markdown,
     /// One message of at most 72 columns
     Chat,
+    /// One page to open in a browser
+    Html,
 }
 
 /// A report in a format for programs; a table is none and comes out as Markdown.
@@ -38,6 +40,7 @@ pub fn structured(report: &Report, format: Format) -> String {
         Format::Csv => render::csv::incidents(report),
         Format::Table | Format::Markdown => render::markdown::incidents(report),
         Format::Chat => render::chat::message(report),
+        Format::Html => render::html::report(report, &Default::default()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `finrace analyze … --postmortem DIR`: the page, its pictures, and what else belongs beside it.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,12 +13,16 @@ use crate::analysis::{self, Options, TraceFile, TraceRequest};
 use crate::capture::Interrupt;
 use crate::render::postmortem::{self, Group, Picture, Postmortem, Story};
 use crate::render::{self, Theme, quoted};
-use crate::report::{Report, Trace};
+use crate::report::{Incident, Redaction, Report, Trace};
 
-use super::output;
+use super::{annotated, output};
 
 /// The page in its folder.
 const PAGE: &str = "postmortem.md";
+/// Larger captures are not copied, bytes: `--annotate` does that where it is wanted.
+const LARGEST_COPY: u64 = 256 << 20;
+/// What is said instead of a command line full of names.
+const REDACTED_COMMAND: &str = "finrace analyze CAPTURE... --redact --postmortem DIR";
 
 /// An empty folder that the postmortem is written into.
 #[derive(Debug)]
@@ -43,28 +49,48 @@ impl Folder {
         Ok(Folder { path: path.to_owned(), files: Vec::new() })
     }
 
-    /// Writes the page and its pictures, and says on standard error what was written.
+    /// Writes the page, its pictures and annotated copies of the captures, and says on standard error what was written.
+    ///
+    /// With a `redaction` page and pictures name nobody, and the captures, which do, are not copied.
     ///
     /// # Errors
     /// When a file cannot be written, or a capture cannot be read a second time.
-    pub fn write(mut self, report: &Report, captures: &[PathBuf], options: &Options) -> anyhow::Result<()> {
-        let groups = postmortem::groups(report);
-        let mut stories = Vec::new();
-        for group in &groups {
-            stories.push(self.story(report, group, captures, options)?);
+    pub fn write(
+        mut self,
+        report: &Report,
+        captures: &[PathBuf],
+        options: &Options,
+        redaction: Option<&mut Redaction>,
+    ) -> anyhow::Result<()> {
+        let mut traces = Vec::new();
+        for group in &postmortem::groups(report) {
+            traces.push(trace(report, group, captures, options)?);
         }
         let digests: Vec<Option<String>> = report
             .captures
             .iter()
             .map(|capture| digest(given(captures, &capture.file)?, &options.interrupt))
             .collect();
+        let mut shown = Cow::Borrowed(report);
+        let redacted = redaction.is_some();
+        if let Some(redaction) = redaction {
+            redaction.report(shown.to_mut());
+            traces.iter_mut().flatten().for_each(|trace| redaction.trace(trace));
+        }
+        let mut stories = Vec::new();
+        for (group, trace) in postmortem::groups(&shown).iter().zip(traces) {
+            stories.push(self.story(group, trace)?);
+        }
+        if !redacted {
+            self.annotate(report, captures, options)?;
+        }
         let page = postmortem::page(&Postmortem {
-            report,
+            report: &shown,
             stories: &stories,
             digests: &digests,
             charts: &[],
             files: &self.files,
-            command: &command(),
+            command: &if redacted { REDACTED_COMMAND.to_owned() } else { command() },
         });
         self.add(PAGE, page.as_bytes(), "")?;
         let beside: Vec<&str> =
@@ -77,15 +103,9 @@ impl Folder {
         Ok(())
     }
 
-    /// The packets of a group's example, and its ladder as SVG and PNG, light: it will be printed and projected.
-    fn story(
-        &mut self,
-        report: &Report,
-        group: &Group<'_>,
-        captures: &[PathBuf],
-        options: &Options,
-    ) -> anyhow::Result<Story> {
-        let Some(trace) = trace(report, group, captures, options)? else { return Ok(Story::default()) };
+    /// The ladder of a group's example as SVG and PNG, light: it will be printed and projected.
+    fn story(&mut self, group: &Group<'_>, trace: Option<Trace>) -> anyhow::Result<Story> {
+        let Some(trace) = trace else { return Ok(Story::default()) };
         let example = group.example();
         let ladder = render::ladder::layout(&trace, Some(example), &Default::default());
         let svg = render::ladder::themed_svg(&ladder, Theme::Light);
@@ -95,6 +115,28 @@ impl Folder {
         self.add(&picture.file, svg.as_bytes(), &format!("incident {}, packet by packet", example.id))?;
         self.add(&format!("{name}.png"), &png, "the same picture for a slide or a chat")?;
         Ok(Story { trace: Some(trace), picture: Some(picture) })
+    }
+
+    /// A copy of each capture that shows a loss, with verdict and role as comments on the deciding packets.
+    fn annotate(&mut self, report: &Report, captures: &[PathBuf], options: &Options) -> anyhow::Result<()> {
+        let mut taken = BTreeSet::new();
+        for (index, capture) in (0..).zip(&report.captures) {
+            let shows = |incident: &Incident| {
+                incident.capture == index
+                    || incident.frames_elsewhere.values().any(|frame| frame.capture == index)
+            };
+            let Some(path) = given(captures, &capture.file) else { continue };
+            let small = fs::metadata(path).is_ok_and(|it| it.len() <= LARGEST_COPY);
+            if !small || !report.incidents.iter().any(shows) {
+                continue;
+            }
+            let name = annotated::free_name(path, &mut taken);
+            analysis::annotate(report, index, path, &self.path.join(&name), &options.interrupt)?;
+            let what = "the capture, with verdict and role as comments on the deciding packets: in Wireshark, the display \
+                        filter frame.comment finds them";
+            self.files.push((name.display().to_string(), what.to_owned()));
+        }
+        Ok(())
     }
 
     fn add(&mut self, name: &str, bytes: &[u8], what: &str) -> anyhow::Result<()> {

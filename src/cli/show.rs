@@ -7,7 +7,7 @@ use anyhow::bail;
 
 use crate::analysis::{self, Input, Options, TraceFile, TraceRequest};
 use crate::render::{self, TextOptions, units};
-use crate::report::{Incident, Report, Trace};
+use crate::report::{Incident, Redaction, Report, Trace};
 
 use super::Exit;
 use super::ctrl_c;
@@ -35,13 +35,16 @@ pub struct Args {
     /// or the bytes of one connection against time
     #[arg(long, value_enum, default_value_t = Chart::Ladder, requires_ifs = [("timeline", "output"), ("sequence", "output")])]
     chart: Chart,
-    /// Write to this file; .svg and .png draw a picture, .html a page, .md a page with a diagram, .mmd Mermaid, .txt the ladder
-    /// as text
+    /// Write to this file; .svg and .png draw a picture, .html is a page, .md one with a Mermaid diagram, .mmd the diagram
+    /// alone, .txt the ladder as text
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Colours of a picture; auto follows the viewer where the format can (SVG), and is light elsewhere
     #[arg(long, value_enum, default_value_t = Theme::Auto)]
     theme: Theme,
+    /// Name nobody: addresses become roles (proxy-1, backend-3), paths and file names numbers; ports stay
+    #[arg(long)]
+    redact: bool,
     /// Port of a server, for connections whose beginning was not captured (repeatable)
     #[arg(long, value_name = "PORT")]
     server_port: Vec<u16>,
@@ -71,7 +74,7 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     }
     let options = Options { server_ports: args.server_port.clone(), interrupt, ..Options::default() };
     let mut progress = ProgressLine::new();
-    let report = analysis::analyze_inputs(inputs, &options, &mut progress);
+    let mut report = analysis::analyze_inputs(inputs, &options, &mut progress);
     progress.clear();
     if options.interrupt.is_raised() {
         return Ok(Exit::Inconclusive);
@@ -114,7 +117,7 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         products: (None, None),
         server_capture: args.server_end.as_deref(),
     };
-    let Some(trace) = analysis::trace(&trace_files, &request, &options)? else {
+    let Some(mut trace) = analysis::trace(&trace_files, &request, &options)? else {
         let file = report.file_of(capture);
         let several = report.captures.len() > 1;
         match report.summary.connections.checked_sub(1) {
@@ -129,6 +132,13 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     if let Some(path) = &args.server_end {
         check_clocks(&trace, path)?;
     }
+    let id = incident.map(|incident| incident.id);
+    if args.redact {
+        let mut redaction = Redaction::default();
+        redaction.report(&mut report);
+        redaction.trace(&mut trace);
+    }
+    let incident = report.incidents.iter().find(|incident| Some(incident.id) == id);
     match &args.output {
         None => {
             let text = output::text_options(color);
@@ -142,7 +152,7 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
                 .map_err(|error| picture::refused(error.as_ref()))?;
             picture::write(path, &picture::form(path, svg)?)?;
         }
-        Some(path) => picture::write(path, &drawn(path, &trace, incident, args.theme)?)?,
+        Some(path) => picture::write(path, &drawn(path, &report, &trace, incident, args.theme)?)?,
     }
     Ok(Exit::Clean)
 }
@@ -189,9 +199,15 @@ fn timeline(
         });
         [incident.time_ns.saturating_sub(half_ns), incident.time_ns.saturating_add(half_ns)]
     });
-    let timeline = analysis::timeline(files, report, window, options)?;
+    let mut timeline = analysis::timeline(files, report, window, options)?;
     if timeline.lanes.is_empty() {
         bail!("there is no TCP connection to draw in these captures: `finrace analyze` says what they hold");
+    }
+    if args.redact {
+        let mut redaction = Redaction::default();
+        // The same names as in the report.
+        redaction.report(&mut report.clone());
+        redaction.timeline(&mut timeline);
     }
     let zero_ns = around.map_or(timeline.first_ns, |incident| incident.time_ns);
     render::timeline::timeline(&timeline, window, zero_ns, args.theme.into())
@@ -223,7 +239,13 @@ fn spoken(files: &[PathBuf]) -> String {
     names.join(" ")
 }
 
-fn drawn(path: &Path, trace: &Trace, incident: Option<&Incident>, theme: Theme) -> anyhow::Result<Vec<u8>> {
+fn drawn(
+    path: &Path,
+    report: &Report,
+    trace: &Trace,
+    incident: Option<&Incident>,
+    theme: Theme,
+) -> anyhow::Result<Vec<u8>> {
     let outcome = Default::default();
     let svg = || render::ladder::themed_svg(&render::ladder::layout(trace, incident, &outcome), theme.into());
     match path.extension().and_then(|extension| extension.to_str()) {
@@ -232,10 +254,12 @@ fn drawn(path: &Path, trace: &Trace, incident: Option<&Incident>, theme: Theme) 
             let options = TextOptions { width: FILE_COLUMNS, ..TextOptions::default() };
             Ok(render::ladder::text(trace, incident, &outcome, options).into_bytes())
         }
+        Some("html") => Ok(render::html::story(report, incident, trace).into_bytes()),
         Some("md") => Ok(render::markdown::story(trace, incident).into_bytes()),
         Some("mmd") => Ok(render::mermaid::sequence(trace, incident).into_bytes()),
-        _ => {
-            bail!("{} must end in .svg, .png, .md, .mmd or .txt: the ending chooses the form", path.display())
-        }
+        _ => bail!(
+            "{} must end in .svg, .png, .html, .md, .mmd or .txt: the ending chooses the form",
+            path.display()
+        ),
     }
 }

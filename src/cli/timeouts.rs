@@ -7,7 +7,7 @@ use anyhow::bail;
 use crate::analysis::{self, Options};
 use crate::products::{self, Product};
 use crate::render::{self, TextOptions};
-use crate::report::{Report, Server, Verdict};
+use crate::report::{Redaction, Report, Server, Verdict};
 
 use super::Exit;
 use super::captures::{Captures, Found};
@@ -41,6 +41,9 @@ pub struct Args {
     /// Colours of the picture; auto follows the viewer where the format can (SVG), and is light elsewhere
     #[arg(long, value_enum, default_value_t = Theme::Auto, requires = "output")]
     theme: Theme,
+    /// Name nobody in the timers of captures: addresses become roles (proxy-1, backend-3), file names numbers
+    #[arg(long)]
+    redact: bool,
 }
 
 /// Prints the timers observed in captures, or those known of products.
@@ -111,6 +114,7 @@ fn print_products(products: &[Product], format: Format, color: Color, all: bool)
                 products.iter().map(|product| render::product_text::product(product, options)).collect();
             pages.join("\n")
         }
+        Format::Html => bail!("there is no page of products: --format html is for captures"),
     };
     output::print(text.as_bytes())?;
     Ok(Exit::Clean)
@@ -128,8 +132,11 @@ fn observed(args: &Args, color: Color) -> anyhow::Result<Exit> {
         ..Options::default()
     };
     let mut progress = ProgressLine::new();
-    let report = analysis::analyze_inputs(inputs, &options, &mut progress);
+    let mut report = analysis::analyze_inputs(inputs, &options, &mut progress);
     progress.clear();
+    if args.redact {
+        Redaction::default().report(&mut report);
+    }
     let text = match args.format {
         Format::Table => render::report_text::timeouts(&report, output::text_options(color)),
         other => output::structured(&report, other),

@@ -9,9 +9,11 @@ use crate::report::{Cause, Confidence, Incident, Report, RetrySafe, Verdict};
 
 /// What survives a paste into a window on a telephone.
 const WIDTH: i32 = 72;
-/// Incidents and servers listed; the others are counted. With them a message stays below 2000 letters, the least that
-/// common chats take.
+/// Incidents listed; the others are counted. With these limits a message stays below 2000 letters, the least that common
+/// chats take.
 const LISTED: usize = 3;
+/// Servers listed.
+const SERVERS: usize = 2;
 /// Letters of a request.
 const WIDEST_REQUEST: i32 = 36;
 /// Letters of a file name.
@@ -36,7 +38,7 @@ pub fn message(report: &Report) -> String {
         message.line(&format!("and {more} more"));
     }
     let at_risk: Vec<_> = report.servers.iter().filter(|server| server.verdict == Verdict::AtRisk).collect();
-    for server in at_risk.iter().take(LISTED) {
+    for server in at_risk.iter().take(SERVERS) {
         let reuse = server.longest_reuse_ns.map_or_else(String::new, |longest| {
             format!(", connections reused after up to {} idle", duration(longest))
         });
@@ -46,8 +48,8 @@ pub fn message(report: &Report) -> String {
             closed_first(server)
         ));
     }
-    if let Some(more) = at_risk.len().checked_sub(LISTED).filter(|&more| more > 0) {
-        message.line(&format!("and {} more at risk", counted(more as u64, "server")));
+    if let Some(more) = at_risk.len().checked_sub(SERVERS).filter(|&more| more > 0) {
+        message.line(&format!("and {more} more at risk"));
     }
     if let Some(first) = told(report) {
         message.line(&format!("What happened: {}", short(&first.what_happened)));
@@ -183,8 +185,10 @@ impl Message {
 
 /// Text that calls nobody: chats send a message to everybody for `@channel` and `<!here>`, which a path may hold.
 fn harmless(text: &str) -> String {
-    let calls = |letter| matches!(letter, '@' | '<' | '`');
-    visible(text).chars().map(|letter| if calls(letter) { '?' } else { letter }).collect()
+    let text = visible(text);
+    let next = text.chars().skip(1).chain(std::iter::once(' '));
+    let calls = |letter, next| matches!(letter, '@' | '`') || (letter == '<' && next != ' ');
+    text.chars().zip(next).map(|(letter, next)| if calls(letter, next) { '?' } else { letter }).collect()
 }
 
 #[cfg(test)]
@@ -209,11 +213,11 @@ mod tests {
         report.incidents = vec![incident; 500];
         report.servers = vec![report.servers[0].clone(); 90];
         let text = message(&report);
-        assert!(text.chars().count() < 2_000, "{} letters", text.chars().count());
+        assert!(text.chars().count() < 2_000, "{} letters: {text}", text.chars().count());
         for line in text.lines() {
             assert!(columns(line) <= WIDTH, "{line}");
         }
-        assert!(!text.contains(['@', '<', '`']), "{text}");
+        assert!(!text.contains(['@', '`']) && !text.contains("<!"), "{text}");
     }
 
     #[test]

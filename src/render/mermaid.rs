@@ -143,7 +143,10 @@ fn escape(text: &str) -> String {
             continue;
         }
         finish(&mut word, &mut escaped);
+        // At the beginning of a label `wrap:` is an order to Mermaid.
+        let orders = matches!(escaped.to_ascii_lowercase().as_str(), "" | "wrap" | "nowrap");
         match letter {
+            ':' if orders => escaped.push_str("#58;"),
             ' ' | '/' | '.' | ',' | '-' | '(' | ')' | '=' | '+' | ':' | '?' | '\'' => escaped.push(letter),
             other if other.is_ascii() => escaped.push_str(&format!("#{};", u32::from(other))),
             other => escaped.push(other),
@@ -171,6 +174,7 @@ mod tests {
         assert_eq!(escape("END endless"), "#69;ND endless");
         assert_eq!(escape("%%{init}<b>&\"`$$"), "#37;#37;#123;init#125;#60;b#62;#38;#34;#96;#36;#36;");
         assert_eq!(escape("two\nlines"), "two#92;nlines");
+        assert_eq!([":wrap: a:b", "nowrap:a"].map(escape), ["#58;wrap: a:b", "nowrap#58;a"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod check_text;
 mod columns;
 pub mod csv;
 pub mod histogram;
+pub mod html;
 mod idle_chart;
 pub mod json;
 pub mod ladder;

@@ -7,6 +7,7 @@
 
 mod filter;
 mod odds;
+mod redact;
 mod run;
 mod schema;
 mod timeline;
@@ -20,6 +21,7 @@ use serde::Serialize;
 
 pub use filter::Filter;
 pub use odds::{ODDS_SCHEMA, Odds, OddsChange, OddsTimer};
+pub use redact::Redaction;
 pub use run::{Attempt, Expectation, Party, ProductLog, Run};
 pub use schema::{SCHEMA_VERSION, json_schema};
 pub use timeline::{Timeline, TimelineClose, TimelineIncident, TimelineLane, TimelineSpan};

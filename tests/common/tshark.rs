@@ -5,8 +5,13 @@ use std::process::Command;
 
 /// These fields of each frame, a list for each.
 pub fn fields(capture: &Path, fields: &[&str]) -> Vec<Vec<String>> {
+    fields_with(&[], capture, fields)
+}
+
+/// The same, with options for tshark.
+pub fn fields_with(options: &[&str], capture: &Path, fields: &[&str]) -> Vec<Vec<String>> {
     let mut command = Command::new("tshark");
-    command.args(["-n", "-T", "fields", "-r"]).arg(capture);
+    command.args(options).args(["-n", "-T", "fields", "-r"]).arg(capture);
     // Without anybody's preferences: they can change what the numbers are relative to.
     let nobodys = Path::new(env!("CARGO_TARGET_TMPDIR"));
     command.env("HOME", nobodys).env("XDG_CONFIG_HOME", nobodys);

@@ -28,8 +28,12 @@ pub(super) fn request_line(line: &[u8]) -> Vec<u8> {
     if is_proxy {
         let kept = PROXY.iter().map(|start| common(start, line)).max().unwrap_or(0);
         out.extend_from_slice(&line[..kept]);
-        // The addresses: only what stands between them.
-        out.extend(line[kept..].iter().map(|&byte| if byte == b' ' { byte } else { filler(byte) }));
+        // The addresses and ports are valid ones of the same length, and nobody's.
+        out.extend(line[kept..].iter().map(|&byte| match byte {
+            b'.' | b':' | b' ' => byte,
+            digit if digit.is_ascii_hexdigit() => b'1',
+            other => filler(other),
+        }));
         return out;
     }
     if let Some(method) = words.next() {

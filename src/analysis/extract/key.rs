@@ -33,16 +33,14 @@ impl std::fmt::Debug for Key {
 
 /// Ranges that mean something by themselves, left-aligned, with the bits that tell them: what is inside stays inside, and
 /// what is outside stays outside (IANA IPv4 special-purpose address registry).
-const SPECIAL_V4: [(u32, u8); 12] = [
+const SPECIAL_V4: [(u32, u8); 10] = [
     (0x0000_0000, 32), // this host
     (0x0a00_0000, 8),  // private (RFC 1918)
     (0x6440_0000, 10), // shared by carriers (RFC 6598)
     (0x7f00_0000, 8),  // loopback
     (0xa9fe_0000, 16), // link-local
     (0xac10_0000, 12), // private
-    (0xc000_0200, 24), // documentation
     (0xc0a8_0000, 16), // private
-    (0xc612_0000, 15), // benchmarks
     (0xe000_0000, 4),  // multicast
     (0xf000_0000, 4),  // reserved
     (0xffff_ffff, 32), // broadcast

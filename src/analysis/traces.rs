@@ -1,0 +1,173 @@
+//! The second pass for many incidents: all their connections in one reading of the files.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::capture::CaptureError;
+use crate::connection::{Connection, RoleHints, Table};
+use crate::packet::Segment;
+use crate::report::{Incident, Role, Trace};
+
+use super::Options;
+use super::trace::{At, MAX_SEGMENTS, Passed, TraceFile, TraceRequest, each_segment, name, role, told};
+
+/// Segments kept at the same time, of all connections together, when there are so many that each has only its share.
+const MAX_KEPT: usize = 1_000_000;
+
+/// The share of one connection: half of it before its story begins, half from there on. The smallest is what a picture
+/// shows.
+const SHARE: std::ops::RangeInclusive<usize> = 2 * MAX_SEGMENTS..=4_096;
+
+/// Incidents traced at most in one reading.
+pub const MAX_TRACES: usize = 10_000;
+
+/// Reads the segments around incidents of one trace, in one more reading of its files (two where an incident lies in
+/// another file than the first, because streams are numbered anew in each). Each is what [`super::trace()`] gives of one,
+/// in the order of `incidents`; none where its connection was given up for want of room, and beyond the first
+/// [`MAX_TRACES`].
+///
+/// # Errors
+/// When a capture cannot be opened, or reading fails.
+pub fn traces(
+    files: &[TraceFile<'_>],
+    incidents: &[&Incident],
+    options: &Options,
+) -> Result<Vec<Option<Trace>>, CaptureError> {
+    let traced = &incidents[..incidents.len().min(MAX_TRACES)];
+    let streams = streams(files, traced, options)?;
+    let share = (MAX_KEPT / traced.len().max(1)).clamp(*SHARE.start(), *SHARE.end());
+    let mut stories: Vec<Story<'_>> = traced.iter().map(|incident| Story::of(incident, share / 2)).collect();
+    let mut of_stream: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for (index, stream) in streams.into_iter().enumerate() {
+        if let Some(stream) = stream {
+            of_stream.entry(stream).or_default().push(index);
+        }
+    }
+    let mut traces: Vec<Option<Trace>> = incidents.iter().map(|_| None).collect();
+    let mut ended: Vec<Connection> = Vec::new();
+    let mut table = Table::new(RoleHints::new(options.server_ports.clone()), options.max_connections);
+    each_segment(files, |at, segment| {
+        let copies = table.counts().duplicates;
+        let stream = table.ingest(segment, at.number, at.time_ns, &mut |connection| ended.push(connection));
+        if table.counts().duplicates == copies {
+            for &index in of_stream.get(&stream).into_iter().flatten() {
+                stories[index].add(segment, at);
+            }
+        }
+        // What is told needs no more room than its picture.
+        for connection in ended.drain(..) {
+            tell(&connection, &of_stream, &mut stories, files, &mut traces);
+        }
+    })?;
+    table.finish_all(&mut |connection| tell(&connection, &of_stream, &mut stories, files, &mut traces));
+    Ok(traces)
+}
+
+/// Tells the stories of a connection that is over.
+fn tell(
+    connection: &Connection,
+    of_stream: &BTreeMap<u32, Vec<usize>>,
+    stories: &mut [Story<'_>],
+    files: &[TraceFile<'_>],
+    traces: &mut [Option<Trace>],
+) {
+    for &index in of_stream.get(&connection.stream).into_iter().flatten() {
+        traces[index] = Some(stories[index].told(files, connection));
+    }
+}
+
+/// The index over the whole trace of each incident's stream, which has the index of its own file in the report.
+fn streams(
+    files: &[TraceFile<'_>],
+    incidents: &[&Incident],
+    options: &Options,
+) -> Result<Vec<Option<u32>>, CaptureError> {
+    let position = |incident: &Incident| files.iter().position(|file| file.capture == incident.capture);
+    let mut streams: Vec<Option<u32>> = Vec::with_capacity(incidents.len());
+    let mut wanted: BTreeMap<(u32, u32), Vec<usize>> = BTreeMap::new();
+    for (index, incident) in incidents.iter().enumerate() {
+        let position = position(incident);
+        streams.push((position == Some(0)).then_some(incident.stream));
+        if let Some(later @ 1..) = position {
+            wanted.entry((later as u32, incident.stream)).or_default().push(index);
+        }
+    }
+    if wanted.is_empty() {
+        return Ok(streams);
+    }
+    let positions: Vec<u32> = (0..).take(files.len()).collect();
+    let mut look = |connection: Connection| {
+        for &file in &positions {
+            let index = connection.stream_in(file).and_then(|stream| wanted.get(&(file, stream)));
+            for &incident in index.into_iter().flatten() {
+                streams[incident] = Some(connection.stream);
+            }
+        }
+    };
+    let mut table = Table::new(RoleHints::new(options.server_ports.clone()), options.max_connections);
+    let mut begun = 0;
+    each_segment(files, |at, segment| {
+        for _ in begun..at.file {
+            table.begin_file();
+        }
+        begun = at.file;
+        table.ingest(segment, at.number, at.time_ns, &mut look);
+    })?;
+    table.finish_all(&mut look);
+    Ok(streams)
+}
+
+/// What is kept of one connection for one incident.
+struct Story<'r> {
+    incident: &'r Incident,
+    kept: VecDeque<Passed>,
+    /// Segments kept before the anchor, and from it on.
+    half: usize,
+    /// The role from which on nothing may be forgotten; without it, from the beginning.
+    anchor: Role,
+    /// How many were kept when the anchor came.
+    begun: Option<usize>,
+    omitted: u64,
+}
+
+impl<'r> Story<'r> {
+    fn of(incident: &'r Incident, half: usize) -> Story<'r> {
+        let known =
+            |role| incident.frames.contains_key(&role) || incident.frames_elsewhere.contains_key(&role);
+        let anchor = if known(Role::PreviousResponse) { Role::PreviousResponse } else { Role::Request };
+        let begun = if known(anchor) { None } else { Some(0) };
+        Story { incident, kept: VecDeque::new(), half, anchor, begun, omitted: 0 }
+    }
+
+    fn add(&mut self, segment: &Segment<'_>, at: At) {
+        if self.begun.is_some_and(|begun| self.kept.len() >= begun + self.half) {
+            self.omitted += 1;
+            return;
+        }
+        let passed = Passed::of(segment, at);
+        if self.begun.is_none() {
+            if role(&passed, self.incident) == Some(self.anchor) {
+                self.begun = Some(self.kept.len());
+            } else if self.kept.len() == self.half {
+                self.kept.pop_front();
+                self.omitted += 1;
+            }
+        }
+        self.kept.push_back(passed);
+    }
+
+    fn told(&mut self, files: &[TraceFile<'_>], connection: &Connection) -> Trace {
+        let request = TraceRequest {
+            stream: self.incident.stream,
+            capture: self.incident.capture,
+            incident: Some(self.incident),
+            names: ("client", "server"),
+            products: (None, None),
+            server_capture: None,
+        };
+        let mut passed = Vec::from(std::mem::take(&mut self.kept));
+        name(connection, &mut passed);
+        let mut trace = told(files, &request, connection, &passed, None);
+        trace.omitted += self.omitted;
+        trace
+    }
+}
