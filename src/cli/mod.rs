@@ -9,6 +9,7 @@ mod doctor;
 mod moment;
 mod output;
 mod page;
+mod picture;
 #[cfg(feature = "live")]
 mod probe;
 #[cfg(feature = "live")]

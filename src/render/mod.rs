@@ -7,12 +7,14 @@ pub mod chart;
 pub mod check_text;
 mod columns;
 pub mod csv;
+pub mod histogram;
 pub mod html;
 mod idle_chart;
 pub mod json;
 pub mod ladder;
 pub mod markdown;
 mod page;
+mod plot;
 #[cfg(feature = "live")]
 pub mod probe_text;
 #[cfg(feature = "live")]

@@ -18,6 +18,7 @@ mod terminal;
 pub use metrics::Metrics;
 pub use model::{Align, Arrow, Dot, Face, Fold, Ladder, LaneDrawing, Mark, Words};
 pub use png::{PngError, png};
+pub(super) use svg::escape;
 pub use svg::{bare_svg, colours, style_sheet, svg, themed_svg};
 
 use crate::render::style::TextOptions;
