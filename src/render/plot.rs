@@ -178,7 +178,7 @@ pub(super) fn color(tone: Tone) -> RGBColor {
 }
 
 /// plotters writes colours as attributes, which any rule of a style sheet overrides.
-fn shape_colours(theme: Theme) -> String {
+pub(super) fn shape_colours(theme: Theme) -> String {
     let mut rules = String::new();
     let dark_page = "#0f141b";
     for (light, dark) in

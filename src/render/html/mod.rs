@@ -53,3 +53,6 @@ pub fn story(report: &Report, incident: Option<&Incident>, trace: &Trace) -> Str
     document.captures = overview::captures(report);
     document.written()
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use crate::report::Report;
 const IN_BLOCK: usize = 32;
 
 /// Between two stories: a control character, which none of them can contain because they are escaped.
-const SEPARATOR: char = '\u{1e}';
+pub(super) const SEPARATOR: char = '\u{1e}';
 
 /// Where the stories of a report lie.
 #[derive(Debug, Default)]
@@ -56,4 +56,21 @@ pub fn stories(report: &Report, drawings: &Drawings) -> Stories {
 fn compressed(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("writing to memory does not fail")
+}
+
+/// The blocks of a report, unpacked again.
+#[cfg(test)]
+pub fn opened(report: &Report, drawings: &Drawings) -> String {
+    use std::io::Read;
+
+    let blocks = stories(report, drawings).blocks;
+    let texts = blocks.lines().map(|line| line.split_once('>').and_then(|(_, rest)| rest.split_once('<')));
+    let mut opened = Vec::new();
+    for (text, _) in texts.map(|text| text.expect("an element")) {
+        let mut plain = String::new();
+        let bytes = escape::tests::from_base64(text);
+        flate2::read::ZlibDecoder::new(&bytes[..]).read_to_string(&mut plain).expect("a zlib stream of text");
+        opened.push(plain);
+    }
+    opened.join(&SEPARATOR.to_string())
 }
