@@ -80,9 +80,8 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     let filter =
         args.filter(report.captures.iter().filter_map(|capture| capture.first_ns).min().unwrap_or(0));
     report.narrow(&filter);
-    if let Some(output) = &args.annotate {
-        annotated::write(&report, args.captures.files(), output)?;
-    }
+    // The copies have the packets anyway, and are told apart by the names of their files.
+    let named = (args.redact && args.annotate.is_some()).then(|| report.clone());
     if args.redact {
         screen.redaction.report(&mut report);
     }
@@ -92,6 +91,10 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         other => output::structured(&report, other),
     };
     output::print(text.as_bytes())?;
+    if let Some(output) = &args.annotate {
+        let report = named.as_ref().unwrap_or(&report);
+        annotated::write(report, args.captures.files(), output, &options.interrupt)?;
+    }
     Ok(verdict(&report, unreadable, args.max_incidents))
 }
 
