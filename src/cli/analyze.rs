@@ -94,9 +94,6 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     let filter =
         args.filter(report.captures.iter().filter_map(|capture| capture.first_ns).min().unwrap_or(0));
     report.narrow(&filter);
-    if let Some(output) = &args.annotate {
-        annotated::write(&report, args.captures.files(), output)?;
-    }
     let mut redaction = args.redact.then_some(&mut screen.redaction);
     let mut shown = Cow::Borrowed(&report);
     if let Some(redaction) = &mut redaction {
@@ -118,6 +115,10 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         None => output::print(text.as_bytes())?,
         Some(path) => fs::write(path, text)
             .with_context(|| format!("cannot write {}: name another file with -o", path.display()))?,
+    }
+    // The copies have the packets anyway, and are told apart by the names of their files.
+    if let Some(output) = &args.annotate {
+        annotated::write(&report, args.captures.files(), output, &options.interrupt)?;
     }
     if let Some(folder) = postmortem {
         folder.write(&report, args.captures.files(), &options, redaction)?;

@@ -7,7 +7,6 @@ mod build;
 mod common {
     #[expect(dead_code, reason = "shared with tests that ask more")]
     pub mod finrace;
-    #[expect(dead_code, reason = "shared with tests that ask more")]
     pub mod tshark;
 }
 mod annotated;
