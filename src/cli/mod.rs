@@ -23,6 +23,10 @@ mod run_report;
 #[cfg(feature = "live")]
 mod scenarios;
 mod show;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod soak;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod soak_report;
 mod timeouts;
 #[cfg(feature = "live")]
 mod truth_table;
@@ -85,6 +89,9 @@ enum Command {
     Check(check::Args),
     /// Say how many requests a day the race costs, and what each change would make of it
     Odds(odds::Args),
+    /// Send natural traffic through proxy and pool in the lab, and hold the odds against what is lost
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    Soak(soak::Args),
     /// Draw one incident or connection of a capture
     Show(show::Args),
     /// List the built-in scenarios, or print one to start from
@@ -115,6 +122,8 @@ pub fn main() -> ExitCode {
         Command::Probe(args) => probe::run(&args, color),
         Command::Check(args) => check::run(&args, color),
         Command::Odds(args) => odds::run(&args, color),
+        #[cfg(all(feature = "live", target_os = "linux"))]
+        Command::Soak(args) => soak::run(&args, color),
         Command::Show(args) => show::run(&args, color),
         #[cfg(feature = "live")]
         Command::Scenarios(args) => scenarios::run(&args),

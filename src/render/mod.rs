@@ -21,6 +21,7 @@ pub mod product_data;
 pub mod product_text;
 pub mod report_text;
 pub mod run_text;
+pub mod soak_text;
 pub mod style;
 pub mod table;
 pub mod units;

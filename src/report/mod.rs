@@ -9,6 +9,7 @@ mod filter;
 mod odds;
 mod run;
 mod schema;
+mod soak;
 mod trace;
 mod words;
 
@@ -21,6 +22,7 @@ pub use filter::Filter;
 pub use odds::{ODDS_SCHEMA, Odds, OddsChange, OddsTimer};
 pub use run::{Attempt, Expectation, Party, ProductLog, Run};
 pub use schema::{SCHEMA_VERSION, json_schema};
+pub use soak::{SOAK_SCHEMA, Soak, SoakCause, SoakMeasured, SoakPrediction, SoakShare};
 pub use trace::{Clocks, Lane, Segment, SegmentKind, Trace};
 pub use words::{Cause, Confidence, Ending, RetrySafe, Role, Side, Vantage, Verdict};
 
