@@ -8,6 +8,8 @@ mod ctrl_c;
 mod doctor;
 mod moment;
 mod odds;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod odds_check;
 mod odds_from;
 mod output;
 #[cfg(feature = "live")]
@@ -100,6 +102,10 @@ enum Command {
     /// Say what works on this machine, and what to do about what does not
     #[cfg(feature = "live")]
     Doctor(doctor::Args),
+    /// Hold the odds against soaks of several settings and write both, as Markdown
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    #[command(hide = true)]
+    OddsCheck(odds_check::Args),
     /// Run every proxy in front of every server and write what users see, as Markdown
     #[cfg(feature = "live")]
     #[command(hide = true)]
@@ -131,6 +137,8 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         #[cfg(feature = "live")]
         Command::TruthTable(args) => truth_table::run(&args),
+        #[cfg(all(feature = "live", target_os = "linux"))]
+        Command::OddsCheck(args) => odds_check::run(&args),
         Command::Schema => output::print(crate::report::json_schema().as_bytes()).map(|()| Exit::Clean),
     };
     match result {

@@ -9,8 +9,8 @@ use crate::capture::Reader;
 use crate::lab::scenario::{Backend, Proxy, Retry, Scenario};
 use crate::lab::soak::Soaked;
 use crate::odds::{
-    Arrivals, Plan, Policy, Responses, Setting, Size, Spread, mean_and_deviation, replay, simulate,
-    statistics::wilson,
+    Arrivals, Plan, Policy, Responses, Setting, Size, Spread, closed_form, mean_and_deviation, replay,
+    simulate, statistics::wilson,
 };
 use crate::packet::Endpoint;
 use crate::report::{Cause, Report, SOAK_SCHEMA, Soak, SoakCause, SoakMeasured, SoakPrediction, SoakShare};
@@ -83,6 +83,10 @@ pub fn judge(given: &Given<'_>, soaked: &Soaked) -> anyhow::Result<Soak> {
                 let pools_lost = traffic.lost_by_pool(&report);
                 let error = standard_error(&lost, requests, &pools_lost);
                 predictions.push(by_settings(&settings, (&lost, error), *seed));
+                if let Ok(closed) = closed_form(&settings) {
+                    predictions.push(prediction("formula", (closed.lost, 0.0), (&lost, error)));
+                    notes.extend(closed.leaves_out.map(|what| format!("The formula is a guess: {what}.")));
+                }
                 if retried == 0 {
                     let measured = times.applied_to(&settings);
                     predictions.push(by_packets(&measured, &traffic, (&lost, error), *seed));

@@ -124,7 +124,7 @@ pub fn changes(setting: &Setting, idempotent: Option<f64>) -> Vec<Change> {
             changes
                 .push(with(ChangeKind::Pool(number / 2), &|setting| setting.size = Size::Kept(number / 2)));
         }
-        Size::AsNeeded { .. } if setting.policy != Policy::Lifo => {
+        Size::AsNeeded { max_idle: 2.. } => {
             changes.push(with(ChangeKind::Pool(1), &|setting| setting.size = Size::AsNeeded { max_idle: 1 }));
         }
         _ => {}

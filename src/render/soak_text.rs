@@ -122,6 +122,7 @@ fn predictions(page: &mut Page, soak: &Soak) {
         vec![
             Cell::plain(match prediction.from.as_str() {
                 "settings" => "odds, by the settings",
+                "formula" => "odds, by formula",
                 _ => "odds, by the packets",
             }),
             Cell::plain(percent(prediction.share)),

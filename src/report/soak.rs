@@ -102,8 +102,8 @@ pub struct SoakMeasured {
 /// What the model expected.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SoakPrediction {
-    /// `settings`: from rate, timers and delay as they were set. `packets`: from the arrivals, timers and delays that the
-    /// captures show.
+    /// `settings`: simulated with rate, timers and delay as they were set. `formula`: of the same, where there is one.
+    /// `packets`: simulated with the arrivals, timers and delays that the captures show.
     pub from: String,
     /// Share of the requests.
     pub share: f64,
