@@ -9,8 +9,8 @@ use crate::capture::Reader;
 use crate::lab::scenario::{Backend, Proxy, Retry, Scenario};
 use crate::lab::soak::Soaked;
 use crate::odds::{
-    Arrivals, Plan, Policy, Responses, Setting, Size, Spread, closed_form, mean_and_deviation, replay,
-    simulate, statistics::wilson,
+    Arrivals, History, Plan, Policy, Responses, Samples, Setting, Size, Spread, closed_form,
+    mean_and_deviation, replay, simulate, statistics::wilson,
 };
 use crate::packet::Endpoint;
 use crate::report::{Cause, Report, SOAK_SCHEMA, Soak, SoakCause, SoakMeasured, SoakPrediction, SoakShare};
@@ -27,8 +27,6 @@ const SIMULATED: u64 = 1_000_000;
 const REPLAYS: u32 = 20;
 /// Standard errors that may lie between model and measurement.
 const AGREES_WITHIN: f64 = 3.0;
-/// Part of the measured times that is left out at either end: a stalled machine is no timer.
-const OUTLIERS: f64 = 0.01;
 
 /// What a soak was told to do.
 pub struct Given<'a> {
@@ -65,8 +63,8 @@ pub fn judge(given: &Given<'_>, soaked: &Soaked) -> anyhow::Result<Soak> {
     let causes = causes(&report, requests);
     let of_timers = causes.iter().filter(|found| OF_TIMERS.contains(&found.cause));
     let lost = share(of_timers.map(|found| found.share.count).sum(), requests);
-    let times = traffic.times();
-    let measured = times.told(requests, soaked.elapsed.as_secs_f64(), *pools);
+    let history = traffic.history();
+    let measured = measured(&history, requests, soaked.elapsed.as_secs_f64(), *pools);
     let retried = report.incidents.iter().filter(|incident| incident.retried).count();
     let mut notes = Vec::new();
     if soaked.withheld > 0 {
@@ -88,8 +86,15 @@ pub fn judge(given: &Given<'_>, soaked: &Soaked) -> anyhow::Result<Soak> {
                     notes.extend(closed.leaves_out.map(|what| format!("The formula is a guess: {what}.")));
                 }
                 if retried == 0 {
-                    let measured = times.applied_to(&settings);
-                    predictions.push(by_packets(&measured, &traffic, (&lost, error), *seed));
+                    predictions.push(by_packets(&settings, (&traffic, &history), (&lost, error), *seed));
+                    let agree = |from: &str| predictions.iter().any(|it| it.from == from && it.agree);
+                    if agree("packets") && !agree("settings") {
+                        notes.push(
+                            "Timers, delays or arrivals were not as they were set, which a busy machine does: with those that the \
+                             packets show, the model agrees."
+                                .to_owned(),
+                        );
+                    }
                 } else {
                     notes.push(
                         "The proxy sent lost requests again, so that the packets do not tell which arrivals were users': the model \
@@ -219,15 +224,20 @@ fn by_settings(setting: &Setting, measured: (&SoakShare, f64), seed: u64) -> Soa
 /// The model meets the arrivals that the packets show, with the timers and delays that they show.
 fn by_packets(
     setting: &Setting,
-    traffic: &Traffic,
+    (traffic, history): (&Traffic, &History),
     measured: (&SoakShare, f64),
     seed: u64,
 ) -> SoakPrediction {
     let (mut lost, mut variance) = (0.0, 0.0);
     let pools = traffic.arrivals();
     for (number, arrivals) in pools.iter().enumerate() {
-        let replayed =
-            replay(setting, arrivals, seed.wrapping_add(number as u64 * u64::from(REPLAYS)), REPLAYS);
+        let replayed = replay(
+            setting,
+            history,
+            arrivals,
+            seed.wrapping_add(number as u64 * u64::from(REPLAYS)),
+            REPLAYS,
+        );
         lost += replayed.lost;
         variance += replayed.deviation.powi(2);
     }
@@ -244,13 +254,18 @@ struct Traffic {
 impl Traffic {
     /// Times of arrival in each pool, s from the first of all, in order: a pool is known by its backend's port.
     fn arrivals(&self) -> Vec<Vec<f64>> {
-        let first = self.proxy.requests.iter().map(Asked::came_ns).min().unwrap_or(0);
+        let first = self.first_ns();
         let mut pools: BTreeMap<Endpoint, Vec<f64>> = BTreeMap::new();
         for asked in &self.proxy.requests {
             pools.entry(asked.server).or_default().push((asked.came_ns() - first) as f64 / 1e9);
         }
         pools.values_mut().for_each(|times| times.sort_by(f64::total_cmp));
         pools.into_values().collect()
+    }
+
+    /// Where the moments of the model begin.
+    fn first_ns(&self) -> i64 {
+        self.proxy.requests.iter().map(Asked::came_ns).min().unwrap_or(0)
     }
 
     /// Requests lost to timers, by pool.
@@ -263,7 +278,7 @@ impl Traffic {
         pools.into_values().collect()
     }
 
-    fn times(&self) -> Times {
+    fn history(&self) -> History {
         // The same connection at both ends; the same number of requests, or some were not captured.
         let mut there: HashMap<(Endpoint, Endpoint), Vec<&Asked>> = HashMap::new();
         for asked in &self.backend.requests {
@@ -273,60 +288,42 @@ impl Traffic {
         for asked in &self.proxy.requests {
             here.entry((asked.client, asked.server)).or_default().push(asked);
         }
-        let mut times = Times::default();
+        let first = self.first_ns();
+        let moment = |time_ns: i64| (time_ns - first) as f64 / 1e9;
+        let (mut delays, mut responses) = (Vec::new(), Vec::new());
         for (ends, here) in &here {
             let Some(there) = there.get(ends).filter(|there| there.len() == here.len()) else { continue };
             for (sent, received) in here.iter().zip(there) {
-                times.delays.push((received.sent_ns - sent.sent_ns) as f64 / 1e9);
-                times.responses.extend(received.answered_after_ns.map(|ns| ns as f64 / 1e9));
+                delays.push((moment(sent.sent_ns), (received.sent_ns - sent.sent_ns) as f64 / 1e9));
+                let answered = received.answered_after_ns.map(|ns| ns as f64 / 1e9);
+                responses.extend(answered.map(|answered| (moment(sent.sent_ns), answered)));
             }
         }
-        times.timers = self.backend.ends.iter().map(|end| end.idle_ns as f64 / 1e9).collect();
-        for times in [&mut times.delays, &mut times.responses, &mut times.timers] {
-            times.sort_by(f64::total_cmp);
-            let outliers = (times.len() as f64 * OUTLIERS) as usize;
-            times.truncate(times.len() - outliers);
-            times.drain(..outliers);
+        let timers = self.backend.ends.iter();
+        let timers =
+            timers.map(|end| (moment(end.time_ns - end.idle_ns), end.idle_ns as f64 / 1e9)).collect();
+        History {
+            timers: Samples::new(timers),
+            delays: Samples::new(delays),
+            responses: Samples::new(responses),
         }
-        times
     }
 }
 
-/// Times that the packets show, s.
-#[derive(Default)]
-struct Times {
-    delays: Vec<f64>,
-    responses: Vec<f64>,
-    timers: Vec<f64>,
-}
-
-impl Times {
-    fn told(&self, requests: u64, seconds: f64, pools: u16) -> SoakMeasured {
-        let mean = |times: &[f64]| (!times.is_empty()).then(|| nanoseconds(mean_and_deviation(times).0));
-        let spread = |times: &[f64]| (!times.is_empty()).then(|| nanoseconds(mean_and_deviation(times).1));
-        SoakMeasured {
-            timer_ns: mean(&self.timers),
-            timer_spread_ns: spread(&self.timers),
-            timers: self.timers.len() as u64,
-            delay_ns: mean(&self.delays),
-            delay_spread_ns: spread(&self.delays),
-            response_ns: mean(&self.responses),
-            rate_per_s: requests as f64 / seconds.max(1e-9) / f64::from(pools),
-        }
-    }
-
-    /// The setting with the times that were measured in place of those that were meant.
-    fn applied_to(&self, setting: &Setting) -> Setting {
-        let measured = |times: &[f64], meant: Spread| {
-            let (mean, deviation) = mean_and_deviation(times);
-            if times.is_empty() { meant } else { Spread { mean, deviation } }
-        };
-        let response = measured(&self.responses, Spread::exactly(setting.responses.mean()));
-        Setting {
-            server: measured(&self.timers, setting.server),
-            delay: measured(&self.delays, setting.delay),
-            responses: Responses::Constant(response.mean),
-            ..setting.clone()
-        }
+fn measured(history: &History, requests: u64, seconds: f64, pools: u16) -> SoakMeasured {
+    let spread = |samples: &Samples| {
+        let values = samples.values();
+        let (mean, deviation) = mean_and_deviation(&values);
+        (!values.is_empty()).then(|| (nanoseconds(mean), nanoseconds(deviation)))
+    };
+    let (timer, delay) = (spread(&history.timers), spread(&history.delays));
+    SoakMeasured {
+        timer_ns: timer.map(|(mean, _)| mean),
+        timer_spread_ns: timer.map(|(_, deviation)| deviation),
+        timers: history.timers.values().len() as u64,
+        delay_ns: delay.map(|(mean, _)| mean),
+        delay_spread_ns: delay.map(|(_, deviation)| deviation),
+        response_ns: spread(&history.responses).map(|(mean, _)| mean),
+        rate_per_s: requests as f64 / seconds.max(1e-9) / f64::from(pools),
     }
 }

@@ -176,11 +176,26 @@ fn a_replay_of_known_arrivals_loses_what_their_gaps_say() {
         arrivals.push(at);
         at += 0.010;
     }
-    let replayed = replay(&setting(), &arrivals, 1, 4);
+    let replayed = replay(&setting(), &History::default(), &arrivals, 1, 4);
     assert_eq!(replayed, Replayed { lost: 1.0, deviation: 0.0 });
-    assert_eq!(replay(&setting(), &arrivals[..3], 1, 4).lost, 0.0);
-    let replayed = replay(&setting(), &[0.0, 0.020 + 0.103], 1, 4);
+    assert_eq!(replay(&setting(), &History::default(), &arrivals[..3], 1, 4).lost, 0.0);
+    let replayed = replay(&setting(), &History::default(), &[0.0, 0.020 + 0.103], 1, 4);
     assert_eq!(replayed.lost, 0.0, "the pool sees the FIN");
+}
+
+#[test]
+fn a_replay_takes_the_times_that_were_measured_around_each_moment() {
+    let first = 0.020;
+    let arrivals = [0.0, first + 0.097, first + 0.097 + 0.010 + 0.097];
+    // The timer was 200 ms at first and 100 ms later: only the second of two equal idle times was too long.
+    let timers =
+        Samples::new((0..20).map(|at| (f64::from(at) / 100.0, if at < 8 { 0.2 } else { 0.1 })).collect());
+    let history = History { timers, ..History::default() };
+    assert_eq!(replay(&setting(), &history, &arrivals, 1, 8), Replayed { lost: 1.0, deviation: 0.0 });
+    // And a path that is shorter than it was meant to be leaves the window closed.
+    let delays = Samples::new(vec![(0.0, 0.0005)]);
+    let history = History { delays, ..history };
+    assert_eq!(replay(&setting(), &history, &arrivals, 1, 8).lost, 0.0);
 }
 
 #[test]
