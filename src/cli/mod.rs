@@ -10,6 +10,8 @@ mod doctor;
 mod extract;
 mod moment;
 mod odds;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod odds_check;
 mod odds_from;
 mod output;
 mod page;
@@ -28,6 +30,10 @@ mod run_report;
 #[cfg(feature = "live")]
 mod scenarios;
 mod show;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod soak;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod soak_report;
 mod timeouts;
 #[cfg(feature = "live")]
 mod truth_table;
@@ -90,6 +96,9 @@ enum Command {
     Check(check::Args),
     /// Say how many requests a day the race costs, and what each change would make of it
     Odds(odds::Args),
+    /// Send natural traffic through proxy and pool in the lab, and hold the odds against what is lost
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    Soak(soak::Args),
     /// Draw one incident or connection of a capture
     Show(show::Args),
     /// Write one connection of a capture to a capture of its own, anonymous if wanted
@@ -100,6 +109,10 @@ enum Command {
     /// Say what works on this machine, and what to do about what does not
     #[cfg(feature = "live")]
     Doctor(doctor::Args),
+    /// Hold the odds against soaks of several settings and write both, as Markdown
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    #[command(hide = true)]
+    OddsCheck(odds_check::Args),
     /// Run every proxy in front of every server and write what users see, as Markdown
     #[cfg(feature = "live")]
     #[command(hide = true)]
@@ -122,6 +135,8 @@ pub fn main() -> ExitCode {
         Command::Probe(args) => probe::run(&args, color),
         Command::Check(args) => check::run(&args, color),
         Command::Odds(args) => odds::run(&args, color),
+        #[cfg(all(feature = "live", target_os = "linux"))]
+        Command::Soak(args) => soak::run(&args, color),
         Command::Show(args) => show::run(&args, color),
         Command::Extract(args) => extract::run(&args),
         #[cfg(feature = "live")]
@@ -130,6 +145,8 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         #[cfg(feature = "live")]
         Command::TruthTable(args) => truth_table::run(&args),
+        #[cfg(all(feature = "live", target_os = "linux"))]
+        Command::OddsCheck(args) => odds_check::run(&args),
         Command::Schema => output::print(crate::report::json_schema().as_bytes()).map(|()| Exit::Clean),
     };
     match result {

@@ -32,7 +32,7 @@ const MOST_REQUESTS: u64 = 1_000_000_000;
     after_help = "PARTY is a product (aws-alb, express), a product with settings (nginx:keepalive_timeout=75s), an idle timeout \
                   (60s, never), or a configuration file, as for `finrace check`.\n\n\
                   Exit codes: 0 no more failures than --at-most, 1 more, 2 usage error or unreadable file, 3 a timer is not \
-                  known. The model, its formulas and where it fails: docs/model.md."
+                  known, or nothing was lost in too short a simulation. The model, its formulas and where it fails: docs/model.md."
 )]
 pub struct Args {
     /// Requests that one pool sends to one server: 50/s, 3000/min, 5M/day
@@ -245,8 +245,15 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         OddsFormat::Markdown => odds_text::markdown(&odds),
     };
     output::print(text.as_bytes())?;
-    let failing = odds.changes.first().map_or(0.0, |now| now.failing_per_day);
-    Ok(if failing > args.at_most { Exit::Found } else { Exit::Clean })
+    let (failing, error) =
+        odds.changes.first().map_or((0.0, 0.0), |now| (now.failing_per_day, now.error_per_day));
+    Ok(if failing > args.at_most {
+        Exit::Found
+    } else if failing == 0.0 && error > args.at_most {
+        Exit::Inconclusive
+    } else {
+        Exit::Clean
+    })
 }
 
 /// What the timers do not say.
@@ -380,10 +387,10 @@ fn line(assessed: &Assessed, before: &Setting) -> OddsChange {
     let (failing, error) = assessed.failing();
     let a_day = assessed.change.setting.arrivals.rate() * DAY;
     let seen = 1.0 - assessed.change.setting.retried;
-    let method = match (assessed.simulated, assessed.agreement) {
+    let method = match (assessed.simulated, assessed.by_formula()) {
         (None, _) => "window",
-        (Some(_), Agreement::Agree) => "formula",
-        (Some(_), _) => "simulation",
+        (Some(_), Some(_)) => "formula",
+        (Some(_), None) => "simulation",
     };
     let formula_note = match assessed.closed {
         Err(why) => Some(why.sentence().to_owned()),

@@ -22,6 +22,8 @@ pub mod proxy;
 pub mod recorder;
 pub mod scenario;
 #[cfg(target_os = "linux")]
+pub mod soak;
+#[cfg(target_os = "linux")]
 mod sockets;
 pub mod traffic;
 #[cfg(target_os = "linux")]

@@ -49,7 +49,7 @@ pub enum Agreement {
     Agree,
     /// They do not: the simulation assumes less, so it is the one to believe.
     Differ,
-    /// There is only one of them.
+    /// There is only one of them, or the simulation has seen no loss that it could be compared by.
     One,
 }
 
@@ -67,23 +67,25 @@ pub struct Assessed {
 }
 
 impl Assessed {
-    /// Share of the requests that users see fail, and half of its 95 % interval: the formula's where the simulation
-    /// agrees, otherwise the simulation's.
+    /// Whether the formula is believed: the simulation agrees, or has seen nothing while the formula leaves nothing out.
+    pub fn by_formula(&self) -> Option<Closed> {
+        let closed = self.closed.ok().filter(|_| self.simulated.is_some())?;
+        let believed = match self.agreement {
+            Agreement::Agree => true,
+            Agreement::Differ => false,
+            Agreement::One => closed.leaves_out.is_none(),
+        };
+        believed.then_some(closed)
+    }
+
+    /// Share of the requests that users see fail, and half of its 95 % interval: the formula's where it is believed,
+    /// otherwise the simulation's.
     pub fn failing(&self) -> (f64, f64) {
         let seen = 1.0 - self.change.setting.retried;
         let Some(simulated) = self.simulated else { return (0.0, 0.0) };
-        match (self.agreement, self.closed) {
-            (Agreement::Agree, Ok(closed)) => (closed.lost * seen, 0.0),
-            _ => (simulated.lost * seen, simulated.error * seen),
-        }
-    }
-
-    /// Share of the requests that meet a close, whether or not they are sent again.
-    pub fn lost(&self) -> f64 {
-        match (self.simulated, self.agreement, self.closed) {
-            (Some(_), Agreement::Agree, Ok(closed)) => closed.lost,
-            (Some(simulated), ..) => simulated.lost,
-            (None, ..) => 0.0,
+        match self.by_formula() {
+            Some(closed) => (closed.lost * seen, 0.0),
+            None => (simulated.lost * seen, simulated.error * seen),
         }
     }
 }
@@ -124,7 +126,7 @@ pub fn changes(setting: &Setting, idempotent: Option<f64>) -> Vec<Change> {
             changes
                 .push(with(ChangeKind::Pool(number / 2), &|setting| setting.size = Size::Kept(number / 2)));
         }
-        Size::AsNeeded { .. } if setting.policy != Policy::Lifo => {
+        Size::AsNeeded { max_idle: 2.. } => {
             changes.push(with(ChangeKind::Pool(1), &|setting| setting.size = Size::AsNeeded { max_idle: 1 }));
         }
         _ => {}
@@ -153,7 +155,7 @@ pub fn assess(change: Change, plan: Plan) -> Assessed {
     let possible = Fate::of(&change.setting).support().is_some();
     let simulated = possible.then(|| simulate(&change.setting, plan));
     let agreement = match (simulated, closed) {
-        (Some(simulated), Ok(closed)) => {
+        (Some(simulated), Ok(closed)) if simulated.lost > 0.0 => {
             let apart = (simulated.lost - closed.lost).abs();
             if apart <= AGREES_WITHIN * simulated.error { Agreement::Agree } else { Agreement::Differ }
         }

@@ -58,12 +58,16 @@ pub fn closed_form(setting: &Setting) -> Result<Closed, WhyNone> {
     // A request that is lost and not sent again leaves no idle connection behind that another could be lost on.
     let of_requests = |of_idle: f64| of_idle / (1.0 + of_idle * (1.0 - setting.retried));
     match (setting.policy, setting.size) {
-        (Policy::Lifo, Size::AsNeeded { .. }) => {
+        (Policy::Lifo, Size::AsNeeded { max_idle }) => {
             let levels = Levels::new(phases, setting.arrivals.peak_rate(), busy);
-            let overlap = setting.arrivals.peak_rate() * busy > OVERLAP;
+            let load = setting.arrivals.peak_rate() * busy;
             let constant = matches!(setting.responses, Responses::Constant(_)) || setting.delay.mean > 0.0;
-            let leaves_out = (overlap && constant)
-                .then_some("it takes the time of an exchange for exponentially distributed");
+            let leaves_out = if (max_idle as f64) < load + ROOM * load.sqrt() {
+                Some("it takes the pool to keep every idle connection")
+            } else {
+                (load > OVERLAP && constant)
+                    .then_some("it takes the time of an exchange for exponentially distributed")
+            };
             Ok(Closed { lost: of_requests(integrate(&fate, &|s| levels.idle(s), 0.0)), leaves_out })
         }
         (Policy::Fifo, Size::Kept(number)) => {
@@ -84,6 +88,8 @@ pub fn closed_form(setting: &Setting) -> Result<Closed, WhyNone> {
 
 /// Requests under way at once, on average, above which their lengths matter.
 const OVERLAP: f64 = 0.05;
+/// So many standard deviations of requests under way hardly ever come back at once.
+const ROOM: f64 = 5.0;
 
 /// Pieces of an integral are no longer than this share of their time.
 const PIECE: f64 = 0.04;

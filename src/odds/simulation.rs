@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Exp1, StandardNormal};
 
 use super::distribution::{mean_and_deviation, t_95};
+use super::history::History;
 use super::pool::{Idle, Pool};
 use super::setting::{Arrivals, Responses, Setting, Spread};
 
@@ -86,11 +87,11 @@ pub fn simulate(setting: &Setting, plan: Plan) -> Simulated {
 }
 
 /// Lets the pool of a setting meet these arrivals (s, in order), several times with other chances in the rest. The
-/// setting's own arrivals do not matter.
-pub fn replay(setting: &Setting, arrivals: &[f64], seed: u64, times: u32) -> Replayed {
+/// setting's own arrivals do not matter, nor do its times where the history has measured ones.
+pub fn replay(setting: &Setting, history: &History, arrivals: &[f64], seed: u64, times: u32) -> Replayed {
     let lost: Vec<f64> = (0..u64::from(times))
         .map(|time| {
-            let mut model = Model::new(setting, seed.wrapping_add(time));
+            let mut model = Model { history, ..Model::new(setting, seed.wrapping_add(time)) };
             for at in arrivals {
                 model.request_at(*at);
             }
@@ -119,8 +120,12 @@ impl PartialOrd for Time {
     }
 }
 
+/// Nothing was measured.
+static NO_HISTORY: History = History::EMPTY;
+
 struct Model<'s> {
     setting: &'s Setting,
+    history: &'s History,
     rng: ChaCha8Rng,
     pool: Pool,
     /// Exchanges under way, by their ends.
@@ -145,6 +150,7 @@ impl<'s> Model<'s> {
     fn new(setting: &'s Setting, seed: u64) -> Model<'s> {
         let mut model = Model {
             setting,
+            history: &NO_HISTORY,
             rng: ChaCha8Rng::seed_from_u64(seed),
             pool: Pool::new(setting.policy, setting.size),
             under_way: BinaryHeap::new(),
@@ -239,24 +245,32 @@ impl<'s> Model<'s> {
             Some(_) => false,
             None => true,
         };
-        let handshake = if opened { 2.0 * self.setting.delay.mean } else { 0.0 };
-        let answered = match self.setting.responses {
+        let handshake = if opened { self.flight(self.now) + self.flight(self.now) } else { 0.0 };
+        let there_and_back = self.flight(self.now) + self.flight(self.now);
+        let answered = self.history.responses.around(self.now, &mut self.rng);
+        let answered = answered.unwrap_or_else(|| match self.setting.responses {
             Responses::Constant(time) => time,
             Responses::Exponential(mean) => mean * self.exponential(),
-        };
-        let there_and_back = self.draw(self.setting.delay) + self.draw(self.setting.delay);
+        });
         self.under_way.push(Reverse(Time(self.now + handshake + there_and_back + answered)));
     }
 
     /// A connection whose response arrives now, with all that will become of it.
     fn idle(&mut self) -> Idle {
-        let Setting { server, proxy, delay, checks, .. } = *self.setting;
-        let timer = self.draw(server);
+        let Setting { server, proxy, checks, .. } = *self.setting;
+        let timer = self.history.timers.around(self.now, &mut self.rng).unwrap_or_else(|| self.draw(server));
+        let closes = self.now + timer;
         // The response's flight, the FIN's, and that of a request.
-        let (response, fin, request) = (self.draw(delay), self.draw(delay), self.draw(delay));
+        let (response, fin, request) = (self.flight(self.now), self.flight(closes), self.flight(closes));
         let lost_from = (self.now + timer - response - request).max(self.now);
         let seen = if checks { self.now + (timer + fin - response).max(0.0) } else { f64::INFINITY };
         Idle { lost_from, gone_from: seen.min(self.now + self.draw(proxy)) }
+    }
+
+    /// How long a packet takes that leaves at this moment.
+    fn flight(&mut self, at: f64) -> f64 {
+        let measured = self.history.delays.around(at, &mut self.rng);
+        measured.unwrap_or_else(|| self.draw(self.setting.delay))
     }
 
     fn draw(&mut self, time: Spread) -> f64 {

@@ -115,6 +115,35 @@ fn answers_of_constant_length_are_where_the_formula_fails_and_the_simulation_tel
 }
 
 #[test]
+fn a_pool_that_keeps_few_is_where_the_formula_fails_and_the_simulation_tells() {
+    let mut setting = setting();
+    setting.responses = Responses::Constant(0.03);
+    setting.size = Size::AsNeeded { max_idle: 1 };
+    let assessed = both(&setting);
+    let (closed, simulated) = (assessed.closed.unwrap(), assessed.simulated.unwrap());
+    assert_eq!(assessed.agreement, Agreement::Differ);
+    assert!(closed.lost > 1.5 * simulated.lost, "{assessed:#?}");
+    assert_eq!(closed.leaves_out, Some("it takes the pool to keep every idle connection"));
+    setting.size = Size::AsNeeded { max_idle: 64 };
+    assert_eq!(both(&setting).agreement, Agreement::Agree, "with room for all it does not");
+}
+
+#[test]
+fn arrivals_come_at_their_rate_and_keep_their_bounds() {
+    for arrivals in [Arrivals::Poisson { rate: 50.0 }, bursty(50.0)] {
+        let times = arrival_times(&arrivals, 400.0, usize::MAX, 3);
+        // Bursts of half a second, 200 of them: the number of requests strays by some 8 %.
+        assert!((16_000..24_000).contains(&times.len()), "{arrivals:?}: {}", times.len());
+        assert!(times.is_sorted() && times.iter().all(|at| (0.0..400.0).contains(at)));
+        assert_eq!(times, arrival_times(&arrivals, 400.0, usize::MAX, 3));
+        assert_ne!(times, arrival_times(&arrivals, 400.0, usize::MAX, 4));
+        assert_eq!(arrival_times(&arrivals, 400.0, 7, 3), times[..7]);
+    }
+    let observed = Arrivals::Observed { gaps: Arc::new([1.0, 2.0]) };
+    assert_eq!(arrival_times(&observed, 7.5, 100, 3), [1.0, 3.0, 4.0, 6.0, 7.0]);
+}
+
+#[test]
 fn losses_by_rate_and_losses_one_by_one_are_the_same() {
     for policy in [Policy::Lifo, Policy::Fifo, Policy::Random] {
         for arrivals in [Arrivals::Poisson { rate: 60.0 }, bursty(40.0)] {
@@ -147,11 +176,26 @@ fn a_replay_of_known_arrivals_loses_what_their_gaps_say() {
         arrivals.push(at);
         at += 0.010;
     }
-    let replayed = replay(&setting(), &arrivals, 1, 4);
+    let replayed = replay(&setting(), &History::default(), &arrivals, 1, 4);
     assert_eq!(replayed, Replayed { lost: 1.0, deviation: 0.0 });
-    assert_eq!(replay(&setting(), &arrivals[..3], 1, 4).lost, 0.0);
-    let replayed = replay(&setting(), &[0.0, 0.020 + 0.103], 1, 4);
+    assert_eq!(replay(&setting(), &History::default(), &arrivals[..3], 1, 4).lost, 0.0);
+    let replayed = replay(&setting(), &History::default(), &[0.0, 0.020 + 0.103], 1, 4);
     assert_eq!(replayed.lost, 0.0, "the pool sees the FIN");
+}
+
+#[test]
+fn a_replay_takes_the_times_that_were_measured_around_each_moment() {
+    let first = 0.020;
+    let arrivals = [0.0, first + 0.097, first + 0.097 + 0.010 + 0.097];
+    // The timer was 200 ms at first and 100 ms later: only the second of two equal idle times was too long.
+    let timers =
+        Samples::new((0..20).map(|at| (f64::from(at) / 100.0, if at < 8 { 0.2 } else { 0.1 })).collect());
+    let history = History { timers, ..History::default() };
+    assert_eq!(replay(&setting(), &history, &arrivals, 1, 8), Replayed { lost: 1.0, deviation: 0.0 });
+    // And a path that is shorter than it was meant to be leaves the window closed.
+    let delays = Samples::new(vec![(0.0, 0.0005)]);
+    let history = History { delays, ..history };
+    assert_eq!(replay(&setting(), &history, &arrivals, 1, 8).lost, 0.0);
 }
 
 #[test]

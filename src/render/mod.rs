@@ -29,6 +29,7 @@ pub mod product_text;
 pub mod report_text;
 pub mod run_text;
 pub mod sequence;
+pub mod soak_text;
 pub mod style;
 pub mod table;
 pub mod timeline;
