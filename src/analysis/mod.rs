@@ -10,6 +10,7 @@ mod files;
 mod hops;
 mod incident;
 mod input;
+mod instants;
 mod labels;
 mod notes;
 mod observer;
@@ -27,6 +28,7 @@ use input::Plan;
 use pass::Pass;
 
 pub use input::Input;
+pub use instants::{Instants, instants};
 pub use observer::{Observer, Progress, Unobserved};
 pub use trace::{TraceFile, TraceRequest, trace};
 

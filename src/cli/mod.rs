@@ -20,6 +20,12 @@ mod run_report;
 #[cfg(feature = "live")]
 mod scenarios;
 mod show;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod sweep;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod sweep_progress;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod sweep_report;
 mod timeouts;
 #[cfg(feature = "live")]
 mod truth_table;
@@ -71,6 +77,9 @@ enum Command {
     /// Make the race happen in the lab: tables, captures and pictures of it
     #[cfg(feature = "live")]
     Reproduce(reproduce::Args),
+    /// Find the race window of a backend with natural traffic: where it is, how wide, how likely a loss in it is
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    Sweep(sweep::Args),
     /// Say which requests died in a capture, of what, and what to change
     Analyze(analyze::Args),
     /// Show the idle timers that captures reveal, or those known of a product
@@ -104,6 +113,8 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         #[cfg(feature = "live")]
         Command::Reproduce(args) => reproduce::run(&args, color),
+        #[cfg(all(feature = "live", target_os = "linux"))]
+        Command::Sweep(args) => sweep::run(&args, color),
         Command::Analyze(args) => analyze::run(&args, color),
         Command::Timeouts(args) => timeouts::run(&args, color),
         #[cfg(feature = "live")]

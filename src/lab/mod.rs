@@ -23,6 +23,8 @@ pub mod recorder;
 pub mod scenario;
 #[cfg(target_os = "linux")]
 mod sockets;
+#[cfg(target_os = "linux")]
+pub mod sweep;
 pub mod traffic;
 #[cfg(target_os = "linux")]
 pub mod tun;

@@ -24,6 +24,7 @@ pub mod style;
 pub mod table;
 pub mod units;
 mod visible;
+pub mod window;
 mod wrap;
 
 pub use style::{TextOptions, Theme};

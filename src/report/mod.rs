@@ -8,6 +8,7 @@
 mod filter;
 mod run;
 mod schema;
+pub mod sweep;
 mod trace;
 mod words;
 
