@@ -1,14 +1,17 @@
 //! `finrace sweep`: natural traffic that finds the race window of a backend.
 
+use std::net::ToSocketAddrs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::ValueEnum;
 
-use crate::lab::scenario::{self, Overrides, Scenario, library, parse_duration};
+use crate::lab::scenario::{self, Overrides, Scenario, format_duration, library, parse_duration};
 use crate::lab::sweep::{self, Settings};
+use crate::probe::Target;
 
+use super::ctrl_c::interrupts_reading;
 use super::output::{self, Color};
 use super::reproduce::{Family, Ground, Lab, run_directory};
 use super::sweep_progress::WindowLine;
@@ -31,23 +34,23 @@ pub struct Args {
     /// Sweep the backend of this scenario: a built-in one (`finrace scenarios` lists them) or a file
     #[arg(value_name = "SCENARIO", conflicts_with = "backend")]
     scenario: Option<String>,
-    /// Sweep this server (`finrace scenarios` lists them)
-    #[arg(long, value_name = "NAME")]
+    /// Sweep this server (`finrace scenarios` lists them), or one of your own that runs already: http://HOST:PORT/PATH
+    #[arg(long, value_name = "NAME|URL")]
     backend: Option<String>,
-    /// Connections in all, at most
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(20..=1_000_000), default_value_t = 2000)]
-    attempts: u32,
-    /// Connections at one time, at most
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20_000), default_value_t = 2000)]
-    connections: u32,
-    /// New connections a second, at most
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000), default_value_t = 250)]
-    rate: u32,
+    /// Connections in all, at most [default: 2000, for a URL 200]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(20..=1_000_000))]
+    attempts: Option<u32>,
+    /// Connections at one time, at most [default: 2000, for a URL 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    connections: Option<u32>,
+    /// New connections a second, at most [default: 250, for a URL 5]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    rate: Option<u32>,
     /// End when both edges are known this well
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     precision: Option<Duration>,
     /// End after this time
-    #[arg(long, value_name = "TIME", default_value = "5min", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "10min", value_parser = parse_duration)]
     max_time: Duration,
     /// How long to wait for the backend to close a connection
     #[arg(long, value_name = "TIME", default_value = "2min", value_parser = parse_duration)]
@@ -67,6 +70,9 @@ pub struct Args {
     /// IP version between driver and backend
     #[arg(long, value_enum, value_name = "VERSION")]
     family: Option<Family>,
+    /// Which lab to use
+    #[arg(long, value_enum, default_value_t = Lab::Auto)]
+    lab: Lab,
     /// Run directory for captures, tables and pictures
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -88,32 +94,10 @@ enum SweepFormat {
 
 /// Sweeps. The exit code says whether both edges were measured.
 pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
-    // Usage errors first: they need no lab.
-    let scenario = scenario(args)?;
-    let Ground::Wire(entered) = Ground::enter(Lab::Wire)? else { bail!("a sweep needs the wire") };
-    let settings = Settings {
-        attempts: args.attempts,
-        connections: args.connections as usize,
-        rate: f64::from(args.rate),
-        max_time: args.max_time,
-        max_wait: args.max_wait,
-        precision: args.precision,
-        watched_first: WATCHED_FIRST,
-        seed: args.seed.unwrap_or_else(rand::random),
+    let report = match args.backend.as_deref().filter(|backend| backend.contains("://")) {
+        Some(url) => live(args, url)?,
+        None => in_lab(args)?,
     };
-    let folder = run_directory(args.out.as_deref(), &format!("sweep-{}", scenario.name))?;
-    std::fs::write(folder.join("scenario.toml"), scenario.to_toml())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let line = WindowLine::new();
-    let swept = runtime.block_on(sweep::wire::run(
-        &scenario,
-        &settings,
-        (&folder, &servers_folder()),
-        entered.stop,
-        line.observer(),
-    ));
-    line.clear();
-    let report = SweepReport::on_wire(&scenario, &settings, &folder, &swept?)?;
     let text = match args.format {
         SweepFormat::Table => report.page(output::text_options(color)),
         SweepFormat::Json => report.json(),
@@ -130,8 +114,118 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     })
 }
 
-/// Connections that are watched before the first is used: enough to see the spread of a timer.
-const WATCHED_FIRST: u32 = 24;
+/// What a sweep may do, unless the command line says otherwise.
+fn settings(args: &Args, usual: &Usual) -> Settings {
+    Settings {
+        attempts: args.attempts.unwrap_or(usual.attempts),
+        connections: args.connections.unwrap_or(usual.connections) as usize,
+        rate: f64::from(args.rate.unwrap_or(usual.rate)),
+        max_time: args.max_time,
+        max_wait: args.max_wait,
+        precision: args.precision,
+        watched_first: usual.watched_first,
+        seed: args.seed.unwrap_or_else(|| rand::random::<u32>().into()),
+    }
+}
+
+fn in_lab(args: &Args) -> anyhow::Result<SweepReport> {
+    // Usage errors first: they need no lab.
+    let scenario = scenario(args)?;
+    let ground = Ground::enter(args.lab)?;
+    let settings = settings(args, &LAB);
+    let folder = run_directory(args.out.as_deref(), &format!("sweep-{}", scenario.name))?;
+    discard_stale(&folder);
+    let written = folder.join("scenario.toml");
+    std::fs::write(&written, scenario.to_toml())
+        .with_context(|| format!("cannot write {}", written.display()))?;
+    let line = WindowLine::new();
+    let swept = match &ground {
+        Ground::Wire(entered) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let (folder, servers) = (&folder, servers_folder());
+            runtime.block_on(sweep::wire::run(
+                &scenario,
+                &settings,
+                (folder, &servers),
+                entered.stop,
+                line.observer(),
+            ))
+        }
+        Ground::Loopback => {
+            let stop = interrupts_reading()?;
+            sweep::elsewhere::loopback(&scenario, &settings, &folder, stop, line.observer())
+        }
+    };
+    line.clear();
+    SweepReport::of_lab(&scenario, ground.name(), &settings, &folder, &swept?)
+}
+
+/// A server of the user's own: politely, and within limits that are said before.
+fn live(args: &Args, url: &str) -> anyhow::Result<SweepReport> {
+    let target: Target = url.parse().map_err(anyhow::Error::msg)?;
+    if target.tls {
+        bail!(
+            "a sweep speaks no TLS: give the http:// address of the server behind its TLS, or measure its timer with \
+             `finrace probe {target}`"
+        );
+    }
+    if args.delay.is_some() || args.backend_idle.is_some() || args.family.is_some() {
+        bail!("--delay, --backend-idle and --family are of the lab: a server that runs already has its own");
+    }
+    let settings = settings(args, &LIVE);
+    let host = format!("{}:{}", target.host, target.port);
+    let server = host
+        .to_socket_addrs()
+        .ok()
+        .and_then(|mut addresses| addresses.next())
+        .with_context(|| format!("cannot find {host}: check the name"))?;
+    let method = args.method.clone().unwrap_or_else(|| "GET".to_owned()).to_ascii_uppercase();
+    if !matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS") {
+        bail!(
+            "{method} may change something at {target}: use GET, HEAD or OPTIONS for a server that runs already"
+        );
+    }
+    output::complain(&announcement(&target, &method, &settings));
+    let folder = run_directory(args.out.as_deref(), "sweep-live")?;
+    discard_stale(&folder);
+    let stop = interrupts_reading()?;
+    let line = WindowLine::new();
+    let requests = sweep::Requests::of(&method, &target.path, &host);
+    let swept = sweep::elsewhere::live(&settings, requests, server, stop, line.observer());
+    line.clear();
+    SweepReport::of_live(&target.to_string(), &settings, &folder, &swept?)
+}
+
+/// What will be done to a server, before it is done.
+fn announcement(target: &Target, method: &str, settings: &Settings) -> String {
+    format!(
+        "{target} will get at most {} connections, {} at one time and {} new ones a second, for at most {}; on each of \
+         them at most two {method} requests, one after the other. Ctrl-C ends it and shows what was found",
+        settings.attempts,
+        settings.connections,
+        settings.rate,
+        format_duration(settings.max_time)
+    )
+}
+
+/// What an earlier sweep left in the same folder must not be taken for this one's.
+fn discard_stale(folder: &Path) {
+    for stale in ["window.svg", "window.png", "window.csv", "attempts.csv", "sweep.json"] {
+        let _ = std::fs::remove_file(folder.join(stale));
+    }
+}
+
+/// Limits that hold unless others are asked for.
+struct Usual {
+    attempts: u32,
+    connections: u32,
+    rate: u32,
+    /// Connections that are watched before the first is used: enough to see the spread of a timer.
+    watched_first: u32,
+}
+
+const LAB: Usual = Usual { attempts: 2000, connections: 2000, rate: 250, watched_first: 24 };
+const LIVE: Usual = Usual { attempts: 200, connections: 4, rate: 5, watched_first: 4 };
 
 fn scenario(args: &Args) -> anyhow::Result<Scenario> {
     let name = args.scenario.as_deref().unwrap_or(DEFAULT);

@@ -9,8 +9,6 @@ use crate::report::sweep::{Bin, ExpectedWindow, ObservedTimer, Window, WindowEdg
 
 /// Parts of the map, at most.
 const MOST_BINS: i64 = 32;
-/// A part with fewer attempts shows no peak.
-const LEAST_FOR_PEAK: u64 = 10;
 /// The narrowest part: half the jitter that a kernel adds, ns.
 const NARROWEST_NS: i64 = 20_000;
 /// Points of a part at which the model is asked.
@@ -64,18 +62,22 @@ pub fn map(samples: &[Sample], closes_ns: &[i64], rtt_ns: Option<i64>, seed: u64
         .or_else(|| model.as_ref().map(|model| (model.opens_ns(), model.closes_at_ns())));
     let spread = timer(closes_ns).map_or(0, |timer| timer.p95_ns - timer.p5_ns);
     let bins = shown.map_or_else(Vec::new, |(opens, closes)| {
-        let beyond = ((closes - opens).max(0) * 3 / 5).max(spread).max(NARROWEST_NS * 8);
+        let width = (closes - opens).max(NARROWEST_NS * 8);
+        // Beside a window that a few late closes smear far, the window itself is to be seen.
+        let beyond = spread.clamp(width * 3 / 5, width * 3);
         bins(samples, (opens - beyond, closes + beyond), model.as_ref())
     });
-    let peak = bins
-        .iter()
-        .filter(|bin| bin.attempts >= LEAST_FOR_PEAK)
-        .filter_map(|bin| bin.share)
-        .fold(0.0, f64::max);
     let window = edges.map(|(opens, closes)| {
         let width_ns = closes.at_ns - opens.at_ns;
         let width_rtt = rtt_ns.filter(|rtt| *rtt > 0).map(|rtt| width_ns as f64 / rtt as f64);
-        Window { opens, closes, width_ns, width_rtt, peak }
+        let between = |sample: &&Sample| (opens.at_ns..closes.at_ns).contains(&sample.idle_ns);
+        let (mut all, mut lost) = (0_u64, 0_u64);
+        for sample in samples.iter().filter(between) {
+            all += 1;
+            lost += u64::from(matches!(sample.fate, Fate::Lost(_)));
+        }
+        let share = (all > 0).then(|| lost as f64 / all as f64);
+        Window { opens, closes, width_ns, width_rtt, share }
     });
     let expected = model.map(|model| {
         let width_ns = model.width_ns();
@@ -192,7 +194,7 @@ mod tests {
         let window = map.window.unwrap();
         assert!((window.opens.at_ns - 490 * MS).abs() <= 50_000, "{window:?}");
         assert!((window.closes.at_ns - 500 * MS).abs() <= 50_000, "{window:?}");
-        assert!((window.width_rtt.unwrap() - 1.0).abs() < 0.02 && window.peak > 0.999);
+        assert!((window.width_rtt.unwrap() - 1.0).abs() < 0.02 && window.share > Some(0.999));
         let expected = map.expected.unwrap();
         assert!(expected.opens_difference_ns.unwrap().abs() <= 50_000, "{expected:?}");
         for bin in &map.bins {

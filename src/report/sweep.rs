@@ -23,10 +23,8 @@ pub fn sweep_json_schema() -> String {
 pub struct Sweep {
     /// Version of this layout.
     pub schema: u32,
-    /// The backend.
+    /// The backend; of a live server its name is the URL asked for.
     pub backend: Party,
-    /// Its address, or the URL asked for.
-    pub target: String,
     /// `wire` (two network namespaces and a link between them), `loopback`, or `live` (a server elsewhere).
     pub place: String,
     /// One-way delay that the wire was given; none elsewhere.
@@ -153,8 +151,8 @@ pub struct Window {
     pub width_ns: i64,
     /// The same in round trips; none where the round trip is not known.
     pub width_rtt: Option<f64>,
-    /// The largest share lost over a part of [`Sweep::bins`] with at least ten attempts.
-    pub peak: f64,
+    /// The share lost of the requests between the two; none where none was sent there.
+    pub share: Option<f64>,
 }
 
 /// The window that the model expects of the timer that was watched and the round trip that was measured.

@@ -22,7 +22,8 @@ use rand_chacha::ChaCha8Rng;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::answer::{Answer, LONGEST, answer};
-use super::{Attempt, Ending, Plan, Requests, Settings, Stop};
+use super::{Attempt, Ending, Plan, Requests, Settings};
+use crate::capture::Interrupt;
 use crate::lab::events::now_ns;
 
 /// The clock is watched for this long before a deadline: longer than a woken thread is usually late.
@@ -90,7 +91,7 @@ pub struct Driver {
     backend: SocketAddr,
     plans: Option<Receiver<Plan>>,
     results: Sender<Attempt>,
-    stop: Stop,
+    stop: Interrupt,
     epoll: Epoll,
     links: Vec<Option<Link>>,
     free: Vec<usize>,
@@ -117,7 +118,7 @@ impl Driver {
         backend: SocketAddr,
         plans: Receiver<Plan>,
         results: Sender<Attempt>,
-        stop: Stop,
+        stop: Interrupt,
     ) -> io::Result<Driver> {
         let began = Instant::now();
         Ok(Driver {

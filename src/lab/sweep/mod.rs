@@ -3,17 +3,16 @@
 //!
 //! The driver plays the proxy's pool: it opens a connection, has one request answered, leaves the connection idle, looks
 //! whether the backend has closed it, and sends the second request if not. A [`planner`] chooses the idle times while
-//! the outcomes come in; [`driver`] keeps them to some microseconds; [`wire`] puts both between two hosts.
+//! the outcomes come in; [`driver`] keeps them to some microseconds; [`wire`] puts both between two hosts, [`elsewhere`] does without.
 
 mod answer;
 pub mod driver;
+pub mod elsewhere;
 
 pub mod planner;
 pub mod wire;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::Duration;
@@ -21,6 +20,7 @@ use std::time::Duration;
 use super::http::{Fields, Request};
 use super::scenario::Traffic;
 use super::{CaptureFile, LabError};
+use crate::capture::Interrupt;
 use driver::{Driven, Driver};
 use planner::{Next, Planner};
 
@@ -170,6 +170,12 @@ pub struct Requests {
 }
 
 impl Requests {
+    /// GET requests, or of another method without a body, for a path.
+    pub fn of(method: &str, target: &str, host: &str) -> Requests {
+        let (method, target, host) = (method.to_owned(), target.to_owned(), host.to_owned());
+        Requests { method, target, host, body_bytes: 0 }
+    }
+
     /// Those of a scenario, to a host of this name.
     pub fn new(traffic: &Traffic, host: &str) -> Requests {
         Requests {
@@ -204,22 +210,6 @@ impl Requests {
     }
 }
 
-/// Ends a sweep from another thread.
-#[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    /// What was found until now is the result.
-    pub fn raise(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-
-    /// Whether it was raised.
-    pub fn is_raised(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-}
-
 /// Sends the traffic of a sweep to one address and waits for its end. Blocks; call it on a thread of its own, in the
 /// network namespace from which it is to be sent.
 ///
@@ -229,7 +219,7 @@ pub fn drive(
     settings: &Settings,
     requests: Requests,
     backend: SocketAddr,
-    stop: Stop,
+    stop: Interrupt,
     observer: Observer,
 ) -> Result<Driven, LabError> {
     let failed = |source| LabError::Sweep { source };

@@ -20,7 +20,7 @@ const LEAST_MARGIN_NS: i64 = 1_000_000;
 /// driver's own jitter decide.
 const LEAST_ZONE_NS: i64 = 200_000;
 /// Results before the range is moved, and between two looks at the edges.
-const LOOK_EVERY: usize = 40;
+const LOOK_EVERY: usize = 20;
 /// Results before a requested precision counts as reached: chance is precise, too, with few.
 const LEAST_RESULTS: usize = 120;
 /// So many connections in a row that could not be used say that the others cannot be used either.
@@ -193,14 +193,9 @@ impl Planner {
             ..0.7 => edges[1],
             _ => return self.random.random_range(from..=to),
         };
-        let zone = (around.uncertainty() * 4).max(self.smear_ns()).max(LEAST_ZONE_NS).min((to - from) / 2);
+        // Where a timer smears the edge, the uncertainty says so.
+        let zone = (around.uncertainty() * 4).max(LEAST_ZONE_NS).min((to - from) / 2);
         self.random.random_range((around.at - zone).max(0)..=around.at + zone)
-    }
-
-    /// How far the edges are smeared by the spread of the timer.
-    fn smear_ns(&self) -> i64 {
-        let at = |share| quantile(&self.closes_ns, share).unwrap_or(0);
-        at(0.95) - at(0.05)
     }
 
     /// Finds the edges in what is known, and moves the range where one is not in it.

@@ -9,7 +9,8 @@ use std::time::Instant;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::sync::oneshot;
 
-use super::{Observer, Requests, Settings, Stop, Swept, drive};
+use super::{Observer, Requests, Settings, Swept, drive};
+use crate::capture::Interrupt;
 use crate::lab::events::EventLog;
 use crate::lab::experiment::{addresses, capture_file, connections_end, serve, start};
 use crate::lab::host::Host;
@@ -99,7 +100,7 @@ async fn on_edge(
     observer: Observer,
 ) -> Result<super::driver::Driven, LabError> {
     let (done, mut is_done) = oneshot::channel();
-    let raised = Stop::default();
+    let raised = Interrupt::default();
     let (settings, stopped) = (settings.clone(), raised.clone());
     let driver = edge.run(move || {
         thread::Builder::new().name("driver".to_owned()).spawn(move || {

@@ -51,10 +51,13 @@ fn description(sweep: &Sweep) -> String {
         "The share of requests lost over the time for which a connection was idle before them.".to_owned();
     if let Some(window) = &sweep.window {
         text += &format!(
-            " The window is {} ms wide{}; in its worst part {} of the requests are lost.",
+            " The window is {} ms wide{}{}.",
             milliseconds(window.width_ns),
             window.width_rtt.map_or_else(String::new, |width| format!(", {width:.2} round trips")),
-            percent(window.peak)
+            window.share.map_or_else(String::new, |share| format!(
+                "; {} of the requests in it are lost",
+                percent(share)
+            ))
         );
     }
     if let Some((opens, closes)) =
@@ -98,9 +101,7 @@ fn draw(
     let unit = if top < 10.0 { 1 } else { 0 };
     chart
         .configure_mesh()
-        .disable_x_mesh()
-        .bold_line_style(color(Tone::Line).mix(0.5))
-        .light_line_style(WHITE)
+        .disable_mesh()
         .x_desc("idle time before the request, ms (arrival of the response to departure of the request)")
         .y_desc("requests lost, %")
         .x_label_formatter(&|ms| format!("{ms:.1}").trim_end_matches(".0").to_owned())
@@ -111,6 +112,11 @@ fn draw(
         .label_style((FONTS, 13).into_font().color(&color(Tone::Muted)))
         .axis_desc_style((FONTS, 14).into_font().color(&ink))
         .draw()?;
+    let line = color(Tone::Line).mix(0.5);
+    chart.draw_series((0..=5).map(|fifth| {
+        let share = top * f64::from(fifth) / 5.0;
+        PathElement::new(vec![(from, share), (to, share)], line.stroke_width(1))
+    }))?;
     let tried: Vec<&Bin> = sweep.bins.iter().filter(|bin| bin.attempts > 0).collect();
     let causes: BTreeSet<Cause> = tried.iter().flat_map(|bin| bin.by_cause.keys().copied()).collect();
     // What packets do not prove is drawn above what they do.

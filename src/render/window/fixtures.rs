@@ -36,7 +36,6 @@ pub fn sweep() -> Sweep {
     Sweep {
         schema: SWEEP_SCHEMA_VERSION,
         backend: Party { name: "toy backend".to_owned(), version: None, idle_timeout_ns: Some(500 * MS) },
-        target: "192.0.2.2:3000".to_owned(),
         place: "wire".to_owned(),
         delay_ns: Some(5 * MS),
         rtt_ns: Some(10 * MS),

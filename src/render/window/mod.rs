@@ -21,7 +21,9 @@ pub fn json(sweep: &Sweep) -> String {
 fn milliseconds(ns: i64) -> String {
     let hundredths = (ns.unsigned_abs() + 5_000) / 10_000;
     let sign = if ns < 0 && hundredths > 0 { "−" } else { "" };
-    format!("{sign}{}.{:02}", count(hundredths / 100), hundredths % 100)
+    // A number is not to be broken between two lines.
+    let whole = count(hundredths / 100).replace(' ', "\u{a0}");
+    format!("{sign}{whole}.{:02}", hundredths % 100)
 }
 
 /// The same of a difference, with its sign.
@@ -61,7 +63,7 @@ mod tests {
     #[test]
     fn numbers_read_as_people_write_them() {
         assert_eq!(milliseconds(490_314_000), "490.31");
-        assert_eq!(milliseconds(4_002_096_000), "4 002.10");
+        assert_eq!(milliseconds(4_002_096_000), "4\u{a0}002.10");
         assert_eq!(milliseconds(-1_250_000), "−1.25");
         assert_eq!([12_000, -12_000, 0, 3].map(signed_milliseconds), ["+0.01", "−0.01", "0.00", "0.00"]);
         assert_eq!([0.0, 0.004, 0.124, 0.996, 1.0].map(percent), ["0 %", "0.4 %", "12 %", "99.6 %", "100 %"]);

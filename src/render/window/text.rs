@@ -105,17 +105,19 @@ fn row(bin: &Bin, modelled: bool) -> Vec<Cell> {
 fn sentences(sweep: &Sweep) -> Vec<(&'static str, String)> {
     let mut said = Vec::new();
     if let Some(window) = &sweep.window {
+        let share =
+            window.share.map(|share| format!("; between them {} of the requests are lost", percent(share)));
         said.push((
             "Measured",
             format!(
-                "opens at {} ms ({} to {}), closes at {} ms ({} to {}); in its worst part {} of the requests are lost",
+                "opens at {} ms ({} to {}), closes at {} ms ({} to {}){}",
                 milliseconds(window.opens.at_ns),
                 milliseconds(window.opens.low_ns),
                 milliseconds(window.opens.high_ns),
                 milliseconds(window.closes.at_ns),
                 milliseconds(window.closes.low_ns),
                 milliseconds(window.closes.high_ns),
-                percent(window.peak)
+                share.unwrap_or_default()
             ),
         ));
     }
@@ -153,7 +155,7 @@ fn model(expected: &ExpectedWindow) -> String {
 }
 
 fn backend(sweep: &Sweep) -> String {
-    let set = sweep.backend.idle_timeout_ns.map(|set| format!("; its timer is {}", setting(set)));
+    let set = sweep.backend.idle_timeout_ns.map(|set| format!("; configured are {}", setting(set)));
     let set = set.unwrap_or_default();
     match &sweep.timer {
         Some(timer) => format!(
