@@ -101,9 +101,22 @@ enum Command {
     #[cfg(feature = "live")]
     #[command(hide = true)]
     TruthTable(truth_table::Args),
-    /// Print the JSON schema of reports
+    /// Print the JSON schema of reports, or of another document
     #[command(hide = true)]
-    Schema,
+    Schema {
+        /// Whose
+        #[arg(value_enum, default_value_t = Document::Report)]
+        of: Document,
+    },
+}
+
+/// A JSON document with a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Document {
+    /// What `analyze` and `reproduce` print
+    Report,
+    /// What `sweep` prints
+    Sweep,
 }
 
 /// Runs the program. Errors go to standard error in one line, causes included; a closed pipe is no error.
@@ -127,7 +140,13 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         #[cfg(feature = "live")]
         Command::TruthTable(args) => truth_table::run(&args),
-        Command::Schema => output::print(crate::report::json_schema().as_bytes()).map(|()| Exit::Clean),
+        Command::Schema { of } => {
+            let schema = match of {
+                Document::Report => crate::report::json_schema(),
+                Document::Sweep => crate::report::sweep::sweep_json_schema(),
+            };
+            output::print(schema.as_bytes()).map(|()| Exit::Clean)
+        }
     };
     match result {
         Ok(exit) => exit.into(),

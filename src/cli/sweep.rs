@@ -43,7 +43,7 @@ pub struct Args {
     /// Connections at one time, at most [default: 2000, for a URL 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20_000))]
     connections: Option<u32>,
-    /// New connections a second, at most [default: 250, for a URL 5]
+    /// New connections a second, at most [default: 300, for a URL 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rate: Option<u32>,
     /// End when both edges are known this well
@@ -224,7 +224,7 @@ struct Usual {
     watched_first: u32,
 }
 
-const LAB: Usual = Usual { attempts: 2000, connections: 2000, rate: 250, watched_first: 24 };
+const LAB: Usual = Usual { attempts: 2000, connections: 2000, rate: 300, watched_first: 24 };
 const LIVE: Usual = Usual { attempts: 200, connections: 4, rate: 5, watched_first: 4 };
 
 fn scenario(args: &Args) -> anyhow::Result<Scenario> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::statistics::{edge, quantile, wilson};
+use super::statistics::{REPETITIONS, edge, quantile, wilson};
 use super::window::Expected;
 use crate::report::Cause;
 use crate::report::sweep::{Bin, ExpectedWindow, ObservedTimer, Window, WindowEdge};
@@ -53,7 +53,11 @@ pub fn map(samples: &[Sample], closes_ns: &[i64], rtt_ns: Option<i64>, seed: u64
     let closed: Vec<(i64, bool)> =
         samples.iter().map(|sample| (sample.idle_ns, sample.fate == Fate::Closed)).collect();
     let edge_of = |observations: &[(i64, bool)]| {
-        edge(observations, seed).map(|it| WindowEdge { at_ns: it.at, low_ns: it.low, high_ns: it.high })
+        edge(observations, seed, REPETITIONS).map(|it| WindowEdge {
+            at_ns: it.at,
+            low_ns: it.low,
+            high_ns: it.high,
+        })
     };
     let edges = edge_of(&late).zip(edge_of(&closed));
     let model = rtt_ns.and_then(|rtt| Expected::new(closes_ns.to_vec(), rtt));
@@ -69,7 +73,8 @@ pub fn map(samples: &[Sample], closes_ns: &[i64], rtt_ns: Option<i64>, seed: u64
     });
     let window = edges.map(|(opens, closes)| {
         let width_ns = closes.at_ns - opens.at_ns;
-        let width_rtt = rtt_ns.filter(|rtt| *rtt > 0).map(|rtt| width_ns as f64 / rtt as f64);
+        let measured = opens.high_ns < closes.low_ns;
+        let width_rtt = rtt_ns.filter(|rtt| measured && *rtt > 0).map(|rtt| width_ns as f64 / rtt as f64);
         let between = |sample: &&Sample| (opens.at_ns..closes.at_ns).contains(&sample.idle_ns);
         let (mut all, mut lost) = (0_u64, 0_u64);
         for sample in samples.iter().filter(between) {
@@ -88,7 +93,7 @@ pub fn map(samples: &[Sample], closes_ns: &[i64], rtt_ns: Option<i64>, seed: u64
             opens_difference_ns: window.map(|it| it.opens.at_ns - model.opens_ns()),
             closes_difference_ns: window.map(|it| it.closes.at_ns - model.closes_at_ns()),
             width_difference: window
-                .filter(|_| width_ns > 0)
+                .filter(|it| width_ns > 0 && it.width_rtt.is_some())
                 .map(|it| (it.width_ns - width_ns) as f64 / width_ns as f64),
         }
     });
@@ -214,6 +219,23 @@ mod tests {
             assert_eq!(bin.to_ns, next.from_ns);
         }
         assert_eq!([1, 7, 300, 501].map(round_up), [1, 10, 500, 1000]);
+    }
+
+    #[test]
+    fn a_window_narrower_than_its_edges_are_known_has_no_width_to_be_told() {
+        let samples: Vec<Sample> = (0..200)
+            .map(|step| Sample {
+                idle_ns: 499 * MS + step * 10_000,
+                fate: match step {
+                    _ if step % 40 == 20 => Fate::Lost(Some(Cause::UnreadRequest)),
+                    _ if step % 3 == 0 || step > 120 => Fate::Closed,
+                    _ => Fate::Answered,
+                },
+            })
+            .collect();
+        let map = map(&samples, &[500 * MS], Some(20_000), 1);
+        assert_eq!(map.window.unwrap().width_rtt, None, "{:?}", map.window);
+        assert_eq!(map.expected.unwrap().width_difference, None);
     }
 
     #[test]

@@ -149,7 +149,8 @@ pub struct Window {
     pub closes: WindowEdge,
     /// Between the two.
     pub width_ns: i64,
-    /// The same in round trips; none where the round trip is not known.
+    /// The same in round trips; none where the round trip is not known, or the edges are not known well enough to say
+    /// that there is a width.
     pub width_rtt: Option<f64>,
     /// The share lost of the requests between the two; none where none was sent there.
     pub share: Option<f64>,
@@ -168,7 +169,7 @@ pub struct ExpectedWindow {
     pub opens_difference_ns: Option<i64>,
     /// Measured less expected.
     pub closes_difference_ns: Option<i64>,
-    /// Measured less expected, as a share of the expected.
+    /// Measured less expected, as a share of the expected; none where the measured width is not known.
     pub width_difference: Option<f64>,
 }
 

@@ -238,8 +238,8 @@ impl Driver {
                 return;
             }
         };
-        // Evenly on average and never in step with a timer.
-        let pause = self.random.random_range(0.5..1.5) / self.settings.rate;
+        // Never in step with a timer, and never more in a second than allowed.
+        let pause = self.random.random_range(1.0..1.5) / self.settings.rate;
         self.next_open = now + Duration::from_secs_f64(pause);
         self.opened += 1;
         let place = self.free.pop().unwrap_or_else(|| {

@@ -21,6 +21,8 @@ const LEAST_MARGIN_NS: i64 = 1_000_000;
 const LEAST_ZONE_NS: i64 = 200_000;
 /// Results before the range is moved, and between two looks at the edges.
 const LOOK_EVERY: usize = 20;
+/// Repetitions of the bootstrap: enough to aim by.
+const REPETITIONS: usize = 60;
 /// Results before a requested precision counts as reached: chance is precise, too, with few.
 const LEAST_RESULTS: usize = 120;
 /// So many connections in a row that could not be used say that the others cannot be used either.
@@ -115,7 +117,7 @@ impl Planner {
                 }
             }
         }
-        if self.tried.len() >= self.looked_at + LOOK_EVERY.max(self.tried.len() / 20) {
+        if self.tried.len() >= self.looked_at + LOOK_EVERY.max(self.tried.len() / 10) {
             self.look();
         }
     }
@@ -204,7 +206,7 @@ impl Planner {
         let late: Vec<(i64, bool)> =
             self.tried.iter().map(|tried| (tried.idle_ns, !tried.answered)).collect();
         let closed: Vec<(i64, bool)> = self.tried.iter().map(|tried| (tried.idle_ns, tried.closed)).collect();
-        self.edges = [edge(&late, self.seed), edge(&closed, self.seed)];
+        self.edges = [&late, &closed].map(|seen| edge(seen, self.seed, REPETITIONS));
         let Some((from, to)) = self.range else { return };
         let half = ((to - from) / 2).max(LEAST_MARGIN_NS);
         let margin = half / 8;

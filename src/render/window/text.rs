@@ -41,6 +41,12 @@ pub fn page(sweep: &Sweep, (folder, files): (&str, &[(String, String)]), options
 fn headline(sweep: &Sweep) -> String {
     let subject = subject(sweep);
     match &sweep.window {
+        Some(window) if window.opens.high_ns >= window.closes.low_ns => format!(
+            "{subject}: requests are lost around {} ms idle, in a window narrower than the {} ms to which its edges are \
+             known",
+            milliseconds(window.opens.at_ns),
+            milliseconds((window.closes.high_ns - window.opens.low_ns).max(0)),
+        ),
         Some(window) => format!(
             "{subject}: requests are lost after {} to {} ms idle, a window of {} ms{}",
             milliseconds(window.opens.at_ns),
