@@ -34,6 +34,12 @@ mod show;
 mod soak;
 #[cfg(all(feature = "live", target_os = "linux"))]
 mod soak_report;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod sweep;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod sweep_progress;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod sweep_report;
 mod timeouts;
 #[cfg(feature = "live")]
 mod truth_table;
@@ -85,6 +91,9 @@ enum Command {
     /// Make the race happen in the lab: tables, captures and pictures of it
     #[cfg(feature = "live")]
     Reproduce(reproduce::Args),
+    /// Find the race window of a backend with natural traffic: where it is, how wide, how likely a loss in it is
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    Sweep(sweep::Args),
     /// Say which requests died in a capture, of what, and what to change
     Analyze(analyze::Args),
     /// Show the idle timers that captures reveal, or those known of a product
@@ -117,9 +126,22 @@ enum Command {
     #[cfg(feature = "live")]
     #[command(hide = true)]
     TruthTable(truth_table::Args),
-    /// Print the JSON schema of reports
+    /// Print the JSON schema of reports, or of another document
     #[command(hide = true)]
-    Schema,
+    Schema {
+        /// Whose
+        #[arg(value_enum, default_value_t = Document::Report)]
+        of: Document,
+    },
+}
+
+/// A JSON document with a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Document {
+    /// What `analyze` and `reproduce` print
+    Report,
+    /// What `sweep` prints
+    Sweep,
 }
 
 /// Runs the program. Errors go to standard error in one line, causes included; a closed pipe is no error.
@@ -129,6 +151,8 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         #[cfg(feature = "live")]
         Command::Reproduce(args) => reproduce::run(&args, color),
+        #[cfg(all(feature = "live", target_os = "linux"))]
+        Command::Sweep(args) => sweep::run(&args, color),
         Command::Analyze(args) => analyze::run(&args, color),
         Command::Timeouts(args) => timeouts::run(&args, color),
         #[cfg(feature = "live")]
@@ -147,7 +171,13 @@ pub fn main() -> ExitCode {
         Command::TruthTable(args) => truth_table::run(&args),
         #[cfg(all(feature = "live", target_os = "linux"))]
         Command::OddsCheck(args) => odds_check::run(&args),
-        Command::Schema => output::print(crate::report::json_schema().as_bytes()).map(|()| Exit::Clean),
+        Command::Schema { of } => {
+            let schema = match of {
+                Document::Report => crate::report::json_schema(),
+                Document::Sweep => crate::report::sweep::sweep_json_schema(),
+            };
+            output::print(schema.as_bytes()).map(|()| Exit::Clean)
+        }
     };
     match result {
         Ok(exit) => exit.into(),

@@ -25,6 +25,8 @@ pub mod scenario;
 pub mod soak;
 #[cfg(target_os = "linux")]
 mod sockets;
+#[cfg(target_os = "linux")]
+pub mod sweep;
 pub mod traffic;
 #[cfg(target_os = "linux")]
 pub mod tun;

@@ -12,6 +12,7 @@ mod history;
 mod idle;
 mod laplace;
 mod levels;
+pub mod map;
 mod pool;
 mod setting;
 mod simulation;

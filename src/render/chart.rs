@@ -8,9 +8,9 @@ use super::style::Tone;
 use crate::report::Run;
 
 /// Size of a chart in pixels.
-const SIZE: (u32, u32) = (1080, 480);
+pub(super) const SIZE: (u32, u32) = (1080, 480);
 /// Families for viewers; the first is the embedded one that PNGs are drawn with.
-const FONTS: &str = "Inter, Helvetica, Arial, sans-serif";
+pub(super) const FONTS: &str = "Inter, Helvetica, Arial, sans-serif";
 /// Room above the highest point, so that the legend lies over no point.
 const HEADROOM: f64 = 1.4;
 /// Nanoseconds in the unit of the vertical axis.
@@ -120,11 +120,37 @@ fn draw(
 }
 
 /// A colour of the one table of colours.
-fn color(tone: Tone) -> RGBColor {
+pub(super) fn color(tone: Tone) -> RGBColor {
     let code = tone.light().trim_start_matches('#');
     let channel =
         |at: usize| code.get(at..at + 2).and_then(|hex| u8::from_str_radix(hex, 16).ok()).unwrap_or(0);
     RGBColor(channel(0), channel(2), channel(4))
+}
+
+/// A picture of the drawing library with a title and a description for screen readers, and dark where the viewer prefers
+/// it. The library writes colours as attributes, which a style sheet overrides.
+pub(super) fn themed(svg: &str, title: &str, description: &str) -> String {
+    const PAGES: (&str, &str) = ("#FFFFFF", "#0f141b");
+    let mut rules = String::new();
+    let tones = Tone::ALL.iter().map(|tone| (tone.light().to_uppercase(), tone.dark()));
+    for (light, dark) in tones.chain([(PAGES.0.to_owned(), PAGES.1)]) {
+        rules += &format!("[fill=\"{light}\"]{{fill:{dark}}}[stroke=\"{light}\"]{{stroke:{dark}}}\n");
+    }
+    let head = format!(
+        " role=\"img\" aria-labelledby=\"title description\">\n<title id=\"title\">{}</title>\n<desc id=\"description\">{}</desc>\n\
+         <style>\n@media (prefers-color-scheme:dark){{\n{rules}}}\n</style>",
+        escape(title),
+        escape(description)
+    );
+    match svg.find('>') {
+        Some(end) => format!("{}{head}{}", &svg[..end], &svg[end + 1..]),
+        None => svg.to_owned(),
+    }
+}
+
+/// Text safe between tags.
+fn escape(text: &str) -> String {
+    super::visible(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]

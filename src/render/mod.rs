@@ -35,6 +35,7 @@ pub mod table;
 pub mod timeline;
 pub mod units;
 mod visible;
+pub mod window;
 mod wrap;
 
 pub use style::{TextOptions, Theme};

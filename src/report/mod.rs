@@ -11,6 +11,7 @@ mod redact;
 mod run;
 mod schema;
 mod soak;
+pub mod sweep;
 mod timeline;
 mod trace;
 mod words;
