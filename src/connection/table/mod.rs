@@ -125,7 +125,9 @@ impl Table {
         let sighting = self.window.sight(segment, time_ns);
         let slot = match known.filter(|&slot| !self.is_left_by(slot, &key, segment)) {
             Some(slot) => {
-                if let Some(flow) = self.slots.get_mut(slot) {
+                if self.streams.file() > 0
+                    && let Some(flow) = self.slots.get_mut(slot)
+                {
                     flow.appear(segment, &mut self.streams, shared.map(|(_, in_file)| in_file));
                 }
                 if self.is_copy(slot, sighting, segment) {
@@ -150,15 +152,16 @@ impl Table {
 
     /// Lets the connection in a slot take a segment into account. Returns its stream.
     fn judge(&mut self, slot: u32, segment: &Segment<'_>, mark: Mark) -> u32 {
-        let was_closed = self.slots.get(slot).is_some_and(Flow::is_closed);
+        let ends = segment.flags.fin() || segment.flags.rst();
+        let was_closed = ends && self.slots.get(slot).is_some_and(Flow::is_closed);
         let begun = self.slots.ingest(slot, segment, mark, &self.hints);
         let Some(flow) = self.slots.get(slot) else { return 0 };
         let stream = flow.stream();
-        if flow.is_closed() && !was_closed {
-            let serial = flow.serial();
-            self.closing.add(&self.slots, slot, serial, mark.time_ns);
-        }
-        if segment.flags.fin() || segment.flags.rst() {
+        if ends {
+            if flow.is_closed() && !was_closed {
+                let serial = flow.serial();
+                self.closing.add(&self.slots, slot, serial, mark.time_ns);
+            }
             self.retries.watch_outstanding(&self.slots, slot, mark.time_ns);
         }
         if let Some(fingerprint) = begun {
