@@ -60,6 +60,7 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         connections: args.connections,
         live,
         interrupt,
+        ..Options::default()
     };
     let mut screen = Screen::new(args, &options);
     let mut report = analysis::analyze_inputs(inputs, &options, &mut screen);

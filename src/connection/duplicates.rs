@@ -44,11 +44,11 @@ impl Window {
         Window { seen: vec![Seen { fingerprint: 0, time_ns: i64::MIN }; REMEMBERED].into_boxed_slice() }
     }
 
-    /// Looks a segment up and remembers it.
+    /// Looks a segment with this [`fingerprint`] up and remembers it.
     ///
     /// The time to live may differ (a router between two mirrors), VLAN tags and link headers may; all else of a copy is the same.
-    pub fn sight(&mut self, segment: &Segment<'_>, time_ns: i64) -> Sighting {
-        let fingerprint = fingerprint(segment);
+    #[inline]
+    pub fn sight(&mut self, segment: &Segment<'_>, fingerprint: u64, time_ns: i64) -> Sighting {
         // The high bits of a product depend on all bits of its factors.
         let place = &mut self.seen[(fingerprint >> 32) as usize % REMEMBERED];
         let known = place.fingerprint == fingerprint
@@ -62,8 +62,7 @@ impl Window {
     }
 
     /// The pair is complete: a further packet like this one is the first of another pair.
-    pub fn forget(&mut self, segment: &Segment<'_>) {
-        let fingerprint = fingerprint(segment);
+    pub fn forget(&mut self, fingerprint: u64) {
         let place = &mut self.seen[(fingerprint >> 32) as usize % REMEMBERED];
         if place.fingerprint == fingerprint {
             place.time_ns = i64::MIN;
@@ -82,7 +81,9 @@ fn is_unique(segment: &Segment<'_>) -> bool {
         || (numbered && segment.timestamps.is_some_and(|(value, _)| value != 0))
 }
 
-fn fingerprint(segment: &Segment<'_>) -> u64 {
+/// All of a packet that a copy has in common with it, and hardly another packet, in one number.
+#[inline]
+pub(super) fn fingerprint(segment: &Segment<'_>) -> u64 {
     let mut mix = Mix::new();
     if let (IpAddr::V4(src), IpAddr::V4(dst)) = (segment.src.ip, segment.dst.ip) {
         mix.add(u64::from(src.to_bits()) << 32 | u64::from(dst.to_bits()));

@@ -1,9 +1,8 @@
 //! The connections of a table, found by their endpoints.
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr};
 
-use foldhash::quality::RandomState;
 use hashbrown::HashTable;
 
 use crate::connection::embryo::Embryo;
@@ -12,6 +11,8 @@ use crate::connection::streams::{Bases, Streams};
 use crate::connection::{Connection, Mark, RoleHints};
 use crate::packet::{Endpoint, Segment};
 use crate::report::Side;
+
+use super::digest::Digester;
 
 /// Both endpoints in canonical order, so that either direction finds the same connection, and the virtual network: the same
 /// addresses in two of them are two connections.
@@ -41,6 +42,11 @@ impl Key {
         };
         let (low, high) = if in_order { (a, b) } else { (b, a) };
         Key { low, high, tunnel }
+    }
+
+    /// The endpoints, the lesser first.
+    pub fn ends(&self) -> (&Endpoint, &Endpoint) {
+        (&self.low, &self.high)
     }
 
     /// The same endpoints outside of any virtual network.
@@ -88,12 +94,11 @@ impl Flow {
         Key::between(ends[0], ends[1], tunnel)
     }
 
-    /// Whether this is its key, which need not be made for it.
+    /// Whether these are its endpoints, in whatever order.
     #[inline]
-    fn is_between(&self, key: &Key) -> bool {
-        let ([first, second], tunnel) = self.ends();
-        tunnel == key.tunnel
-            && ((*first == key.low && *second == key.high) || (*first == key.high && *second == key.low))
+    fn is_between(&self, a: &Endpoint, b: &Endpoint, tunnel: u32) -> bool {
+        let ([first, second], own_tunnel) = self.ends();
+        tunnel == own_tunnel && ((first == a && second == b) || (first == b && second == a))
     }
 
     #[inline]
@@ -214,9 +219,7 @@ impl Flow {
 /// Where connections live: a slot keeps its number as long as its connection is in the table.
 #[derive(Debug)]
 pub(super) struct Slots {
-    // Keyed with random numbers, as the endpoints come out of a capture, which may be hostile: whoever wrote it does not
-    // know them and sees nothing of the table. SipHash, made for attackers who can watch, costs ten times as much.
-    hasher: RandomState,
+    digester: Digester,
     // Slots by key; the keys are those of the connections.
     index: HashTable<u32>,
     flows: Vec<Option<Flow>>,
@@ -227,7 +230,7 @@ pub(super) struct Slots {
 impl Slots {
     pub fn new() -> Slots {
         Slots {
-            hasher: RandomState::default(),
+            digester: Digester::default(),
             index: HashTable::new(),
             flows: Vec::new(),
             free: Vec::new(),
@@ -240,14 +243,20 @@ impl Slots {
         self.index.len()
     }
 
-    /// The keyed hash of a key.
-    pub fn hash(&self, key: &Key) -> u64 {
-        self.hasher.hash_one(key)
+    /// What makes the hashes of keys.
+    pub fn digester(&self) -> &Digester {
+        &self.digester
     }
 
-    /// The slot of a key's connection.
-    pub fn find(&self, hash: u64, key: &Key) -> Option<u32> {
-        let is_it = |&slot: &u32| self.get(slot).is_some_and(|flow| flow.is_between(key));
+    /// The keyed hash of a key.
+    pub fn hash(&self, key: &Key) -> u64 {
+        self.digester.hash(key)
+    }
+
+    /// The slot of the connection between two endpoints, by the hash of their key.
+    #[inline]
+    pub fn find(&self, hash: u64, (a, b): (&Endpoint, &Endpoint), tunnel: u32) -> Option<u32> {
+        let is_it = |&slot: &u32| self.get(slot).is_some_and(|flow| flow.is_between(a, b, tunnel));
         self.index.find(hash, is_it).copied()
     }
 
@@ -273,9 +282,9 @@ impl Slots {
             Some(place) => *place = Some(flow),
             None => self.flows.push(Some(flow)),
         }
-        let (flows, hasher) = (&self.flows, &self.hasher);
+        let (flows, digester) = (&self.flows, &self.digester);
         self.index.insert_unique(hash, slot, |&slot| {
-            flows.get(slot as usize).and_then(Option::as_ref).map_or(0, |flow| hasher.hash_one(flow.key()))
+            flows.get(slot as usize).and_then(Option::as_ref).map_or(0, |flow| digester.hash(&flow.key()))
         });
         slot
     }
