@@ -9,11 +9,14 @@ EXPRESS := tests/servers/express
 PYTHON := tests/servers/python
 GO := tests/servers/go
 
+# Where the tests look for what drives a browser.
+BROWSER := $(or $(CARGO_TARGET_DIR),target)/browser
+
 # Executions of each fuzz target.
 RUNS := 10000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long truth-table fuzz bench lint deps servers servers-all
+.PHONY: help demo test test-long truth-table fuzz bench lint deps servers servers-all browser
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s%s\n", $$1, $$2 }' Makefile
@@ -22,7 +25,7 @@ demo: ## reproduce the race on this machine, prove it, draw it
 	.ci/packages libpcap-headers
 	$(CARGO) run --release --locked -- reproduce
 
-test: servers ## run every test, with and without libpcap
+test: servers browser ## run every test, with and without libpcap
 	$(CARGO) test --locked
 	$(CARGO) test --locked --no-default-features
 
@@ -56,6 +59,15 @@ servers: $(SERVERS)/express/node_modules/.installed $(SERVERS)/python/.installed
 
 servers-all: servers $(SERVERS)/python/.installed-all $(SERVERS)/go/server ## and those that only the truth table runs
 	.ci/packages caddy varnishd puma tomcat java
+
+browser: $(BROWSER)/node_modules/.installed ## install what opens reports in a real browser
+
+$(BROWSER)/node_modules/.installed: tests/browser/package.json tests/browser/package-lock.json
+	.ci/packages node npm chromium
+	mkdir -p $(BROWSER)
+	cp $^ tests/browser/.npmrc $(BROWSER)
+	cd $(BROWSER) && npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
 
 $(SERVERS)/express/node_modules/.installed: $(EXPRESS)/package.json $(EXPRESS)/package-lock.json | deps
 	mkdir -p $(SERVERS)/express

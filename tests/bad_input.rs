@@ -284,7 +284,10 @@ fn show_needs_a_file_that_can_be_read_twice_and_a_form_that_it_can_draw() {
     insta::assert_snapshot!(complaint(&run_in(&folder, &["show", "-"])), @"show reads the capture twice and cannot do that with a pipe: save it to a file first");
     for name in ["race.gif", "race"] {
         let said = complaint(&run_in(&folder, &["show", "race.pcap", "-o", name]));
-        assert_eq!(said, format!("{name} must end in .svg, .png or .txt: the ending chooses the form"));
+        assert_eq!(
+            said,
+            format!("{name} must end in .svg, .png, .md, .mmd or .txt: the ending chooses the form")
+        );
         assert!(!folder.path().join(name).exists());
     }
     let said = complaint(&run_in(&folder, &["show", "race.pcap", "-o", "no/such/race.svg"]));

@@ -3,8 +3,11 @@
 //! One streaming pass finds the incidents ([`analyze`]); a second one, only for what is shown, reads the segments of
 //! one connection again ([`trace()`]).
 
+mod annotate;
+mod asked;
 mod builder;
 mod clock;
+mod extract;
 mod family;
 mod files;
 mod front;
@@ -29,6 +32,9 @@ use builder::Builder;
 use input::Plan;
 use pass::Pass;
 
+pub use annotate::{AnnotateError, annotate};
+pub use asked::{Asked, Heard, IdleEnd, asked};
+pub use extract::{ExtractError, ExtractRequest, Extracted, Key, extract};
 pub use input::Input;
 pub use observer::{Observer, Progress, Unobserved};
 pub use trace::{TraceFile, TraceRequest, trace};

@@ -36,6 +36,22 @@ impl ByteOrder {
         }
     }
 
+    /// Appends a 16-bit integer.
+    pub(super) fn put_u16(self, out: &mut Vec<u8>, value: u16) {
+        out.extend(match self {
+            Self::Little => value.to_le_bytes(),
+            Self::Big => value.to_be_bytes(),
+        });
+    }
+
+    /// Appends a 32-bit integer.
+    pub(super) fn put_u32(self, out: &mut Vec<u8>, value: u32) {
+        out.extend(match self {
+            Self::Little => value.to_le_bytes(),
+            Self::Big => value.to_be_bytes(),
+        });
+    }
+
     /// The word used in [`super::ReaderSummary::format`].
     pub(super) fn name(self) -> &'static str {
         match self {

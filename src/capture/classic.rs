@@ -21,6 +21,19 @@ pub(super) struct Classic {
     order: ByteOrder,
     magic: u32,
     link: LinkType,
+    snaplen: u32,
+    /// Bytes of the frame check sequence behind each packet; none where the header does not say.
+    fcs_len: Option<u8>,
+}
+
+/// A classic file as one interface of a pcapng file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Described {
+    pub(super) link: LinkType,
+    pub(super) snaplen: u32,
+    pub(super) fcs_len: Option<u8>,
+    /// Fractions in which its times are.
+    pub(super) per_second: u64,
 }
 
 impl Classic {
@@ -36,7 +49,23 @@ impl Classic {
     pub(super) fn new((order, magic): (ByteOrder, u32), header: &[u8]) -> Self {
         // The upper half of the field tells of frame check sequences, and in damaged files of nothing.
         let link = LinkType(order.u32(header, 20) as u16);
-        Self { order, magic, link }
+        // The f bit, and the length in units of two bytes (draft-ietf-opsawg-pcap, section 4).
+        let upper = (order.u32(header, 20) >> 16) as u16;
+        let fcs_len = (upper & 0x0400 != 0).then_some((upper >> 12) as u8 * 2);
+        Self { order, magic, link, snaplen: order.u32(header, 16), fcs_len }
+    }
+
+    /// What a pcapng file says of the same packets.
+    pub(super) fn described(&self) -> Described {
+        let per_second = if self.magic == MAGIC_NANOSECONDS { 1_000_000_000 } else { 1_000_000 };
+        Described { link: self.link, snaplen: self.snaplen, fcs_len: self.fcs_len, per_second }
+    }
+
+    /// The fields of a record header: time in fractions of a second, bytes captured, bytes on the wire.
+    pub(super) fn record_fields(&self, header: &[u8]) -> (u64, u32, u32) {
+        let per_second = self.described().per_second;
+        let ticks = u64::from(self.order.u32(header, 0)) * per_second + u64::from(self.order.u32(header, 4));
+        (ticks, self.order.u32(header, 8), self.order.u32(header, 12))
     }
 
     /// Link type of all records.

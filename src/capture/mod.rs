@@ -13,6 +13,7 @@ mod byte_order;
 mod classic;
 mod clock;
 mod compression;
+mod copy;
 mod error;
 mod gzip;
 mod interrupt;
@@ -30,6 +31,7 @@ mod window;
 mod zstandard;
 
 pub use batch::Batch;
+pub use copy::{Copied, CopyError, Edit, copy};
 pub use error::CaptureError;
 pub use interrupt::Interrupt;
 pub use link_type::LinkType;

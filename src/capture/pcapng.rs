@@ -13,22 +13,22 @@ pub(super) const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 /// Bytes of a section header up to and including the byte-order magic.
 pub(super) const SECTION_START_LEN: usize = 12;
 
-const INTERFACE_DESCRIPTION: u32 = 1;
-const OBSOLETE_PACKET: u32 = 2;
+pub(super) const INTERFACE_DESCRIPTION: u32 = 1;
+pub(super) const OBSOLETE_PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
 const INTERFACE_STATISTICS: u32 = 5;
-const ENHANCED_PACKET: u32 = 6;
+pub(super) const ENHANCED_PACKET: u32 = 6;
 
 /// Blocks that are no packets and yet frames to Wireshark, so that they take a frame number (measured with 4.0): systemd
 /// journal entries, custom blocks that may and may not be copied, Sysdig events in three versions.
 const FRAMES_WITHOUT_PACKET: [u32; 6] = [9, 0x0bad, 0x4000_0bad, 0x204, 0x216, 0x221];
 
-const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
+pub(super) const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
 
 /// Block type and block length before the body.
-const HEAD_LEN: usize = 8;
+pub(super) const HEAD_LEN: usize = 8;
 /// Block length once more, after the body.
-const TAIL_LEN: usize = 4;
+pub(super) const TAIL_LEN: usize = 4;
 
 /// The largest block read whole: a packet and its options.
 const MAX_BLOCK: u32 = MAX_PACKET + (1 << 20);
@@ -88,6 +88,11 @@ impl Pcapng {
     /// In words; the byte order is that of the first section.
     pub(super) fn format(&self) -> String {
         self.format.clone()
+    }
+
+    /// Byte order of the section being read.
+    pub(super) fn order(&self) -> ByteOrder {
+        self.order
     }
 
     /// Link types described so far, each once.

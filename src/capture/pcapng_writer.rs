@@ -214,7 +214,7 @@ impl<W: Write> PcapngWriter<W> {
 }
 
 /// The text, cut at a character if it is longer than an option can be.
-fn option_text(text: &str) -> &[u8] {
+pub(super) fn option_text(text: &str) -> &[u8] {
     let mut len = text.len().min(MAX_OPTION_LEN);
     while !text.is_char_boundary(len) {
         len -= 1;

@@ -24,7 +24,12 @@ pub(super) struct Window {
     retired: Option<Vec<u8>>,
     /// Storage to go on with when that happens.
     spare: Vec<u8>,
+    /// What has been taken since [`Window::record`], where somebody wants to write it again.
+    taken: Option<Vec<u8>>,
 }
+
+/// Bytes kept for [`Window::recorded`] at most: a block longer than any that is read whole is nobody's packet.
+const MAX_RECORDED: usize = 32 << 20;
 
 impl Window {
     pub(super) fn new(input: Box<dyn Read + Send>) -> Self {
@@ -37,6 +42,7 @@ impl Window {
             pinned: false,
             retired: None,
             spare: Vec::new(),
+            taken: None,
         }
     }
 
@@ -87,7 +93,22 @@ impl Window {
         let taken = self.start..self.start + count;
         self.start = taken.end;
         self.offset += count as u64;
+        if let Some(copy) = &mut self.taken
+            && copy.len() <= MAX_RECORDED
+        {
+            copy.extend_from_slice(&self.bytes[taken.clone()]);
+        }
         taken
+    }
+
+    /// From here on, keeps what is taken or skipped.
+    pub(super) fn record(&mut self) {
+        self.taken.get_or_insert_default().clear();
+    }
+
+    /// What was taken or skipped since [`Window::record`]; none where that was too much to keep.
+    pub(super) fn recorded(&self) -> Option<&[u8]> {
+        self.taken.as_deref().filter(|taken| taken.len() <= MAX_RECORDED)
     }
 
     /// The bytes of a range that [`Window::take`] gave, or of a part of it.

@@ -1,5 +1,7 @@
 //! `finrace analyze`: verdicts on captures.
 
+use std::path::PathBuf;
+use std::num::NonZero;
 use std::time::Duration;
 
 use crate::analysis::{self, DEFAULT_MAX_CONNECTIONS, Input, Observer, Options, Progress};
@@ -9,10 +11,12 @@ use crate::render;
 use crate::report::{Cause, Filter, Incident, Report};
 
 use super::Exit;
+use super::annotated;
 use super::captures::{Captures, Found};
 use super::ctrl_c;
 use super::moment::Moment;
 use super::output::{self, Color, Format, Reader};
+use super::postmortem::Folder;
 use super::progress::ProgressLine;
 
 /// Arguments of `analyze`.
@@ -23,6 +27,10 @@ pub struct Args {
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    /// Write a copy for Wireshark, in which the deciding packets carry verdict and role as comments; of several captures,
+    /// or into a directory that is there, each as NAME.annotated.pcapng
+    #[arg(long, value_name = "FILE|DIR")]
+    annotate: Option<PathBuf>,
     /// List every connection, not only incidents (JSON)
     #[arg(long)]
     connections: bool,
@@ -41,26 +49,38 @@ pub struct Args {
     /// Exit with 0 as long as there are no more incidents than this
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Filter")]
     max_incidents: u64,
+    /// Also write a postmortem into this folder, which must be empty or new: a Markdown page, its pictures
+    #[arg(long, value_name = "DIR")]
+    postmortem: Option<PathBuf>,
     /// Connections kept in memory at the same time
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_CONNECTIONS)]
     max_connections: usize,
+    /// Threads that work at the same time; the result is the same with any number [default: as many as there are processors]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZero<usize>>,
 }
 
 /// Analyzes, prints, and says by the exit code what was found.
 pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
+    let postmortem = args.postmortem.as_deref().map(Folder::prepare).transpose()?;
     let interrupt = ctrl_c::interrupts_reading()?;
     let Found { inputs, unreadable } = args.captures.find(&interrupt);
     if inputs.is_empty() {
         return Ok(if interrupt.is_raised() { Exit::Inconclusive } else { Exit::Trouble });
     }
+    if let Some(output) = &args.annotate {
+        annotated::check(args.captures.files(), output)?;
+    }
     let live = args.format == Format::Ndjson && inputs.iter().any(Input::is_pipe);
+    let defaults = Options::default();
     let options = Options {
+        threads: args.threads.map_or(defaults.threads, NonZero::get),
         server_ports: args.captures.server_port.clone(),
         max_connections: args.max_connections,
         connections: args.connections,
         live,
         interrupt,
-        ..Options::default()
+        ..defaults
     };
     let mut screen = Screen::new(args, &options);
     let mut report = analysis::analyze_inputs(inputs, &options, &mut screen);
@@ -69,12 +89,18 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     let filter =
         args.filter(report.captures.iter().filter_map(|capture| capture.first_ns).min().unwrap_or(0));
     report.narrow(&filter);
+    if let Some(output) = &args.annotate {
+        annotated::write(&report, args.captures.files(), output)?;
+    }
     let text = match args.format {
         Format::Table => render::report_text::report_text(&report, output::text_options(color)),
         Format::Ndjson if live => render::json::lines_after_incidents(&report),
         other => output::structured(&report, other),
     };
     output::print(text.as_bytes())?;
+    if let Some(folder) = postmortem {
+        folder.write(&report, args.captures.files(), &options)?;
+    }
     Ok(verdict(&report, unreadable, args.max_incidents))
 }
 

@@ -1,18 +1,25 @@
 //! The command line: one file a subcommand. The only module that knows clap, standard output and the environment.
 
 mod analyze;
+mod annotated;
 mod captures;
 mod check;
 mod ctrl_c;
 #[cfg(feature = "live")]
 mod doctor;
+mod extract;
 mod moment;
+mod odds;
+mod odds_from;
 mod output;
+mod picture;
+mod postmortem;
 #[cfg(feature = "live")]
 mod probe;
 #[cfg(feature = "live")]
 mod probe_upstream;
 mod progress;
+mod quantity;
 #[cfg(feature = "live")]
 mod reproduce;
 #[cfg(feature = "live")]
@@ -80,8 +87,12 @@ enum Command {
     Probe(probe::Args),
     /// Say whether a proxy is safe in front of a server: whose idle timer is the shorter one
     Check(check::Args),
+    /// Say how many requests a day the race costs, and what each change would make of it
+    Odds(odds::Args),
     /// Draw one incident or connection of a capture
     Show(show::Args),
+    /// Write one connection of a capture to a capture of its own, anonymous if wanted
+    Extract(extract::Args),
     /// List the built-in scenarios, or print one to start from
     #[cfg(feature = "live")]
     Scenarios(scenarios::Args),
@@ -109,7 +120,9 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "live")]
         Command::Probe(args) => probe::run(&args, color),
         Command::Check(args) => check::run(&args, color),
+        Command::Odds(args) => odds::run(&args, color),
         Command::Show(args) => show::run(&args, color),
+        Command::Extract(args) => extract::run(&args),
         #[cfg(feature = "live")]
         Command::Scenarios(args) => scenarios::run(&args),
         #[cfg(feature = "live")]

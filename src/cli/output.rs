@@ -22,10 +22,12 @@ pub enum Format {
     Json,
     /// One JSON object a line
     Ndjson,
-    /// Incidents as comma-separated values
+    /// Incidents as comma-separated values (RFC 4180)
     Csv,
-    /// Incidents as a Markdown table
+    /// Incidents, servers, what happened and what to change as Markdown
     Markdown,
+    /// One message of at most 72 columns
+    Chat,
 }
 
 /// A report in a format for programs; a table is none and comes out as Markdown.
@@ -35,6 +37,7 @@ pub fn structured(report: &Report, format: Format) -> String {
         Format::Ndjson => render::json::lines(report),
         Format::Csv => render::csv::incidents(report),
         Format::Table | Format::Markdown => render::markdown::incidents(report),
+        Format::Chat => render::chat::message(report),
     }
 }
 

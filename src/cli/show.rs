@@ -3,15 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use crate::analysis::{self, Input, Options, TraceFile, TraceRequest};
-use crate::render::{self, TextOptions};
+use crate::render::{self, TextOptions, units};
 use crate::report::{Incident, Trace};
 
 use super::Exit;
 use super::ctrl_c;
 use super::output::{self, Color};
+use super::picture::{self, Theme};
 use super::progress::ProgressLine;
 
 /// Columns of a ladder written to a text file: it survives a paste into chat.
@@ -27,7 +28,10 @@ pub struct Args {
     /// The number is Wireshark's tcp.stream in the first file, of any connection
     #[arg(long)]
     stream: bool,
-    /// Write to this file; .svg and .png draw a picture, .txt the ladder as text
+    /// Capture of the same connection at the server's end, by the same clock: arrows then have both times
+    #[arg(long, value_name = "FILE")]
+    server_end: Option<PathBuf>,
+    /// Write to this file; .svg and .png draw a picture, .md is a page with a diagram, .mmd Mermaid, .txt the ladder as text
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Colours of a picture; auto follows the viewer where the format can (SVG), and is light elsewhere
@@ -36,24 +40,6 @@ pub struct Args {
     /// Port of a server, for connections whose beginning was not captured (repeatable)
     #[arg(long, value_name = "PORT")]
     server_port: Vec<u16>,
-}
-
-/// Colours of a picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Theme {
-    Auto,
-    Light,
-    Dark,
-}
-
-impl From<Theme> for render::Theme {
-    fn from(theme: Theme) -> render::Theme {
-        match theme {
-            Theme::Auto => render::Theme::Auto,
-            Theme::Light => render::Theme::Light,
-            Theme::Dark => render::Theme::Dark,
-        }
-    }
 }
 
 /// Draws one incident.
@@ -110,7 +96,7 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         incident,
         names: ("client", "server"),
         products: (None, None),
-        server_capture: None,
+        server_capture: args.server_end.as_deref(),
     };
     let Some(trace) = analysis::trace(&trace_files, &request, &options)? else {
         let file = report.file_of(capture);
@@ -124,6 +110,9 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
             }
         }
     };
+    if let Some(path) = &args.server_end {
+        check_clocks(&trace, path)?;
+    }
     match &args.output {
         None => {
             let text = output::text_options(color);
@@ -132,8 +121,7 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
             page.push_str(&render::ladder::text(&trace, incident, &Default::default(), text));
             output::print(page.as_bytes())?;
         }
-        Some(path) => fs::write(path, drawn(path, &trace, incident, args.theme)?)
-            .with_context(|| format!("cannot write {}: name another file with -o", path.display()))?,
+        Some(path) => picture::write(path, &drawn(path, &trace, incident, args.theme)?)?,
     }
     Ok(Exit::Clean)
 }
@@ -152,6 +140,25 @@ impl Args {
     }
 }
 
+/// Two captures make slanted arrows only where they hold the same packets and share a clock.
+fn check_clocks(trace: &Trace, server_end: &Path) -> anyhow::Result<()> {
+    let flights: Vec<i64> = trace
+        .segments
+        .iter()
+        .filter_map(|segment| Some(segment.received_ns?.saturating_sub(segment.sent_ns)))
+        .collect();
+    let server_end = server_end.display();
+    match flights.iter().min() {
+        None => bail!("{server_end} holds no packet of this connection: leave --server-end out"),
+        Some(shortest) if *shortest < 0 => bail!(
+            "by these clocks packets arrive up to {} before they are sent: {server_end} has another clock, or is not the \
+             server's end; leave --server-end out, or name the client's capture first",
+            units::duration(-shortest)
+        ),
+        Some(_) => Ok(()),
+    }
+}
+
 /// The files as an argument of another command.
 fn spoken(files: &[PathBuf]) -> String {
     let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
@@ -162,12 +169,15 @@ fn drawn(path: &Path, trace: &Trace, incident: Option<&Incident>, theme: Theme) 
     let outcome = Default::default();
     let svg = || render::ladder::themed_svg(&render::ladder::layout(trace, incident, &outcome), theme.into());
     match path.extension().and_then(|extension| extension.to_str()) {
-        Some("svg") => Ok(svg().into_bytes()),
-        Some("png") => Ok(render::ladder::png(&svg())?),
+        Some("svg" | "png") => picture::form(path, svg()),
         Some("txt") => {
             let options = TextOptions { width: FILE_COLUMNS, ..TextOptions::default() };
             Ok(render::ladder::text(trace, incident, &outcome, options).into_bytes())
         }
-        _ => bail!("{} must end in .svg, .png or .txt: the ending chooses the form", path.display()),
+        Some("md") => Ok(render::markdown::story(trace, incident).into_bytes()),
+        Some("mmd") => Ok(render::mermaid::sequence(trace, incident).into_bytes()),
+        _ => {
+            bail!("{} must end in .svg, .png, .md, .mmd or .txt: the ending chooses the form", path.display())
+        }
     }
 }

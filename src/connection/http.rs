@@ -11,7 +11,7 @@ const PATH_LIMIT: usize = 96;
 /// First bytes of a PROXY protocol v2 header (specification section 2.2).
 const PROXY_V2: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 
-const METHODS: [&str; 24] = [
+pub(crate) const METHODS: [&str; 24] = [
     "GET",
     "POST",
     "PUT",
@@ -100,6 +100,23 @@ pub enum Event {
     Upgraded,
 }
 
+/// Where in a message the next byte stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Before a message.
+    Between,
+    /// In the start line.
+    StartLine,
+    /// In a header line, or in a trailer, which frames nothing.
+    HeaderLine,
+    /// In the line with the size of a chunk.
+    ChunkSize,
+    /// In so many bytes that are no text.
+    Bytes(u64),
+    /// In the rest of the connection, or nobody knows where.
+    Rest,
+}
+
 /// Which direction is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -178,6 +195,18 @@ impl Framer {
     /// The last message asked for the connection to close (RFC 9112 section 9.6).
     pub fn announced_close(&self) -> bool {
         self.close
+    }
+
+    /// Where the next byte stands.
+    pub(crate) fn place(&self) -> Place {
+        match self.state {
+            State::Start => Place::Between,
+            State::FirstLine => Place::StartLine,
+            State::Header | State::Trailer => Place::HeaderLine,
+            State::ChunkSize => Place::ChunkSize,
+            State::Skip { left } | State::Body { left } | State::ChunkData { left } => Place::Bytes(left),
+            State::UntilClose | State::Lost => Place::Rest,
+        }
     }
 
     /// Path of the last request: printable ASCII, without query, fragment, scheme or authority.

@@ -239,7 +239,7 @@ impl Connection {
 }
 
 /// Whether a connection speaks HTTP/2 from its first client bytes on.
-pub(super) fn starts(payload: &[u8]) -> bool {
+pub(crate) fn starts(payload: &[u8]) -> bool {
     !payload.is_empty()
         && payload.len() >= 14
         && payload.starts_with(&PREFACE[..payload.len().min(PREFACE.len())])

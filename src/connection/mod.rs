@@ -9,7 +9,7 @@ mod embryo;
 mod exchange;
 mod half;
 pub mod http;
-mod http2;
+pub(crate) mod http2;
 mod mix;
 mod requests;
 mod responses;
@@ -18,7 +18,7 @@ mod seq;
 mod spares;
 mod streams;
 mod table;
-mod tls;
+pub(crate) mod tls;
 
 use std::collections::VecDeque;
 

@@ -1,5 +1,7 @@
 //! One captured record to one TCP segment.
 
+use std::net::IpAddr;
+
 use super::cursor::Cursor;
 use super::fragments::Fragments;
 use super::layer::{self, Context, End, Layer};
@@ -21,6 +23,17 @@ pub fn decode(link: u16, data: &[u8], wire_len: u32) -> Result<Segment<'_>, Skip
     match layer::follow(Layer::Link(link), &mut cursor, &mut context)? {
         End::Tcp => segment(&cursor, &context),
         End::Fragment => Err(lone_fragment(&context, cursor.rest())),
+    }
+}
+
+/// Between which hosts, and of which protocol, a record carries a fragment; none where it carries none. What it takes to find
+/// the other pieces of a datagram, for whoever wants the records themselves.
+pub fn fragment_between(link: u16, data: &[u8], wire_len: u32) -> Option<(IpAddr, IpAddr, u8)> {
+    let mut cursor = Cursor::new(data, wire_len as usize);
+    let mut context = Context::default();
+    match layer::follow(Layer::Link(link), &mut cursor, &mut context) {
+        Ok(End::Fragment) => context.fragment.map(|it| (it.key.src, it.key.dst, it.key.protocol)),
+        _ => None,
     }
 }
 

@@ -86,23 +86,32 @@ pub(super) enum End {
 /// Ends for any input: every layer passes over at least one byte before it names itself again.
 pub(super) fn follow(mut layer: Layer, cursor: &mut Cursor<'_>, context: &mut Context) -> Result<End, Skip> {
     loop {
-        let next = match layer {
-            Layer::Link(number) => link::open(number, cursor),
-            Layer::Ethernet => link::ethernet::header(cursor),
-            Layer::EtherType(number) => link::ethernet::behind_ethertype(number, cursor),
-            Layer::Llc => link::llc::header(cursor),
-            Layer::Ieee80211 { padded } => link::wireless::ieee80211(padded, cursor),
-            Layer::Ppp => link::ppp::header(cursor),
-            Layer::Mpls => link::mpls::labels(cursor),
-            Layer::Ip => ip::version(cursor),
-            Layer::Ipv4 => ip::v4(cursor, context),
-            Layer::Ipv6 => ip::v6(cursor, context),
-            Layer::Protocol(number) => protocol(number, cursor, context),
+        match layer {
             Layer::Tcp => return Ok(End::Tcp),
             Layer::Fragment => return Ok(End::Fragment),
-        };
-        layer = next.map_err(|skip| context.reason(skip))?;
+            header => layer = step(header, cursor, context)?,
+        }
     }
+}
+
+/// Passes over one header and says what it announces. The two ends of the way announce themselves.
+#[inline]
+pub(super) fn step(layer: Layer, cursor: &mut Cursor<'_>, context: &mut Context) -> Result<Layer, Skip> {
+    let next = match layer {
+        Layer::Link(number) => link::open(number, cursor),
+        Layer::Ethernet => link::ethernet::header(cursor),
+        Layer::EtherType(number) => link::ethernet::behind_ethertype(number, cursor),
+        Layer::Llc => link::llc::header(cursor),
+        Layer::Ieee80211 { padded } => link::wireless::ieee80211(padded, cursor),
+        Layer::Ppp => link::ppp::header(cursor),
+        Layer::Mpls => link::mpls::labels(cursor),
+        Layer::Ip => ip::version(cursor),
+        Layer::Ipv4 => ip::v4(cursor, context),
+        Layer::Ipv6 => ip::v6(cursor, context),
+        Layer::Protocol(number) => protocol(number, cursor, context),
+        Layer::Tcp | Layer::Fragment => Ok(layer),
+    };
+    next.map_err(|skip| context.reason(skip))
 }
 
 /// What lies behind an IP header, by its protocol number.

@@ -13,11 +13,12 @@ mod fragments;
 mod ip;
 mod layer;
 mod link;
+pub mod rewrite;
 mod skip;
 mod tcp;
 mod tunnel;
 
-pub use decode::{Decoder, decode};
+pub use decode::{Decoder, decode, fragment_between};
 pub use skip::{Skip, Tunnel};
 
 /// One end of a TCP connection.

@@ -18,7 +18,7 @@ use crate::duration::parse_duration;
 
 pub use find::{find, suggestions};
 pub use likeness::{Likeness, looks_like};
-pub use pair::{First, Pair, PairVerdict, chain};
+pub use pair::{First, Pair, PairVerdict, chain, nice_above, nice_below};
 pub use party::{IdleTimer, Party, Place};
 
 /// The data files, in the order in which products are listed.

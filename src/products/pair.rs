@@ -191,13 +191,13 @@ fn change(whose: &str, timer: &IdleTimer, ns: i64, words: &str) -> Change {
 const SECOND: i64 = 1_000_000_000;
 
 /// Whole seconds, from 10 s on a multiple of 5 s, not below `ns`.
-fn nice_above(ns: i64) -> i64 {
+pub fn nice_above(ns: i64) -> i64 {
     let step = if ns > 10 * SECOND { 5 * SECOND } else { SECOND };
     ns.saturating_add(step - 1) / step * step
 }
 
 /// Whole seconds, from 10 s on a multiple of 5 s, not above `ns`; none below a second.
-fn nice_below(ns: i64) -> Option<i64> {
+pub fn nice_below(ns: i64) -> Option<i64> {
     let step = if ns > 10 * SECOND { 5 * SECOND } else { SECOND };
     Some(ns / step * step).filter(|ns| *ns >= SECOND)
 }

@@ -6,21 +6,35 @@ use super::units::iso_time;
 use super::visible::visible;
 
 /// The columns, in order.
-const HEADINGS: [&str; 21] = [
+const HEADINGS: [&str; 37] = [
     "id",
     "cause",
     "confidence",
+    "race",
     "capture",
     "stream",
     "client",
+    "client_address",
+    "client_port",
     "server",
+    "server_address",
+    "server_port",
     "time",
     "time_ns",
     "idle_ns",
+    "first_request",
+    "requests_before",
     "request",
+    "method",
+    "path",
+    "protocol",
     "bytes",
+    "previous_response_frame",
     "fin_frame",
+    "fin_ack_frame",
     "request_frame",
+    "request_ack_frame",
+    "response_frame",
     "reset_frame",
     "resets",
     "ack_covers_fin",
@@ -28,23 +42,27 @@ const HEADINGS: [&str; 21] = [
     "retry_safe",
     "retried",
     "vantage",
+    "what_happened",
+    "advice",
 ];
 
-/// Writes a heading row and one row for each incident, each closed with a line feed.
+/// Ends a record (RFC 4180 section 2).
+pub(super) const END: &str = "\r\n";
+
+/// Writes a heading row and one row for each incident.
 ///
 /// A text that a spreadsheet would run as a formula is led in by an apostrophe; numbers are written as they are.
 pub fn incidents(report: &Report) -> String {
     let mut text = HEADINGS.join(",");
-    text.push('\n');
+    text.push_str(END);
     for incident in &report.incidents {
-        let capture = usize::try_from(incident.capture).ok().and_then(|index| report.captures.get(index));
-        text += &row(report, incident, capture.map_or("", |capture| &capture.file)).join(",");
-        text.push('\n');
+        text += &row(report, incident).join(",");
+        text.push_str(END);
     }
     text
 }
 
-fn row(report: &Report, incident: &Incident, file: &str) -> [String; 21] {
+fn row(report: &Report, incident: &Incident) -> [String; HEADINGS.len()] {
     let frame = |role| match (incident.frames.get(&role), incident.frames_elsewhere.get(&role)) {
         (Some(frame), _) => frame.to_string(),
         (None, Some(elsewhere)) => {
@@ -52,21 +70,38 @@ fn row(report: &Report, incident: &Incident, file: &str) -> [String; 21] {
         }
         (None, None) => String::new(),
     };
+    let request = &incident.request;
+    let [client, client_port] = parts(&incident.client);
+    let [server, server_port] = parts(&incident.server);
     [
         incident.id.to_string(),
         incident.cause.to_string(),
         incident.confidence.to_string(),
-        field(file),
+        incident.race.to_string(),
+        field(report.file_of(incident.capture)),
         incident.stream.to_string(),
         field(&incident.client),
+        field(client),
+        field(client_port),
         field(&incident.server),
+        field(server),
+        field(server_port),
         iso_time(incident.time_ns),
         incident.time_ns.to_string(),
         number(incident.idle_ns),
-        field(&incident.request.label()),
-        incident.request.bytes.to_string(),
+        incident.first_request.to_string(),
+        incident.requests_before.to_string(),
+        field(&request.label()),
+        field(request.method.as_deref().unwrap_or("")),
+        field(request.path.as_deref().unwrap_or("")),
+        field(&request.protocol),
+        request.bytes.to_string(),
+        frame(Role::PreviousResponse),
         frame(Role::Fin),
+        frame(Role::FinAck),
         frame(Role::Request),
+        frame(Role::RequestAck),
+        frame(Role::Response),
         frame(Role::Reset),
         incident.resets.to_string(),
         number(incident.ack_covers_fin),
@@ -74,7 +109,15 @@ fn row(report: &Report, incident: &Incident, file: &str) -> [String; 21] {
         incident.retry_safe.to_string(),
         incident.retried.to_string(),
         incident.vantage.to_string(),
+        field(&incident.what_happened),
+        field(&incident.advice),
     ]
+}
+
+/// Address and port of an end; IPv6 loses its brackets.
+fn parts(end: &str) -> [&str; 2] {
+    let (address, port) = end.rsplit_once(':').unwrap_or((end, ""));
+    [address.trim_matches(['[', ']']), port]
 }
 
 fn number(value: Option<impl ToString>) -> String {
@@ -95,10 +138,50 @@ mod tests {
     use super::*;
     use crate::render::fixtures;
 
+    /// The fields of each record, read by the rules of RFC 4180.
+    fn records(text: &str) -> Vec<Vec<String>> {
+        let (mut records, mut record, mut field) = (Vec::new(), Vec::new(), String::new());
+        let mut letters = text.chars().peekable();
+        let mut quoted = false;
+        while let Some(letter) = letters.next() {
+            match (quoted, letter) {
+                (true, '"') if letters.peek() == Some(&'"') => field.extend(letters.next()),
+                (_, '"') => quoted = !quoted,
+                (false, ',') => record.push(std::mem::take(&mut field)),
+                (false, '\r') => {
+                    assert_eq!(letters.next(), Some('\n'), "a record ends in CR LF");
+                    record.push(std::mem::take(&mut field));
+                    records.push(std::mem::take(&mut record));
+                }
+                (_, letter) => field.push(letter),
+            }
+        }
+        assert!(field.is_empty() && record.is_empty(), "the last record is closed, too");
+        records
+    }
+
+    #[test]
+    fn a_value_stands_under_its_heading() {
+        let mut report = fixtures::report();
+        report.incidents[0].client = "[2001:db8::1]:40000".to_owned();
+        let records = records(&incidents(&report));
+        let value = |name: &str| {
+            let column = records[0].iter().position(|heading| heading == name).expect("a heading");
+            records[1][column].as_str()
+        };
+        assert_eq!((value("client_address"), value("client_port")), ("2001:db8::1", "40000"));
+        assert_eq!((value("method"), value("path"), value("cause")), ("POST", "/", "crossed-fin"));
+        assert_eq!((value("fin_frame"), value("request_frame"), value("race")), ("285", "288", "true"));
+        assert_eq!(value("fin_to_request_ns"), "-4900000");
+    }
+
     #[test]
     fn every_row_has_as_many_fields_as_the_heading() {
-        let text = incidents(&fixtures::report());
-        let fields: Vec<usize> = text.lines().map(|line| line.split(',').count()).collect();
+        let mut report = fixtures::report();
+        for incident in &mut report.incidents {
+            incident.request.path = Some("/a,b\"c\nd".to_owned());
+        }
+        let fields: Vec<usize> = records(&incidents(&report)).iter().map(Vec::len).collect();
         assert_eq!(fields, [HEADINGS.len(); 5]);
     }
 

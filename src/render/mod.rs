@@ -1,17 +1,24 @@
-//! A report or a trace to bytes: tables, JSON, CSV, Markdown, and the ladder as SVG, PNG and terminal text.
+//! A report or a trace to bytes: tables, JSON, CSV, Markdown, Mermaid, a postmortem, and the ladder as SVG, PNG and
+//! terminal text.
 //!
 //! Nothing here knows a file, standard output or a terminal: width, colour and character set come in as options,
 //! and what comes out is a `String` or bytes. The same input gives the same output, byte for byte.
 
 pub mod chart;
+pub mod chat;
 pub mod check_text;
 mod columns;
 pub mod csv;
+pub mod histogram;
 mod idle_chart;
 pub mod json;
 pub mod ladder;
 pub mod markdown;
+pub mod mermaid;
+pub mod odds_text;
 mod page;
+mod plot;
+pub mod postmortem;
 #[cfg(feature = "live")]
 pub mod probe_text;
 #[cfg(feature = "live")]
@@ -27,7 +34,7 @@ mod visible;
 mod wrap;
 
 pub use style::{TextOptions, Theme};
-pub use visible::visible;
+pub use visible::{quoted, visible};
 
 #[cfg(test)]
 pub(crate) mod fixtures;

@@ -28,7 +28,7 @@ pub fn lines(products: &[Product]) -> String {
 
 /// A heading row and one row for each setting.
 pub fn csv(products: &[Product]) -> String {
-    let mut text = "product,setting,default,unit,since,meaning,source,checked\n".to_owned();
+    let mut text = format!("product,setting,default,unit,since,meaning,source,checked{}", csv::END);
     for (product, setting) in settings(products) {
         let default = setting.default.as_ref().map_or_else(String::new, ToString::to_string);
         let cells = [
@@ -43,7 +43,7 @@ pub fn csv(products: &[Product]) -> String {
             setting.checked.to_string(),
         ];
         text += &cells.join(",");
-        text.push('\n');
+        text.push_str(csv::END);
     }
     text
 }

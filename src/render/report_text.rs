@@ -63,7 +63,7 @@ pub fn timeouts(report: &Report, options: TextOptions) -> String {
 }
 
 /// Where a capture was taken, if all its incidents that tell agree.
-fn vantage(report: &Report, capture: usize) -> Vantage {
+pub(super) fn vantage(report: &Report, capture: usize) -> Vantage {
     let mut told = report
         .incidents
         .iter()
@@ -125,7 +125,7 @@ const MAX_NAMED: usize = 4;
 ///
 /// Numbers count over all captures: they stand when all are named. Otherwise the incident is named by its stream, which
 /// counts in the first file named.
-fn show(report: &Report, incident: &Incident) -> Option<String> {
+pub(super) fn show(report: &Report, incident: &Incident) -> Option<String> {
     let trace = report.trace_of(incident.capture);
     let (files, which) = if trace.len() == report.captures.len() && trace.len() <= MAX_NAMED {
         (trace, incident.id.to_string())
@@ -326,7 +326,7 @@ impl Page {
 }
 
 /// `5.001 s (97 of 104, ±0.8 ms)`: how often, out of how many connections, and how far from the usual value at most.
-fn closed_first(server: &Server) -> String {
+pub(super) fn closed_first(server: &Server) -> String {
     match (&server.server_idle_close, &server.client_idle_close) {
         (Some(close), _) => {
             let (count, all, spread) =

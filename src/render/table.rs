@@ -82,7 +82,7 @@ fn row(trace: &Trace, segment: &Segment, both: bool) -> Vec<Cell> {
 }
 
 /// `288`, or `288/291`; a dash stands for the capture that does not have it. Of several files `2:288`, in the second one.
-fn frames(trace: &Trace, segment: &Segment) -> String {
+pub(super) fn frames(trace: &Trace, segment: &Segment) -> String {
     let frame = match segment.frame {
         0 => "–".to_owned(),
         frame if trace.files.is_empty() => frame.to_string(),

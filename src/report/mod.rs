@@ -6,6 +6,7 @@
 //! (`connection::http`), so it can be shown on a terminal; markup still has to be escaped where markup is made.
 
 mod filter;
+mod odds;
 mod run;
 mod schema;
 mod trace;
@@ -17,6 +18,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use filter::Filter;
+pub use odds::{ODDS_SCHEMA, Odds, OddsChange, OddsTimer};
 pub use run::{Attempt, Expectation, Party, ProductLog, Run};
 pub use schema::{SCHEMA_VERSION, json_schema};
 pub use trace::{Clocks, Lane, Segment, SegmentKind, Trace};

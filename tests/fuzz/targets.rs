@@ -64,6 +64,7 @@ pub fn report(bytes: &[u8]) {
         render::report_text::timeouts(&report, TextOptions::default()),
         render::csv::incidents(&report),
         render::markdown::incidents(&report),
+        render::chat::message(&report),
         render::json::lines(&report),
     ] {
         let harmful = text.chars().find(|it| it.is_control() && !matches!(it, '\n' | '\r'));

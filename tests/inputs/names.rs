@@ -23,10 +23,11 @@ fn has_no_controls(said: &str) {
 #[test]
 fn a_file_name_cannot_steer_the_terminal() {
     let folder = folder();
-    for format in ["table", "json", "ndjson", "csv", "markdown"] {
+    for format in ["table", "json", "ndjson", "csv", "markdown", "chat"] {
         let printed = run_in(&folder, &["analyze", "--format", format, NAME]);
         assert_eq!(printed.status.code(), Some(1));
-        let said = text(&printed.stdout);
+        // A record of CSV ends in CR LF.
+        let said = text(&printed.stdout).replace("\r\n", "\n");
         // JSON escapes what ASCII calls a control; the rest is letters to it.
         if !format.contains("json") {
             has_no_controls(&said);
@@ -71,7 +72,7 @@ fn a_file_name_in_a_message_cannot_steer_the_terminal() {
 fn a_file_name_is_no_formula_in_a_spreadsheet() {
     let printed = text(&run_in(&folder(), &["analyze", "--format", "csv", NAME]).stdout);
     let row = printed.lines().nth(1).expect("an incident");
-    assert!(row.starts_with("1,crossed-fin,certain,'=cmd|' \\x1b[2J"), "{row}");
+    assert!(row.starts_with("1,crossed-fin,certain,true,'=cmd|' \\x1b[2J"), "{row}");
 }
 
 /// A path is the attacker's; what is not printable ASCII never gets this far.
@@ -85,7 +86,8 @@ fn a_path_is_text_everywhere() {
     }
     let folder = race.split(&[("race.pcap", 0)]);
     let said = |format| text(&run_in(&folder, &["analyze", "--format", format, "race.pcap"]).stdout);
-    assert!(said("markdown").contains(r"POST /\<b\>\|\`\*"), "{}", said("markdown"));
+    let code = "<code>POST /&#60;b&#62;&#124;&#96;&#42;</code>";
+    assert!(said("markdown").contains(code), "{}", said("markdown"));
     assert!(said("csv").contains(",POST /<b>|`*,"), "{}", said("csv"));
     assert!(said("json").contains(r#""path": "/<b>|`*""#), "{}", said("json"));
     assert_eq!(run_in(&folder, &["show", "race.pcap", "-o", "race.svg"]).status.code(), Some(0));

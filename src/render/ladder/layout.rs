@@ -68,7 +68,15 @@ fn head(story: &Story, ladder: &mut Ladder) -> i32 {
         [(Face::Title, Tone::Ink, story.title()), (Face::Subtitle, Tone::Muted, story.subtitle())]
     {
         for line in wrap(&text, free, |part| metrics.measure(face, part)) {
-            ladder.words.push(Words { x: metrics.margin, y, align: Align::Left, face, tone, text: line });
+            ladder.words.push(Words {
+                x: metrics.margin,
+                y,
+                align: Align::Left,
+                face,
+                tone,
+                text: line,
+                segment: None,
+            });
             y += metrics.line(face);
         }
     }
@@ -82,7 +90,7 @@ fn head(story: &Story, ladder: &mut Ladder) -> i32 {
             (Face::Address, Tone::Muted, it.address.as_str()),
         ];
         if story.unobserved().is_some() {
-            let here = if drawing.observed { "(captured here)" } else { "(not captured here)" };
+            let here = if drawing.observed { "(captured here)" } else { "(not captured)" };
             lines.push((Face::Address, Tone::Muted, here));
         }
         drawing.top = y;
@@ -90,7 +98,15 @@ fn head(story: &Story, ladder: &mut Ladder) -> i32 {
         let widest = drawing.width.min(2 * drawing.x).min(2 * (metrics.width - drawing.x)) - 2 * padding;
         for (face, tone, text) in lines {
             let text = clip(text, widest, &metrics, face);
-            ladder.words.push(Words { x: drawing.x, y: line_y, align: Align::Middle, face, tone, text });
+            ladder.words.push(Words {
+                x: drawing.x,
+                y: line_y,
+                align: Align::Middle,
+                face,
+                tone,
+                text,
+                segment: None,
+            });
             line_y += metrics.line(face);
         }
         drawing.height = line_y + padding - y;
@@ -116,7 +132,15 @@ fn foot(story: &Story, ladder: &mut Ladder) {
     let x = metrics.margin + metrics.foot_padding;
     for paragraph in paragraphs {
         for text in wrap(&paragraph, metrics.width - 2 * x, |part| metrics.measure(Face::Foot, part)) {
-            ladder.words.push(Words { x, y, align: Align::Left, face: Face::Foot, tone: Tone::Ink, text });
+            ladder.words.push(Words {
+                x,
+                y,
+                align: Align::Left,
+                face: Face::Foot,
+                tone: Tone::Ink,
+                text,
+                segment: None,
+            });
             y += metrics.line(Face::Foot);
         }
     }
@@ -192,6 +216,9 @@ impl<'a> Pen<'a> {
         let segment = &self.story.trace.segments[index];
         Arrow {
             segment: index,
+            frame: segment.frame,
+            peer_frame: segment.peer_frame,
+            file: segment.file,
             from: segment.from,
             kind: segment.kind,
             y_sent: 0,
@@ -228,6 +255,8 @@ impl<'a> Pen<'a> {
         let mut notes = vec![(side, self.note(instant, instant.end))];
         if trace.clocks == Clocks::One {
             notes.push((side.peer(), self.note(instant, End::Received)));
+        } else if trace.segments[instant.segment].received_ns.is_none() {
+            notes.push((side.peer(), vec![(Face::Plain, Tone::Muted, "not seen to arrive".to_owned())]));
         }
         for (side, lines) in &notes {
             if !lines.is_empty() {
@@ -383,7 +412,8 @@ impl<'a> Pen<'a> {
         let mut line_y = y - metrics.note_rise;
         for (face, tone, text) in lines {
             for text in wrap(text, metrics.note_width(lane(side)), |part| metrics.measure(*face, part)) {
-                let words = Words { x, y: line_y, align, face: *face, tone: *tone, text };
+                let segment = Some(instant.segment);
+                let words = Words { x, y: line_y, align, face: *face, tone: *tone, text, segment };
                 line_y += metrics.line(*face);
                 self.ladder.words.push(words);
             }

@@ -18,7 +18,8 @@ mod terminal;
 pub use metrics::Metrics;
 pub use model::{Align, Arrow, Dot, Face, Fold, Ladder, LaneDrawing, Mark, Words};
 pub use png::{PngError, png};
-pub use svg::{svg, themed_svg};
+pub(super) use svg::escape;
+pub use svg::{bare_svg, colours, style_sheet, svg, themed_svg};
 
 use crate::render::style::TextOptions;
 use crate::report::{Incident, Trace};

@@ -55,6 +55,12 @@ pub struct LaneDrawing {
 pub struct Arrow {
     /// Index in [`crate::report::Trace::segments`].
     pub segment: usize,
+    /// Its frame in the first capture, 0 where that does not have it; in the other one; and the file, all as in the trace.
+    pub frame: u64,
+    /// See `frame`.
+    pub peer_frame: Option<u64>,
+    /// See `frame`.
+    pub file: u32,
     /// The sender.
     pub from: Side,
     /// What it does.
@@ -151,6 +157,8 @@ pub struct Words {
     pub tone: Tone,
     /// The words.
     pub text: String,
+    /// Index of the segment that they are about, if they are about one.
+    pub segment: Option<usize>,
 }
 
 impl Words {

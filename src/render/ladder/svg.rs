@@ -15,9 +15,22 @@ pub fn svg(ladder: &Ladder) -> String {
 
 /// Draws a ladder laid out by [`super::layout()`] in the colours of a theme.
 ///
+/// No element has an id, and every rule of the style sheet is confined to pictures of finrace: any number of pictures
+/// can stand in one HTML document. What belongs to a segment carries `data-segment` (its index in the trace), and
+/// `data-frame`, `data-peer-frame` and `data-file` as the trace has them, so that a page can link it with a table row.
+///
 /// Colours are plain CSS classes, light by default with a `prefers-color-scheme: dark` block ([`Theme::Auto`]): resvg
 /// knows neither custom properties nor media queries, skips the block and draws the light picture from the same bytes.
 pub fn themed_svg(ladder: &Ladder, theme: Theme) -> String {
+    drawing(ladder, Some(theme))
+}
+
+/// Draws a ladder without its style sheet, for a page that holds many and has [`style_sheet`] once.
+pub fn bare_svg(ladder: &Ladder) -> String {
+    drawing(ladder, None)
+}
+
+fn drawing(ladder: &Ladder, theme: Option<Theme>) -> String {
     let mut out = Canvas { text: String::with_capacity(16_384), ladder };
     out.open(theme);
     out.marks_below();
@@ -52,14 +65,16 @@ impl Canvas<'_> {
         self.text.push('\n');
     }
 
-    fn open(&mut self, theme: Theme) {
+    fn open(&mut self, theme: Option<Theme>) {
         let (width, height) = (self.ladder.metrics.width, self.ladder.height);
         self.put(format_args!(
-            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-labelledby="title description">"#
+            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" class="finrace" role="img">"#
         ));
-        self.put(format_args!(r#"<title id="title">{}</title>"#, escape(&self.ladder.title)));
-        self.put(format_args!(r#"<desc id="description">{}</desc>"#, escape(&self.ladder.description)));
-        self.put(format_args!("<style>\n{}</style>", style(theme)));
+        self.put(format_args!("<title>{}</title>", escape(&self.ladder.title)));
+        self.put(format_args!("<desc>{}</desc>", escape(&self.ladder.description)));
+        if let Some(theme) = theme {
+            self.put(format_args!("<style>\n{}</style>", style_sheet(theme)));
+        }
         self.put(format_args!(r#"<rect class="page" width="{width}" height="{height}"/>"#));
     }
 
@@ -112,7 +127,29 @@ impl Canvas<'_> {
         }
     }
 
+    /// What ties an element to a segment and its packets.
+    fn tie(&self, segment: usize) -> String {
+        let Some(arrow) = self.ladder.arrows.get(segment) else { return String::new() };
+        let mut tie = format!(r#" data-segment="{segment}""#);
+        for (name, number) in [
+            ("frame", Some(arrow.frame).filter(|frame| *frame > 0)),
+            ("peer-frame", arrow.peer_frame),
+            ("file", Some(u64::from(arrow.file)).filter(|file| *file > 0)),
+        ] {
+            if let Some(number) = number {
+                let _ = write!(tie, r#" data-{name}="{number}""#);
+            }
+        }
+        tie
+    }
+
     fn arrow(&mut self, arrow: &Arrow) {
+        self.put(format_args!(r#"<g class="segment"{}>"#, self.tie(arrow.segment)));
+        self.stroke(arrow);
+        self.put(format_args!("</g>"));
+    }
+
+    fn stroke(&mut self, arrow: &Arrow) {
         let metrics = &self.ladder.metrics;
         let [a, b] = labels::line(arrow, metrics);
         let ack = arrow.kind == SegmentKind::Ack;
@@ -155,16 +192,12 @@ impl Canvas<'_> {
         ));
     }
 
-    /// A segment that was not seen to arrive ends in a cross, with words.
+    /// A segment that was not seen to arrive ends in a cross.
     fn lost(&mut self, [x, y]: [f64; 2], tone: &str) {
         self.put(format_args!(
             r#"<path d="M{:.1} {:.1}l10 10m0 -10l-10 10" class="arrow s-{tone}"/>"#,
             x - 5.0,
             y - 5.0
-        ));
-        self.put(format_args!(
-            r#"<text x="{x:.1}" y="{:.1}" class="plain f-muted middle">not seen to arrive</text>"#,
-            y + 22.0
         ));
     }
 
@@ -192,8 +225,9 @@ impl Canvas<'_> {
         // A turn that rounds to nothing must not be written as minus nothing.
         let turn = if turn.abs() < 0.005 { 0.0 } else { turn };
         self.put(format_args!(
-            r#"<text transform="translate({x:.1},{y:.1}) rotate({turn:.2})" class="{face} f-{} middle">{}</text>"#,
+            r#"<text transform="translate({x:.1},{y:.1}) rotate({turn:.2})" class="{face} f-{} middle"{}>{}</text>"#,
             Tone::from(arrow.kind).name(),
+            self.tie(arrow.segment),
             escape(&arrow.label)
         ));
     }
@@ -294,26 +328,28 @@ impl Canvas<'_> {
             Align::Right => " end",
         };
         self.put(format_args!(
-            r#"<text x="{}" y="{}" class="{} f-{}{anchor}">{}</text>"#,
+            r#"<text x="{}" y="{}" class="{} f-{}{anchor}"{}>{}</text>"#,
             words.x,
             words.y + self.ladder.metrics.ascent(words.face),
             words.face.name(),
             words.tone.name(),
+            words.segment.map_or_else(String::new, |segment| self.tie(segment)),
             escape(&words.text)
         ));
     }
 }
 
-/// The style sheet.
-fn style(theme: Theme) -> String {
+/// The style sheet of a theme. Every rule is confined to `.finrace`.
+pub fn style_sheet(theme: Theme) -> String {
     let mut css = String::from(concat!(
-        "text{font-family:Inter,\"Segoe UI\",Helvetica,Arial,sans-serif}\n",
-        ".middle{text-anchor:middle}.end{text-anchor:end}\n",
-        ".arrow{fill:none;stroke-width:2.2}.thin{stroke-width:1.4}.dash{stroke-dasharray:5 4}\n",
-        ".life{stroke-width:2}.box,.pill{stroke-width:1}.zigzag{fill:none;stroke-width:2}\n",
-        ".ring{fill:none;stroke-width:2;stroke-dasharray:4 3}.lead{stroke-width:1}\n",
-        ".bracket{fill:none;stroke-width:1.4}.window{fill-opacity:.09}.hollow{stroke-width:2}\n",
-        ".inference{stroke-width:1.4;stroke-dasharray:5 4}\n",
+        ".finrace text{font-family:Inter,\"Segoe UI\",Helvetica,Arial,sans-serif}\n",
+        ".finrace .middle{text-anchor:middle}.finrace .end{text-anchor:end}\n",
+        ".finrace .arrow{fill:none;stroke-width:2.2}.finrace .thin{stroke-width:1.4}\n",
+        ".finrace .dash{stroke-dasharray:5 4}.finrace .life{stroke-width:2}\n",
+        ".finrace .box,.finrace .pill{stroke-width:1}.finrace .zigzag{fill:none;stroke-width:2}\n",
+        ".finrace .ring{fill:none;stroke-width:2;stroke-dasharray:4 3}.finrace .lead{stroke-width:1}\n",
+        ".finrace .bracket{fill:none;stroke-width:1.4}.finrace .window{fill-opacity:.09}\n",
+        ".finrace .hollow{stroke-width:2}.finrace .inference{stroke-width:1.4;stroke-dasharray:5 4}\n",
     ));
     for face in Face::ALL {
         let size = face.size_tenths();
@@ -322,39 +358,50 @@ fn style(theme: Theme) -> String {
             true => ";font-family:\"DejaVu Sans Mono\",ui-monospace,Menlo,Consolas,monospace",
             false => "",
         };
-        let _ = writeln!(css, ".{}{{font-size:{}.{}px{weight}{family}}}", face.name(), size / 10, size % 10);
+        let name = face.name();
+        let _ =
+            writeln!(css, ".finrace text.{name}{{font-size:{}.{}px{weight}{family}}}", size / 10, size % 10);
     }
+    let (light, dark) = (colours(Theme::Light), colours(Theme::Dark));
     match theme {
-        Theme::Light => css + &colours(Tone::light, "#ffffff", "#eef1f5", "#f6f8fa"),
-        Theme::Dark => css + &colours(Tone::dark, "#0f141b", "#1d2530", "#18202a"),
-        Theme::Auto => {
-            css + &colours(Tone::light, "#ffffff", "#eef1f5", "#f6f8fa")
-                + "@media (prefers-color-scheme:dark){\n"
-                + &colours(Tone::dark, "#0f141b", "#1d2530", "#18202a")
-                + "}\n"
-        }
+        Theme::Light => css + &light,
+        Theme::Dark => css + &dark,
+        Theme::Auto => format!("{css}{light}@media (prefers-color-scheme:dark){{\n{dark}}}\n"),
     }
 }
 
-/// The rules that differ between light and dark.
-fn colours(colour: fn(Tone) -> &'static str, page: &str, raised: &str, box_fill: &str) -> String {
+/// The rules that differ between light and dark; for [`Theme::Auto`] those of light.
+pub fn colours(theme: Theme) -> String {
+    let (colour, [page, raised, box_fill]): (fn(Tone) -> &'static str, _) = match theme {
+        Theme::Auto | Theme::Light => (Tone::light, ["#ffffff", "#eef1f5", "#f6f8fa"]),
+        Theme::Dark => (Tone::dark, ["#0f141b", "#1d2530", "#18202a"]),
+    };
     let mut css = String::new();
     for tone in Tone::ALL {
         let (name, colour) = (tone.name(), colour(tone));
-        let _ = writeln!(css, ".f-{name}{{fill:{colour}}}.s-{name}{{stroke:{colour}}}");
+        let _ = writeln!(css, ".finrace .f-{name}{{fill:{colour}}}.finrace .s-{name}{{stroke:{colour}}}");
     }
     let (line, fin, reset) = (colour(Tone::Line), colour(Tone::Fin), colour(Tone::Reset));
-    let _ = write!(
-        css,
-        ".page{{fill:{page}}}.life,.zigzag{{stroke:{line}}}.hollow{{fill:{page}}}\n\
-         .box{{fill:{box_fill};stroke:{line}}}.pill{{fill:{raised};stroke:{line}}}.foot-box{{fill:{raised}}}\n\
-         .window{{fill:{fin}}}.ring,.lead,.inference{{stroke:{reset}}}.inference{{fill:{page}}}\n"
-    );
+    for rule in [
+        format!(".page{{fill:{page}}}"),
+        format!(".life{{stroke:{line}}}"),
+        format!(".zigzag{{stroke:{line}}}"),
+        format!(".hollow{{fill:{page}}}"),
+        format!(".box{{fill:{box_fill};stroke:{line}}}"),
+        format!(".pill{{fill:{raised};stroke:{line}}}"),
+        format!(".foot-box{{fill:{raised}}}"),
+        format!(".window{{fill:{fin}}}"),
+        format!(".ring{{stroke:{reset}}}"),
+        format!(".lead{{stroke:{reset}}}"),
+        format!(".inference{{stroke:{reset};fill:{page}}}"),
+    ] {
+        let _ = writeln!(css, ".finrace {rule}");
+    }
     css
 }
 
 /// Text safe between tags: markup escaped, and control characters, which XML 1.0 cannot hold, replaced.
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

@@ -1,0 +1,114 @@
+use super::*;
+use crate::packet::Flags;
+
+fn end(port: u16) -> Endpoint {
+    Endpoint { ip: std::net::IpAddr::from([192, 0, 2, 1]), port }
+}
+
+/// Two directions of one connection.
+struct Talk {
+    filter: Filter,
+    next: [u32; 2],
+}
+
+impl Talk {
+    fn new() -> Talk {
+        Talk { filter: Filter::default(), next: [1, 1] }
+    }
+
+    /// What is left of the next bytes of one side.
+    fn say(&mut self, side: usize, payload: &[u8]) -> String {
+        let segment = Segment {
+            src: end(side as u16),
+            dst: end(1 - side as u16),
+            tunnel: 0,
+            seq: self.next[side],
+            ack: self.next[1 - side],
+            flags: Flags(Flags::ACK),
+            window: 1,
+            payload_len: payload.len() as u32,
+            payload,
+            ttl: 64,
+            ip_id: None,
+            timestamps: None,
+        };
+        self.next[side] += payload.len() as u32;
+        let out = self.filter.payload(&segment, 1, 0);
+        assert_eq!(out.len(), payload.len(), "as long as it was");
+        String::from_utf8(out).expect("text").replace('\0', ".")
+    }
+}
+
+const REQUEST: &[u8] = b"POST /users/jane?token=7 HTTP/1.1\r\nHost: db.example\r\nCookie: sid=8\r\n\
+    content-length: 4\r\nConnection: keep-alive, X-Jane\r\n\r\njane";
+
+#[test]
+fn of_a_request_survives_what_frames_it() {
+    let mut talk = Talk::new();
+    assert_eq!(
+        talk.say(0, REQUEST),
+        "POST /xxxxxxxxxxxxxxxxxx HTTP/1.1\r\nxxxx: xxxxxxxxxx\r\nCoxxxx: xxxxx\r\ncontent-length: 4\r\n\
+         Connection: keep-alive, xxxxxx\r\n\r\n...."
+    );
+    assert_eq!(
+        talk.say(1, b"HTTP/1.1 404 jane\r\nServer: x/1\r\nContent-Length: 2\r\n\r\nno"),
+        "HTTP/1.1 404 xxxx\r\nxxxxxx: xxx\r\nContent-Length: 2\r\n\r\n.."
+    );
+}
+
+#[test]
+fn a_request_cut_anywhere_comes_out_the_same() {
+    let whole = Talk::new().say(0, REQUEST);
+    // A segment that does not begin with a whole method is no request to the analysis either.
+    for cut in 5..REQUEST.len() {
+        let mut talk = Talk::new();
+        let parts = talk.say(0, &REQUEST[..cut]) + &talk.say(0, &REQUEST[cut..]);
+        assert_eq!(parts, whole, "cut at {cut}");
+    }
+}
+
+#[test]
+fn chunks_keep_their_sizes() {
+    let mut talk = Talk::new();
+    talk.say(0, b"GET / HTTP/1.1\r\n\r\n");
+    assert_eq!(
+        talk.say(1, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;jane=1\r\nhello\r\n0\r\nX-Sum: 7\r\n\r\n"),
+        "HTTP/1.1 200 xx\r\nTransfer-Encoding: chunked\r\n\r\n5xxxxxxx\r\n.....\r\n0\r\nxxxxx: x\r\n\r\n"
+    );
+    assert_eq!(talk.say(0, b"GET /a HTTP/1.1\r\n\r\n"), "GET /x HTTP/1.1\r\n\r\n");
+}
+
+#[test]
+fn an_answer_to_head_has_no_body() {
+    let mut talk = Talk::new();
+    talk.say(0, b"HEAD / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n");
+    assert_eq!(
+        talk.say(1, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nHTTP/1.1 204 No\r\n\r\n"),
+        "HTTP/1.1 200 xx\r\nContent-Length: 9\r\n\r\nHTTP/1.1 204 xx\r\n\r\n"
+    );
+}
+
+#[test]
+fn after_an_upgrade_nothing_survives() {
+    let mut talk = Talk::new();
+    talk.say(0, b"GET /chat HTTP/1.1\r\nUpgrade: websocket\r\n\r\n");
+    talk.say(1, b"HTTP/1.1 101 x\r\n\r\n");
+    assert_eq!(talk.say(0, b"GET /secret"), "...........");
+    assert_eq!(talk.say(1, b"HTTP/1.1 200"), "............");
+}
+
+#[test]
+fn other_protocols_are_zero() {
+    let mut talk = Talk::new();
+    assert_eq!(talk.say(1, b"220 mail.example ready\r\n"), ".".repeat(24));
+    assert_eq!(talk.say(0, b"AUTH PLAIN amFuZQ==\r\n"), ".".repeat(21));
+}
+
+#[test]
+fn addresses_of_the_proxy_protocol_do_not_survive() {
+    let mut talk = Talk::new();
+    assert_eq!(
+        talk.say(0, b"PROXY TCP4 203.0.113.7 198.51.100.2 443 80\r\nGET /a HTTP/1.1\r\n\r\n"),
+        "PROXY TCP4 xxxxxxxxxxx xxxxxxxxxxxx xxx xx\r\nGET /x HTTP/1.1\r\n\r\n"
+    );
+}
