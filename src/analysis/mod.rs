@@ -10,6 +10,7 @@ mod clock;
 mod extract;
 mod family;
 mod files;
+mod front;
 mod hops;
 mod incident;
 mod input;
@@ -24,6 +25,8 @@ mod timeline;
 mod trace;
 mod traces;
 mod vantage;
+
+use std::thread;
 
 use crate::capture::{CaptureError, Interrupt, Reader};
 use crate::report::Report;
@@ -58,6 +61,9 @@ pub struct Options {
     /// Tell incidents as soon as they are certain, some seconds of trace time after their connection closed. Their numbers
     /// then count in the order in which they were told, and their words know only what had been seen until then.
     pub live: bool,
+    /// Threads that work at the same time, at least 1. With two, one reads and decodes ahead of the other; more are no use yet.
+    /// The report is the same with any number; a live analysis has one.
+    pub threads: usize,
     /// Ends the reading when it is raised; what was found until then is reported.
     pub interrupt: Interrupt,
 }
@@ -69,6 +75,7 @@ impl Default for Options {
             max_connections: DEFAULT_MAX_CONNECTIONS,
             connections: false,
             live: false,
+            threads: thread::available_parallelism().map_or(1, usize::from),
             interrupt: Interrupt::default(),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fs;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -65,6 +66,9 @@ pub struct Args {
     /// Connections kept in memory at the same time
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_CONNECTIONS)]
     max_connections: usize,
+    /// Threads that work at the same time; the result is the same with any number [default: as many as there are processors]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZero<usize>>,
 }
 
 /// Analyzes, prints, and says by the exit code what was found.
@@ -80,12 +84,15 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         return Ok(if interrupt.is_raised() { Exit::Inconclusive } else { Exit::Trouble });
     }
     let live = format == Format::Ndjson && args.output.is_none() && inputs.iter().any(Input::is_pipe);
+    let defaults = Options::default();
     let options = Options {
+        threads: args.threads.map_or(defaults.threads, NonZero::get),
         server_ports: args.captures.server_port.clone(),
         max_connections: args.max_connections,
         connections: args.connections,
         live,
         interrupt,
+        ..defaults
     };
     let mut screen = Screen::new(args, &options);
     let mut report = analysis::analyze_inputs(inputs, &options, &mut screen);
