@@ -192,6 +192,32 @@ fn the_captures_of_both_ends_stay_comparable() {
 }
 
 #[test]
+fn a_connection_over_two_files_of_a_ring_is_one_extract() {
+    const FILE_HEADER: usize = 24;
+    /// Up to the lost request: its FIN is in the second file.
+    const IN_THE_FIRST: usize = 7;
+    let folder = tempfile::tempdir().expect("a folder");
+    let whole = fs::read(crossed_fin()).expect("a file");
+    let cut = FILE_HEADER
+        + records(&crossed_fin())[..IN_THE_FIRST].iter().map(|it| 16 + it.data.len()).sum::<usize>();
+    let halves = [whole[..cut].to_vec(), [&whole[..FILE_HEADER], &whole[cut..]].concat()];
+    let ring = ["ring_00001.pcap", "ring_00002.pcap"].map(|file| folder.path().join(file));
+    for (path, half) in ring.iter().zip(halves) {
+        fs::write(path, half).expect("a file");
+    }
+    let target = folder.path().join("race.pcapng");
+    for anonymize in [false, true] {
+        let mut command = finrace(["extract"]);
+        command.args(&ring).args(["1", "-w"]).arg(&target).args(anonymize.then_some("--anonymize"));
+        let run = output(&mut command);
+        assert_eq!(run.status.code(), Some(0), "{}", text(&run.stderr));
+        let said = "11 packets; its verdict is that of the whole capture (crossed-fin, certain)";
+        assert!(text(&run.stderr).contains(said), "{}", text(&run.stderr));
+        assert_eq!(records(&target).len(), 11);
+    }
+}
+
+#[test]
 fn what_would_say_something_else_is_not_kept() {
     let folder = tempfile::tempdir().expect("a folder");
     let target = folder.path().join("extract.pcapng");
