@@ -8,7 +8,8 @@ use finrace::packet::Decoder;
 use finrace::report::Report;
 
 use super::common::finrace::{finrace, output, text};
-use super::files::{captures, formats, labelled, name, records, report};
+use super::common::tshark;
+use super::files::{blocks, captures, formats, labelled, name, records, report};
 
 /// Writes one stream of a capture, under other names with a key.
 pub fn extract(
@@ -75,6 +76,23 @@ fn an_extract_of_every_format_keeps_its_verdict() {
             assert_eq!(extracted.server_port, None, "{}", name(&path));
         }
     }
+}
+
+#[test]
+fn tshark_reads_an_extract_with_all_its_blocks() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let target = folder.path().join("extract.pcapng");
+    // Frames that are no packets are not of the connection, names and statistics stay.
+    let path = captures().join("formats/containers/between.pcapng");
+    extract(&path, &report(&path), 0, None, &target).expect("an extract");
+    let seen = tshark::fields(&target, &["frame.number", "tcp.stream", "frame.comment"]);
+    let wanted: Vec<_> =
+        (1..=11).map(|number| vec![number.to_string(), "0".into(), "a comment".into()]).collect();
+    assert_eq!(seen, wanted);
+    let kinds = |path: &Path| -> Vec<u32> {
+        blocks(&fs::read(path).expect("a file")).iter().map(|block| block.kind).collect()
+    };
+    assert_eq!(kinds(&target), kinds(&path));
 }
 
 /// What must survive anonymising, of each segment.
