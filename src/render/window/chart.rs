@@ -5,13 +5,19 @@ use std::error::Error;
 
 use plotters::prelude::*;
 
-use crate::render::chart::{FONTS, SIZE, color, themed};
-use crate::render::style::Tone;
+use crate::render::ladder::escape;
+use crate::render::plot::{color, shape_colours};
+use crate::render::style::{Theme, Tone};
+use crate::render::visible;
 use crate::report::Cause;
 use crate::report::sweep::{Bin, Sweep};
 
 use super::{milliseconds, percent, signed_milliseconds, subject};
 
+/// Size of the map in pixels.
+const SIZE: (u32, u32) = (1080, 480);
+/// Families for viewers; the first is the embedded one that PNGs are drawn with.
+const FONTS: &str = "Inter, Helvetica, Arial, sans-serif";
 /// Room above 100 % for the legend.
 const HEADROOM: f64 = 1.42;
 /// Nanoseconds in the unit of the horizontal axis.
@@ -32,6 +38,20 @@ pub fn svg(sweep: &Sweep) -> Result<Option<String>, Box<dyn Error>> {
         area.present()?;
     }
     Ok(Some(themed(&svg, &title(sweep), &description(sweep))))
+}
+
+/// A picture of the drawing library with a title and a description for screen readers, and dark where the viewer prefers it.
+fn themed(svg: &str, title: &str, description: &str) -> String {
+    let head = format!(
+        " class=\"finrace\" role=\"img\">\n<title>{}</title>\n<desc>{}</desc>\n<style>\n{}</style>",
+        escape(&visible(title)),
+        escape(&visible(description)),
+        shape_colours(Theme::Auto),
+    );
+    match svg.find('>') {
+        Some(end) => format!("{}{head}{}", &svg[..end], &svg[end + 1..]),
+        None => svg.to_owned(),
+    }
 }
 
 fn title(sweep: &Sweep) -> String {
@@ -181,8 +201,8 @@ mod tests {
     #[test]
     fn the_picture_says_what_it_shows_to_eyes_and_to_screen_readers() {
         let picture = svg(&fixtures::sweep()).unwrap().unwrap();
-        assert!(picture.contains("<title id=\"title\">toy backend, 5 ms each way: requests are lost"));
-        assert!(picture.contains("<desc id=\"description\">The share of requests lost"));
+        assert!(picture.contains("<title>toy backend, 5 ms each way: requests are lost"));
+        assert!(picture.contains("<desc>The share of requests lost"));
         for word in ["crossed-fin: ", "unread-request: ", "the model", "95 %", "requests lost, %"] {
             assert!(picture.contains(word), "{word}");
         }
