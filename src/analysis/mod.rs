@@ -16,6 +16,7 @@ mod observer;
 mod pass;
 mod quality;
 mod servers;
+mod timeline;
 mod trace;
 mod traces;
 mod vantage;
@@ -29,6 +30,7 @@ use pass::Pass;
 
 pub use input::Input;
 pub use observer::{Observer, Progress, Unobserved};
+pub use timeline::timeline;
 pub use trace::{TraceFile, TraceRequest, trace};
 pub use traces::{MAX_TRACES, traces};
 

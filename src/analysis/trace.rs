@@ -197,6 +197,7 @@ pub(super) struct At {
     pub frame: FrameIn,
     /// The frame counted through the files.
     pub number: u64,
+    /// Capture time.
     pub time_ns: i64,
 }
 

@@ -31,6 +31,10 @@ pub struct Args {
     /// Capture of the same connection at the server's end, by the same clock: arrows then have both times
     #[arg(long, value_name = "FILE")]
     server_end: Option<PathBuf>,
+    /// What to draw: packets between both ends, connections on an axis of time (around an incident if its number is given),
+    /// or the bytes of one connection against time
+    #[arg(long, value_enum, default_value_t = Chart::Ladder, requires_ifs = [("timeline", "output"), ("sequence", "output")])]
+    chart: Chart,
     /// Write to this file; .svg and .png draw a picture, .html a page, .txt the ladder as text
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -42,9 +46,18 @@ pub struct Args {
     server_port: Vec<u16>,
 }
 
+/// What is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Chart {
+    Ladder,
+    Timeline,
+    Sequence,
+}
+
 /// Draws one incident.
 pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
-    let (files, id) = args.files_and_id();
+    let (files, given) = args.files_and_id();
+    let id = given.unwrap_or(1);
     let interrupt = ctrl_c::interrupts_reading()?;
     let mut inputs = Vec::new();
     for file in files {
@@ -73,6 +86,15 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         false => incident.id == id,
     };
     let incident = report.incidents.iter().find(wanted);
+    if let (Chart::Timeline, Some(path)) = (args.chart, &args.output)
+        && (incident.is_some() || given.is_none())
+    {
+        let around = incident.filter(|_| given.is_some());
+        let timeline_files = trace_files(&report, files, around.map_or(first, |incident| incident.capture));
+        let svg = timeline(&timeline_files, &report, around, args, &options)?;
+        picture::write(path, &picture::form(path, svg)?)?;
+        return Ok(Exit::Clean);
+    }
     let (capture, stream) = match incident {
         Some(incident) => (incident.capture, incident.stream),
         None if args.stream => (first, id),
@@ -82,14 +104,7 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
             report.incidents.len()
         ),
     };
-    let trace_captures = report.trace_of(capture);
-    let trace_files: Vec<TraceFile<'_>> = trace_captures
-        .iter()
-        .filter_map(|&capture| {
-            let path = files.iter().find(|file| file.display().to_string() == report.file_of(capture))?;
-            Some(TraceFile { path, capture })
-        })
-        .collect();
+    let trace_files = trace_files(&report, files, capture);
     let request = TraceRequest {
         stream,
         capture,
@@ -121,6 +136,11 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
             page.push_str(&render::ladder::text(&trace, incident, &Default::default(), text));
             output::print(page.as_bytes())?;
         }
+        Some(path) if args.chart == Chart::Sequence => {
+            let svg = render::sequence::sequence(&trace, incident, args.theme.into())
+                .map_err(|error| picture::refused(error.as_ref()))?;
+            picture::write(path, &picture::form(path, svg)?)?;
+        }
         Some(path) => picture::write(path, &drawn(path, &report, &trace, incident, args.theme)?)?,
     }
     Ok(Exit::Clean)
@@ -128,16 +148,53 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
 
 impl Args {
     /// The files, and the number behind them. A number alone is a file.
-    fn files_and_id(&self) -> (&[PathBuf], u32) {
+    fn files_and_id(&self) -> (&[PathBuf], Option<u32>) {
         if let [files @ .., last] = self.words.as_slice()
             && !files.is_empty()
             && let Some(id) = last.to_str().and_then(|last| last.parse().ok())
         {
-            (files, id)
+            (files, Some(id))
         } else {
-            (&self.words, 1)
+            (&self.words, None)
         }
     }
+}
+
+/// The files of the trace that a capture belongs to.
+fn trace_files<'f>(report: &Report, files: &'f [PathBuf], capture: u32) -> Vec<TraceFile<'f>> {
+    let file = |capture: u32| {
+        let path = files.iter().find(|file| file.display().to_string() == report.file_of(capture))?;
+        Some(TraceFile { path, capture })
+    };
+    report.trace_of(capture).into_iter().filter_map(file).collect()
+}
+
+/// Draws all connections of a trace, or what happened around one incident.
+fn timeline(
+    files: &[TraceFile<'_>],
+    report: &Report,
+    around: Option<&Incident>,
+    args: &Args,
+    options: &Options,
+) -> anyhow::Result<String> {
+    /// How much is shown on each side of a lost request: several times what the close and the request were apart.
+    const TIMES: i64 = 8;
+    const SHORTEST_NS: i64 = 50_000_000;
+    const LONGEST_NS: i64 = 2_000_000_000;
+    const UNKNOWN_NS: i64 = 250_000_000;
+    let window = around.map(|incident| {
+        let half_ns = incident.fin_to_request_ns.map_or(UNKNOWN_NS, |apart| {
+            apart.saturating_abs().saturating_mul(TIMES).clamp(SHORTEST_NS, LONGEST_NS)
+        });
+        [incident.time_ns.saturating_sub(half_ns), incident.time_ns.saturating_add(half_ns)]
+    });
+    let timeline = analysis::timeline(files, report, window, options)?;
+    if timeline.lanes.is_empty() {
+        bail!("there is no TCP connection to draw in these captures: `finrace analyze` says what they hold");
+    }
+    let zero_ns = around.map_or(timeline.first_ns, |incident| incident.time_ns);
+    render::timeline::timeline(&timeline, window, zero_ns, args.theme.into())
+        .map_err(|error| picture::refused(error.as_ref()))
 }
 
 /// Two captures make slanted arrows only where they hold the same packets and share a clock.

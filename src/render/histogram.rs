@@ -4,7 +4,7 @@
 use plotters::prelude::*;
 
 use super::ladder::{Align, Face};
-use super::plot::{MARGIN, METRICS, Sheet, Trouble, WIDTH, color, ticks};
+use super::plot::{MARGIN, METRICS, Sheet, Trouble, WIDTH, color, time_ticks};
 use super::style::{Theme, Tone};
 use super::units::{count, counted, duration, setting};
 use crate::report::{IdleClose, Server, Side, Verdict, likeness};
@@ -58,18 +58,16 @@ pub fn idle_times(server: &Server, theme: Theme) -> Result<Option<String>, Troub
         } else {
             (MARGIN, Align::Left)
         };
-        sheet.word([at, y], align, Face::Strong, pointer.tone, &pointer.words);
         // The line of a time above runs through this row.
-        sheet.patched.extend(sheet.words.pop());
+        sheet.patch([at, y], align, Face::Strong, pointer.tone, &pointer.words);
         leads.push((x, y + 3, pointer.tone));
         y += 22;
     }
-    if let Some(Zone { from, to, words, .. }) = &zone {
+    if let Some(Zone { from, to, tone, words }) = &zone {
         let (from, to) = (scale.x(*from), scale.x(*to));
         let half = METRICS.measure(Face::Strong, words) / 2;
         let middle = ((from + to) / 2).clamp(MARGIN + half, WIDTH - MARGIN - half);
-        sheet.word([middle, y], Align::Middle, Face::Strong, Tone::Reset, words);
-        sheet.patched.extend(sheet.words.pop());
+        sheet.patch([middle, y], Align::Middle, Face::Strong, *tone, words);
         y += 22;
     }
     let (top, bottom) = (y + 4, y + 4 + FIELD);
@@ -83,7 +81,7 @@ pub fn idle_times(server: &Server, theme: Theme) -> Result<Option<String>, Troub
                 let corners = [(scale.x(*from), top - 2), (scale.x(*to), bottom)];
                 area.draw(&Rectangle::new(corners, color(*tone).mix(0.12).filled()))?;
             }
-            for tick in scale.ticks() {
+            for (tick, _) in scale.ticks() {
                 let x = scale.x(tick);
                 area.draw(&PathElement::new(vec![(x, top), (x, bottom)], color(Tone::Line).mix(0.4)))?;
             }
@@ -226,17 +224,17 @@ impl Scale {
     }
 
     /// Idle times that are written below the field.
-    fn ticks(self) -> Vec<i64> {
+    fn ticks(self) -> Vec<(i64, String)> {
         if !self.logarithmic {
-            return ticks(self.from, self.to, 8).into_iter().map(|ns| ns.round() as i64).collect();
+            return time_ticks(self.from as i64, self.to as i64, 8);
         }
         let mut times = Vec::new();
         let mut decade = 1_i64;
         while (decade as f64) < self.to && decade < i64::MAX / 10 {
-            times.extend([1, 2, 5].map(|it| it * decade).into_iter().filter(|ns| {
-                let ns = *ns as f64;
-                ns >= self.from && ns <= self.to
-            }));
+            let shown = |ns: &i64| (*ns as f64) >= self.from && (*ns as f64) <= self.to;
+            times.extend(
+                [1, 2, 5].map(|it| it * decade).into_iter().filter(shown).map(|ns| (ns, setting(ns))),
+            );
             decade *= 10;
         }
         times
@@ -319,14 +317,8 @@ fn axes(sheet: &mut Sheet, scale: Scale, bars: &Bars, [top, middle, bottom]: [i3
         let name = if towards < 0 { at + 17 } else { at - 17 };
         sheet.word_if_free([LEFT - 12, name], Align::Right, Face::Plain, tone, &format!("{side} closed"));
     }
-    for tick in scale.ticks() {
-        sheet.word_if_free(
-            [scale.x(tick), bottom + 8],
-            Align::Middle,
-            Face::Time,
-            Tone::Muted,
-            &setting(tick),
-        );
+    for (tick, words) in scale.ticks() {
+        sheet.word_if_free([scale.x(tick), bottom + 8], Align::Middle, Face::Time, Tone::Muted, &words);
     }
     let axis = match scale.logarithmic {
         true => "idle time before the close, logarithmic",

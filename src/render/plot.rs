@@ -40,6 +40,8 @@ pub(super) struct Sheet {
     pub words: Vec<Words>,
     /// Words that stand on a patch of the page's colour, because lines run below them.
     pub patched: Vec<Words>,
+    /// Areas that hold shapes which no word may cover: left, top, right, bottom.
+    pub shapes: Vec<[i32; 4]>,
 }
 
 impl Sheet {
@@ -52,6 +54,7 @@ impl Sheet {
             height: 0,
             words: Vec::new(),
             patched: Vec::new(),
+            shapes: Vec::new(),
         };
         for (face, tone, text) in [(Face::Title, Tone::Ink, title), (Face::Subtitle, Tone::Muted, subtitle)] {
             sheet.top = sheet.paragraph(sheet.top, face, tone, text);
@@ -74,6 +77,11 @@ impl Sheet {
         self.words.push(words(at, align, face, tone, &visible(text)));
     }
 
+    /// Writes one line on a patch of the page's colour.
+    pub fn patch(&mut self, at: [i32; 2], align: Align, face: Face, tone: Tone, text: &str) {
+        self.patched.push(words(at, align, face, tone, &visible(text)));
+    }
+
     /// Writes one line if it touches no other and stays on the sheet; whether it did.
     pub fn word_if_free(&mut self, at: [i32; 2], align: Align, face: Face, tone: Tone, text: &str) -> bool {
         let new = words(at, align, face, tone, &visible(text));
@@ -88,6 +96,7 @@ impl Sheet {
     pub fn is_free(&self, [left, top, right, bottom]: [i32; 4]) -> bool {
         let inside = left >= 8 && right <= WIDTH - 8;
         inside
+            && !self.shapes.iter().any(|[l, t, r, b]| left < *r && *l < right && top < *b && *t < bottom)
             && !self.words.iter().chain(&self.patched).any(|words| {
                 let [l, t, r, b] = words.area(&METRICS);
                 left < r + 4 && l < right + 4 && top < b && t < bottom
@@ -201,9 +210,49 @@ pub(super) fn ticks(from: f64, to: f64, most: usize) -> Vec<f64> {
     (0..=most).map(|it| (first + it as f64) * step).take_while(|tick| *tick <= to + step * 1e-9).collect()
 }
 
+/// Units of time with their length in nanoseconds, and the shortest axis that they are written on.
+const UNITS: [(&str, i64, i64); 6] = [
+    ("days", 86_400_000_000_000, 5 * 86_400_000_000_000),
+    ("h", 3_600_000_000_000, 5 * 3_600_000_000_000),
+    ("min", 60_000_000_000, 5 * 60_000_000_000),
+    ("s", 1_000_000_000, 3_000_000_000),
+    ("ms", 1_000_000, 3_000_000),
+    ("µs", 1_000, 3_000),
+];
+
+/// Round times between two, at most `most`, each with its words; all in the same unit.
+pub(super) fn time_ticks(from_ns: i64, to_ns: i64, most: usize) -> Vec<(i64, String)> {
+    let span = to_ns.saturating_sub(from_ns);
+    let (unit, length, _) = UNITS.into_iter().find(|(.., least)| span >= *least).unwrap_or(("ns", 1, 0));
+    let length = length as f64;
+    ticks(from_ns as f64 / length, to_ns as f64 / length, most)
+        .into_iter()
+        .map(|tick| {
+            let sign = if tick < -1e-9 { "−" } else { "" };
+            let size = tick.abs();
+            let digits = usize::from((size - size.round()).abs() > 1e-6);
+            ((tick * length).round() as i64, format!("{sign}{size:.digits$} {unit}"))
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_on_an_axis_share_a_unit() {
+        let written =
+            |from, to, most| time_ticks(from, to, most).into_iter().map(|tick| tick.1).collect::<Vec<_>>();
+        assert_eq!(written(-50_000_000, 50_000_000, 4), ["−50 ms", "0 ms", "50 ms"]);
+        assert_eq!(
+            written(0, 4_000_000_000, 8),
+            ["0 s", "0.5 s", "1 s", "1.5 s", "2 s", "2.5 s", "3 s", "3.5 s", "4 s"]
+        );
+        assert_eq!(written(0, 900_000_000_000, 3), ["0 min", "5 min", "10 min", "15 min"]);
+        assert_eq!(written(0, 2_000, 2), ["0 ns", "1000 ns", "2000 ns"]);
+        assert_eq!(written(0, 0, 2), Vec::<String>::new());
+    }
 
     #[test]
     fn ticks_are_round_and_few() {

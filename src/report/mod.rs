@@ -8,6 +8,7 @@
 mod filter;
 mod run;
 mod schema;
+mod timeline;
 mod trace;
 mod words;
 
@@ -19,6 +20,7 @@ use serde::Serialize;
 pub use filter::Filter;
 pub use run::{Attempt, Expectation, Party, ProductLog, Run};
 pub use schema::{SCHEMA_VERSION, json_schema};
+pub use timeline::{Timeline, TimelineClose, TimelineIncident, TimelineLane, TimelineSpan};
 pub use trace::{Clocks, Lane, Segment, SegmentKind, Trace};
 pub use words::{Cause, Confidence, Ending, RetrySafe, Role, Side, Vantage, Verdict};
 

@@ -15,6 +15,7 @@ mod story;
 mod svg;
 mod terminal;
 
+pub(super) use layout::clip;
 pub use metrics::Metrics;
 pub use model::{Align, Arrow, Dot, Face, Fold, Ladder, LaneDrawing, Mark, Words};
 pub use png::{PngError, png};
@@ -34,6 +35,11 @@ pub struct Outcome {
 /// Lays a ladder out for [`svg()`] and [`png()`].
 pub fn layout(trace: &Trace, incident: Option<&Incident>, outcome: &Outcome) -> Ladder {
     layout::ladder(trace, incident, outcome, Metrics::PICTURE)
+}
+
+/// The headline of a ladder, for other pictures of the same trace.
+pub(super) fn headline(trace: &Trace, incident: Option<&Incident>) -> String {
+    story::Story { trace, incident, outcome: &Outcome::default() }.title()
 }
 
 /// Draws a ladder with characters.
