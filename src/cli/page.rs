@@ -7,7 +7,10 @@ use crate::analysis::{self, Options, TraceFile};
 use crate::render::html::Drawings;
 use crate::report::{Incident, Redaction, Report};
 
-/// A ladder of each incident whose capture can be read again, with the names that a `redaction` gives.
+/// Traces whose connections are drawn on an axis of time: more pictures of that size are looked at by nobody.
+const MAX_TIMELINES: usize = 4;
+
+/// A ladder of each incident whose capture can be read again, and the axis of time, with the names that a `redaction` gives.
 pub fn drawings(
     report: &Report,
     files: &[PathBuf],
@@ -17,13 +20,18 @@ pub fn drawings(
     let mut drawings = traced(report, files, options);
     if let Some(redaction) = redaction {
         drawings.traces.iter_mut().flatten().for_each(|trace| redaction.trace(trace));
+        drawings.timelines.iter_mut().for_each(|timeline| redaction.timeline(timeline));
         drawings.left_out.iter_mut().for_each(|why| redaction.text(why));
     }
     drawings
 }
 
 fn traced(report: &Report, files: &[PathBuf], options: &Options) -> Drawings {
-    let mut drawings = Drawings { traces: report.incidents.iter().map(|_| None).collect(), left_out: None };
+    let mut drawings = Drawings {
+        traces: report.incidents.iter().map(|_| None).collect(),
+        timelines: Vec::new(),
+        left_out: None,
+    };
     let mut left_out = |reason: String| {
         drawings.left_out.get_or_insert(reason);
     };
@@ -57,6 +65,9 @@ fn traced(report: &Report, files: &[PathBuf], options: &Options) -> Drawings {
             Ok(traced) => {
                 for (index, trace) in indexes.into_iter().zip(traced) {
                     drawings.traces[index] = trace;
+                }
+                if drawings.timelines.len() < MAX_TIMELINES {
+                    drawings.timelines.extend(analysis::timeline(&paths, report, None, options).ok());
                 }
             }
             Err(error) => left_out(format!("{:#}.", anyhow::Error::from(error))),

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use crate::render::ladder::{self, Outcome};
 use crate::render::style::Theme;
-use crate::render::{histogram, plot};
-use crate::report::{Incident, Server, Trace};
+use crate::render::{histogram, plot, timeline};
+use crate::report::{Incident, Server, Timeline, Trace};
 
 /// The ladder of a trace, to stand inside a page that has [`css`].
 pub fn ladder(trace: &Trace, incident: Option<&Incident>) -> String {
@@ -14,7 +14,16 @@ pub fn ladder(trace: &Trace, incident: Option<&Incident>) -> String {
 
 /// The idle times of a server, to stand inside a page that has [`css`]; none where there are none to be drawn.
 pub fn idle_times(server: &Server) -> Option<String> {
-    let svg = histogram::idle_times(server, Theme::Light).ok()??;
+    bare(&histogram::idle_times(server, Theme::Light).ok()??)
+}
+
+/// The connections of a trace on one axis of time, to stand inside a page that has [`css`].
+pub fn timeline(trace: &Timeline) -> Option<String> {
+    bare(&timeline::timeline(trace, None, trace.first_ns, Theme::Light).ok()?)
+}
+
+/// A picture without its style sheet.
+fn bare(svg: &str) -> Option<String> {
     let (before, rest) = svg.split_once("<style>")?;
     let (_, after) = rest.split_once("</style>")?;
     Some(format!("{before}{}", after.trim_start()))

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::Drawings;
 use super::document::{Headline, HeadlineTone};
 use super::drawing;
 use super::escape::text;
@@ -191,6 +192,26 @@ fn timers(report: &Report) -> String {
         }
     }
     told.concat()
+}
+
+/// When connections were busy and closed, a picture for each trace.
+pub fn timelines(drawings: &Drawings) -> String {
+    let pictures: Vec<String> = drawings.timelines.iter().filter_map(drawing::timeline).collect();
+    if pictures.is_empty() {
+        return String::new();
+    }
+    let mut section = String::from(
+        "<section aria-labelledby=\"timeline\">\n<h2 id=\"timeline\">The connections in time</h2>\n",
+    );
+    for (timeline, picture) in drawings.timelines.iter().zip(pictures) {
+        let files: Vec<String> = timeline.files.iter().map(|file| text(spoken(file))).collect();
+        let _ = writeln!(
+            section,
+            "<details open>\n<summary>{}</summary>\n<figure>\n{picture}</figure>\n</details>",
+            files.join(", ")
+        );
+    }
+    section + "</section>\n"
 }
 
 /// What was read, and what of it could not be.

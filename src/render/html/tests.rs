@@ -7,7 +7,10 @@ fn drawn() -> (Report, Drawings) {
     let report = fixtures::report();
     let mut traces: Vec<Option<Trace>> = report.incidents.iter().map(|_| None).collect();
     traces[0] = Some(fixtures::crossed_fin().0);
-    (report, Drawings { traces, left_out: Some("the others are of a pipe.".to_owned()) })
+    (
+        report,
+        Drawings { traces, timelines: Vec::new(), left_out: Some("the others are of a pipe.".to_owned()) },
+    )
 }
 
 /// What stands between two tags of a page, once.
