@@ -7,11 +7,11 @@ mod build;
 mod common {
     #[expect(dead_code, reason = "shared with tests that ask more")]
     pub mod finrace;
-    #[expect(dead_code, reason = "shared with tests that ask more")]
     pub mod tshark;
 }
 mod annotated;
 mod anonymous;
 mod extracted;
 mod files;
+mod postmortem;
 mod redacted;
