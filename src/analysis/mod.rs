@@ -18,6 +18,7 @@ mod observer;
 mod pass;
 mod quality;
 mod servers;
+mod timeline;
 mod trace;
 mod traces;
 mod vantage;
@@ -33,6 +34,7 @@ pub use annotate::{AnnotateError, annotate};
 pub use extract::{ExtractError, ExtractRequest, Extracted, Key, extract};
 pub use input::Input;
 pub use observer::{Observer, Progress, Unobserved};
+pub use timeline::timeline;
 pub use trace::{TraceFile, TraceRequest, trace};
 pub use traces::{MAX_TRACES, traces};
 

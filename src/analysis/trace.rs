@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::capture::{CaptureError, Reader};
-use crate::connection::{Connection, RoleHints, Table};
+use crate::connection::{Connection, Protocol, RoleHints, Table};
 use crate::packet::{Decoder, Endpoint, Flags, Segment};
 use crate::report::{self, Clocks, FrameIn, Incident, Lane, Role, SegmentKind, Side, Trace};
 
@@ -51,8 +51,8 @@ pub(super) struct Passed {
     timestamps: Option<(u32, u32)>,
     kind: [SegmentKind; 2],
     label: String,
-    /// Segments folded into this one.
-    pub count: u32,
+    /// Its name if the connection speaks HTTP/2, which only the whole of it tells.
+    http2: Option<String>,
 }
 
 impl Passed {
@@ -68,18 +68,8 @@ impl Passed {
             timestamps: segment.timestamps,
             kind: [labels::kind(segment, Side::Client), labels::kind(segment, Side::Server)],
             label: labels::label(segment),
-            count: 1,
+            http2: labels::http2(segment.payload),
         }
-    }
-
-    /// Takes a segment into this one where [`fold`] would, so that a long body needs no more memory than a short one.
-    pub fn absorbs(&mut self, later: &Passed) -> bool {
-        let alike = self.from == later.from && self.kind == later.kind && folds(later.kind[0]);
-        if alike {
-            self.count += later.count;
-            self.len = self.len.saturating_add(later.len);
-        }
-        alike
     }
 
     /// The same packet at another capture point of one path without address translation.
@@ -104,7 +94,8 @@ pub fn trace(
     options: &Options,
 ) -> Result<Option<Trace>, CaptureError> {
     let Some(stream) = stream_of_trace(files, request, options)? else { return Ok(None) };
-    let Some((connection, passed)) = collect(files, options, |table_stream, _| table_stream == stream)?.pop()
+    let Some(Collected { connection, passed }) =
+        collect(files, options, |table_stream, _| table_stream == stream)?.pop()
     else {
         return Ok(None);
     };
@@ -118,7 +109,7 @@ pub fn trace(
             };
             // Ports may have been used twice: the connection that shares most packets is the same one.
             let file = TraceFile { path, capture: 0 };
-            collect(&[file], options, same_ends)?.into_iter().map(|(_, other)| other).max_by_key(|other| {
+            collect(&[file], options, same_ends)?.into_iter().map(|other| other.passed).max_by_key(|other| {
                 other.iter().filter(|there| passed.iter().any(|here| here.is_same_packet(there))).count()
             })
         }
@@ -139,10 +130,12 @@ pub(super) fn told(
     let bases = [base(Side::Client), base(Side::Server)];
     let mut segments = join(passed, at_server, client, bases, request.incident);
     segments.sort_by_key(|segment| segment.sent_ns);
+    name_repetitions(&mut segments);
     if request.incident.is_none() {
         explain_close(&mut segments, connection, request.names);
     }
-    let (segments, omitted) = select(fold(segments), request.incident);
+    let (segments, left_out) = select(fold(segments), request.incident);
+    let omitted = left_out + connection.duplicates();
     let zero_ns = zero(&segments).unwrap_or(connection.first_ns);
     let lane = |name: &str, product: &Option<String>, endpoint: Endpoint| Lane {
         name: name.to_owned(),
@@ -204,6 +197,7 @@ pub(super) struct At {
     pub frame: FrameIn,
     /// The frame counted through the files.
     pub number: u64,
+    /// Capture time.
     pub time_ns: i64,
 }
 
@@ -230,21 +224,38 @@ pub(super) fn each_segment(
     Ok(())
 }
 
+/// A connection with its segments.
+struct Collected {
+    connection: Connection,
+    /// Without those that were captured once more (`-i any`, mirrors).
+    passed: Vec<Passed>,
+}
+
+/// Gives segments the names that only the whole of their connection tells.
+pub(super) fn name(connection: &Connection, passed: &mut [Passed]) {
+    if connection.protocol == Protocol::Http2 {
+        for passed in passed {
+            passed.label = passed.http2.take().unwrap_or(std::mem::take(&mut passed.label));
+        }
+    }
+}
+
 /// Connections of which `wanted` holds for some segment, with their segments, in the order of first packets.
 fn collect(
     files: &[TraceFile<'_>],
     options: &Options,
     wanted: impl Fn(u32, &Segment<'_>) -> bool,
-) -> Result<Vec<(Connection, Vec<Passed>)>, CaptureError> {
+) -> Result<Vec<Collected>, CaptureError> {
     let mut table = Table::new(RoleHints::new(options.server_ports.clone()), options.max_connections);
     let mut kept: Vec<(u32, Vec<Passed>)> = Vec::new();
     let mut connections: Vec<Connection> = Vec::new();
     each_segment(files, |at, segment| {
         let mut ended = |connection| connections.push(connection);
+        let copies = table.counts().duplicates;
         let stream = table.ingest(segment, at.number, at.time_ns, &mut ended);
         // Only the wanted connections are worth the memory.
         connections.retain(|connection| kept.iter().any(|(known, _)| *known == connection.stream));
-        if wanted(stream, segment) {
+        if wanted(stream, segment) && table.counts().duplicates == copies {
             let passed = Passed::of(segment, at);
             match kept.iter_mut().find(|(known, _)| *known == stream) {
                 Some((_, segments)) => segments.push(passed),
@@ -255,9 +266,11 @@ fn collect(
     table.finish_all(&mut |connection| connections.push(connection));
     Ok(kept
         .into_iter()
-        .filter_map(|(stream, segments)| {
+        .filter_map(|(stream, mut passed)| {
             let at = connections.iter().position(|connection| connection.stream == stream)?;
-            Some((connections.swap_remove(at), segments))
+            let connection = connections.swap_remove(at);
+            name(&connection, &mut passed);
+            Some(Collected { connection, passed })
         })
         .collect())
 }
@@ -330,7 +343,7 @@ fn describe(
         role,
         label: passed.label.clone(),
         meaning,
-        count: passed.count,
+        count: 1,
     }
 }
 
@@ -341,6 +354,9 @@ pub(super) fn role(passed: &Passed, incident: &Incident) -> Option<Role> {
         incident.frames_elsewhere.iter().find(|(_, frame)| **frame == passed.at.frame).map(|(role, _)| *role)
     }
 }
+
+/// Below, a close belongs to the response before it and no idle timer has run.
+const SHORTEST_IDLE_NS: i64 = 10_000_000;
 
 /// Without an incident, the story is who closed first, and after how long.
 fn explain_close(segments: &mut [report::Segment], connection: &Connection, names: (&str, &str)) {
@@ -355,33 +371,93 @@ fn explain_close(segments: &mut [report::Segment], connection: &Connection, name
         return;
     };
     close.meaning = match connection.idle_before_close[closer as usize] {
-        Some(idle_ns) => format!("the {name} closes first, after {:.3} s idle", idle_ns as f64 / 1e9),
-        None => format!("the {name} closes first"),
+        Some(idle_ns) if idle_ns >= SHORTEST_IDLE_NS => {
+            format!("the {name} closes first, after {:.3} s idle", idle_ns as f64 / 1e9)
+        }
+        _ => format!("the {name} closes first"),
     };
 }
 
-/// Whether several such segments in a row say no more than one.
-fn folds(kind: SegmentKind) -> bool {
-    matches!(kind, SegmentKind::Reset | SegmentKind::Request | SegmentKind::Response)
+/// Before the name of what was sent already.
+const AGAIN: &str = "again: ";
+
+/// Says of each segment that repeats bytes sent before that it does, so that nobody takes it for new ones.
+fn name_repetitions(segments: &mut [report::Segment]) {
+    // The number behind the last one sent, by side.
+    let mut next: [Option<u32>; 2] = [None; 2];
+    for segment in segments.iter_mut().filter(|segment| segment.kind != SegmentKind::Reset) {
+        let control = u32::from(segment.flags.contains("SYN")) + u32::from(segment.flags.contains("FIN"));
+        let end = segment.seq.wrapping_add(segment.len).wrapping_add(control);
+        let next = &mut next[segment.from as usize];
+        // Modulo 2^32, as RFC 9293 section 3.4 compares.
+        let before = |number: u32, other: u32| (number.wrapping_sub(other) as i32) < 0;
+        match *next {
+            // RFC 9293 section 3.8.4: one number below the next, with one byte or none.
+            Some(next) if control == 0 && segment.len <= 1 && segment.seq.wrapping_add(1) == next => {
+                segment.kind = SegmentKind::Ack;
+                segment.label = "keep-alive probe".to_owned();
+            }
+            Some(next) if segment.len + control > 0 && !before(next, end) => {
+                segment.label.insert_str(0, AGAIN);
+            }
+            Some(known) if !before(known, end) => {}
+            _ => *next = Some(end),
+        }
+    }
 }
 
-/// Folds storms of RSTs and the segments of one body into one line each.
+/// The most time between two segments that are shown as one: what comes later is worth a time of its own.
+const FOLDED_WITHIN_NS: i64 = 1_000_000_000;
+
+/// Folds storms of RSTs, and the segments of one body with the acknowledgements between them, into one line each.
 fn fold(segments: Vec<report::Segment>) -> Vec<report::Segment> {
     let mut folded: Vec<report::Segment> = Vec::with_capacity(segments.len());
+    // The time of the last segment in each line.
+    let mut until: Vec<i64> = Vec::with_capacity(segments.len());
     for segment in segments {
-        if let Some(last) = folded.last_mut()
-            && last.from == segment.from
-            && last.kind == segment.kind
-            && segment.role.is_none()
-            && folds(segment.kind)
-        {
-            last.count += segment.count;
-            last.len = last.len.saturating_add(segment.len);
-            continue;
+        let line = line_of(&segment, &folded).filter(|&line| {
+            segment.role.is_none() && segment.sent_ns.saturating_sub(until[line]) <= FOLDED_WITHIN_NS
+        });
+        match line {
+            Some(line) => {
+                let into = &mut folded[line];
+                into.count += segment.count;
+                into.len = into.len.saturating_add(segment.len);
+                until[line] = segment.sent_ns;
+            }
+            None => {
+                until.push(segment.sent_ns);
+                folded.push(segment);
+            }
         }
-        folded.push(segment);
     }
     folded
+}
+
+/// The line that a segment goes on with, if there is one.
+fn line_of(segment: &report::Segment, folded: &[report::Segment]) -> Option<usize> {
+    let last = folded.len().checked_sub(1)?;
+    let between = matches!(&folded[last], ack if ack.kind == SegmentKind::Ack
+        && ack.role.is_none()
+        && ack.from != segment.from
+        && ack.label == "ACK");
+    let line = match segment.kind {
+        SegmentKind::Request | SegmentKind::Response if between => last.checked_sub(1)?,
+        _ => last,
+    };
+    let it = &folded[line];
+    let goes_on = match segment.kind {
+        SegmentKind::Reset => true,
+        // What has a name of its own begins something.
+        SegmentKind::Request | SegmentKind::Response => match segment.label.strip_prefix(AGAIN) {
+            None => segment.label == labels::UNNAMED || segment.label == it.label,
+            // Each attempt to send a request again has a time that tells something.
+            Some(name) => name == labels::UNNAMED && segment.label == it.label,
+        },
+        SegmentKind::Ack => it.role.is_none() && segment.label == it.label,
+        SegmentKind::Handshake | SegmentKind::Fin => false,
+    };
+    (goes_on && it.from == segment.from && it.kind == segment.kind).then_some(line)
 }
 
 /// What tells the story: the handshake if it is near, the last exchange before the incident, and all that follows.

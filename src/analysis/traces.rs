@@ -4,16 +4,20 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::capture::CaptureError;
 use crate::connection::{Connection, RoleHints, Table};
+use crate::packet::Segment;
 use crate::report::{Incident, Role, Trace};
 
 use super::Options;
-use super::trace::{MAX_SEGMENTS, Passed, TraceFile, TraceRequest, each_segment, role, told};
+use super::trace::{At, MAX_SEGMENTS, Passed, TraceFile, TraceRequest, each_segment, name, role, told};
 
-/// Segments kept of what was captured before the story of an incident begins: the request before it is among them unless
-/// its response was acknowledged piece by piece more than thirty times.
-const MAX_BEFORE: usize = 64;
+/// Segments kept at the same time, of all connections together, when there are so many that each has only its share.
+const MAX_KEPT: usize = 1_000_000;
 
-/// Incidents traced at most in one reading: with all that is kept of each, about 150 MiB.
+/// The share of one connection: half of it before its story begins, half from there on. The smallest is what a picture
+/// shows.
+const SHARE: std::ops::RangeInclusive<usize> = 2 * MAX_SEGMENTS..=4_096;
+
+/// Incidents traced at most in one reading.
 pub const MAX_TRACES: usize = 10_000;
 
 /// Reads the segments around incidents of one trace, in one more reading of its files (two where an incident lies in
@@ -30,39 +34,45 @@ pub fn traces(
 ) -> Result<Vec<Option<Trace>>, CaptureError> {
     let traced = &incidents[..incidents.len().min(MAX_TRACES)];
     let streams = streams(files, traced, options)?;
-    let mut stories: Vec<Story<'_>> = traced.iter().map(|incident| Story::of(incident)).collect();
+    let share = (MAX_KEPT / traced.len().max(1)).clamp(*SHARE.start(), *SHARE.end());
+    let mut stories: Vec<Story<'_>> = traced.iter().map(|incident| Story::of(incident, share / 2)).collect();
     let mut of_stream: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for (index, stream) in streams.into_iter().enumerate() {
         if let Some(stream) = stream {
             of_stream.entry(stream).or_default().push(index);
         }
     }
-    let mut connections: BTreeMap<u32, Connection> = BTreeMap::new();
-    let mut ended = |connection: Connection| {
-        if of_stream.contains_key(&connection.stream) {
-            connections.insert(connection.stream, connection);
-        }
-    };
+    let mut traces: Vec<Option<Trace>> = incidents.iter().map(|_| None).collect();
+    let mut ended: Vec<Connection> = Vec::new();
     let mut table = Table::new(RoleHints::new(options.server_ports.clone()), options.max_connections);
     each_segment(files, |at, segment| {
-        let stream = table.ingest(segment, at.number, at.time_ns, &mut ended);
-        for &index in of_stream.get(&stream).into_iter().flatten() {
-            if stories[index].has_room() {
-                stories[index].add(Passed::of(segment, at));
-            } else {
-                stories[index].omitted += 1;
+        let copies = table.counts().duplicates;
+        let stream = table.ingest(segment, at.number, at.time_ns, &mut |connection| ended.push(connection));
+        if table.counts().duplicates == copies {
+            for &index in of_stream.get(&stream).into_iter().flatten() {
+                stories[index].add(segment, at);
             }
         }
-    })?;
-    table.finish_all(&mut ended);
-    let mut traces: Vec<Option<Trace>> = incidents.iter().map(|_| None).collect();
-    for (stream, indexes) in of_stream {
-        let Some(connection) = connections.get(&stream) else { continue };
-        for index in indexes {
-            traces[index] = Some(stories[index].told(files, connection));
+        // What is told needs no more room than its picture.
+        for connection in ended.drain(..) {
+            tell(&connection, &of_stream, &mut stories, files, &mut traces);
         }
-    }
+    })?;
+    table.finish_all(&mut |connection| tell(&connection, &of_stream, &mut stories, files, &mut traces));
     Ok(traces)
+}
+
+/// Tells the stories of a connection that is over.
+fn tell(
+    connection: &Connection,
+    of_stream: &BTreeMap<u32, Vec<usize>>,
+    stories: &mut [Story<'_>],
+    files: &[TraceFile<'_>],
+    traces: &mut [Option<Trace>],
+) {
+    for &index in of_stream.get(&connection.stream).into_iter().flatten() {
+        traces[index] = Some(stories[index].told(files, connection));
+    }
 }
 
 /// The index over the whole trace of each incident's stream, which has the index of its own file in the report.
@@ -110,32 +120,37 @@ fn streams(
 struct Story<'r> {
     incident: &'r Incident,
     kept: VecDeque<Passed>,
+    /// Segments kept before the anchor, and from it on.
+    half: usize,
     /// The role from which on nothing may be forgotten; without it, from the beginning.
     anchor: Role,
-    begun: bool,
+    /// How many were kept when the anchor came.
+    begun: Option<usize>,
     omitted: u64,
 }
 
 impl<'r> Story<'r> {
-    fn of(incident: &'r Incident) -> Story<'r> {
+    fn of(incident: &'r Incident, half: usize) -> Story<'r> {
         let known =
             |role| incident.frames.contains_key(&role) || incident.frames_elsewhere.contains_key(&role);
         let anchor = if known(Role::PreviousResponse) { Role::PreviousResponse } else { Role::Request };
-        Story { incident, kept: VecDeque::new(), anchor, begun: !known(anchor), omitted: 0 }
+        let begun = if known(anchor) { None } else { Some(0) };
+        Story { incident, kept: VecDeque::new(), half, anchor, begun, omitted: 0 }
     }
 
-    fn has_room(&self) -> bool {
-        !self.begun || self.kept.len() < MAX_BEFORE + MAX_SEGMENTS
-    }
-
-    fn add(&mut self, passed: Passed) {
-        let role = role(&passed, self.incident);
-        self.begun |= role == Some(self.anchor);
-        if role.is_none() && self.kept.back_mut().is_some_and(|last| last.absorbs(&passed)) {
+    fn add(&mut self, segment: &Segment<'_>, at: At) {
+        if self.begun.is_some_and(|begun| self.kept.len() >= begun + self.half) {
+            self.omitted += 1;
             return;
         }
-        if !self.begun && self.kept.len() == MAX_BEFORE {
-            self.omitted += self.kept.pop_front().map_or(0, |first| u64::from(first.count));
+        let passed = Passed::of(segment, at);
+        if self.begun.is_none() {
+            if role(&passed, self.incident) == Some(self.anchor) {
+                self.begun = Some(self.kept.len());
+            } else if self.kept.len() == self.half {
+                self.kept.pop_front();
+                self.omitted += 1;
+            }
         }
         self.kept.push_back(passed);
     }
@@ -149,9 +164,10 @@ impl<'r> Story<'r> {
             products: (None, None),
             server_capture: None,
         };
-        let mut trace = told(files, &request, connection, self.kept.make_contiguous(), None);
+        let mut passed = Vec::from(std::mem::take(&mut self.kept));
+        name(connection, &mut passed);
+        let mut trace = told(files, &request, connection, &passed, None);
         trace.omitted += self.omitted;
-        self.kept = VecDeque::new();
         trace
     }
 }

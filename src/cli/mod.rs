@@ -11,6 +11,7 @@ mod extract;
 mod moment;
 mod output;
 mod page;
+mod picture;
 mod postmortem;
 #[cfg(feature = "live")]
 mod probe;

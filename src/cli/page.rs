@@ -7,13 +7,20 @@ use crate::analysis::{self, Options, TraceFile};
 use crate::render::html::{self, Drawings};
 use crate::report::{Incident, Report};
 
+/// Traces whose connections are drawn on an axis of time: more pictures of that size are looked at by nobody.
+const MAX_TIMELINES: usize = 4;
+
 /// The report as a page, with a ladder of each incident whose capture can be read again.
 pub fn of_report(report: &Report, files: &[PathBuf], options: &Options) -> String {
     html::report(report, &drawings(report, files, options))
 }
 
 fn drawings(report: &Report, files: &[PathBuf], options: &Options) -> Drawings {
-    let mut drawings = Drawings { traces: report.incidents.iter().map(|_| None).collect(), left_out: None };
+    let mut drawings = Drawings {
+        traces: report.incidents.iter().map(|_| None).collect(),
+        timelines: Vec::new(),
+        left_out: None,
+    };
     let mut left_out = |reason: String| {
         drawings.left_out.get_or_insert(reason);
     };
@@ -47,6 +54,9 @@ fn drawings(report: &Report, files: &[PathBuf], options: &Options) -> Drawings {
             Ok(traced) => {
                 for (index, trace) in indexes.into_iter().zip(traced) {
                     drawings.traces[index] = trace;
+                }
+                if drawings.timelines.len() < MAX_TIMELINES {
+                    drawings.timelines.extend(analysis::timeline(&paths, report, None, options).ok());
                 }
             }
             Err(error) => left_out(format!("{:#}.", anyhow::Error::from(error))),

@@ -3,15 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use crate::analysis::{self, Input, Options, TraceFile, TraceRequest};
-use crate::render::{self, TextOptions};
-use crate::report::{self, Incident, Report, Trace};
+use crate::render::{self, TextOptions, units};
+use crate::report::{self, Incident, Redaction, Report, Trace};
 
 use super::Exit;
 use super::ctrl_c;
 use super::output::{self, Color};
+use super::picture::{self, Theme};
 use super::progress::ProgressLine;
 
 /// Columns of a ladder written to a text file: it survives a paste into chat.
@@ -27,6 +28,13 @@ pub struct Args {
     /// The number is Wireshark's tcp.stream in the first file, of any connection
     #[arg(long)]
     stream: bool,
+    /// Capture of the same connection at the server's end, by the same clock: arrows then have both times
+    #[arg(long, value_name = "FILE")]
+    server_end: Option<PathBuf>,
+    /// What to draw: packets between both ends, connections on an axis of time (around an incident if its number is given),
+    /// or the bytes of one connection against time
+    #[arg(long, value_enum, default_value_t = Chart::Ladder, requires_ifs = [("timeline", "output"), ("sequence", "output")])]
+    chart: Chart,
     /// Write to this file; .svg and .png draw a picture, .html is a page, .md one with a Mermaid diagram, .mmd the diagram
     /// alone, .txt the ladder as text
     #[arg(short, long, value_name = "FILE")]
@@ -42,27 +50,18 @@ pub struct Args {
     server_port: Vec<u16>,
 }
 
-/// Colours of a picture.
+/// What is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Theme {
-    Auto,
-    Light,
-    Dark,
-}
-
-impl From<Theme> for render::Theme {
-    fn from(theme: Theme) -> render::Theme {
-        match theme {
-            Theme::Auto => render::Theme::Auto,
-            Theme::Light => render::Theme::Light,
-            Theme::Dark => render::Theme::Dark,
-        }
-    }
+enum Chart {
+    Ladder,
+    Timeline,
+    Sequence,
 }
 
 /// Draws one incident.
 pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
-    let (files, id) = args.files_and_id();
+    let (files, given) = args.files_and_id();
+    let id = given.unwrap_or(1);
     let interrupt = ctrl_c::interrupts_reading()?;
     let mut inputs = Vec::new();
     for file in files {
@@ -91,6 +90,15 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         false => incident.id == id,
     };
     let incident = report.incidents.iter().find(wanted);
+    if let (Chart::Timeline, Some(path)) = (args.chart, &args.output)
+        && (incident.is_some() || given.is_none())
+    {
+        let around = incident.filter(|_| given.is_some());
+        let timeline_files = trace_files(&report, files, around.map_or(first, |incident| incident.capture));
+        let svg = timeline(&timeline_files, &report, around, args, &options)?;
+        picture::write(path, &picture::form(path, svg)?)?;
+        return Ok(Exit::Clean);
+    }
     let (capture, stream) = match incident {
         Some(incident) => (incident.capture, incident.stream),
         None if args.stream => (first, id),
@@ -100,21 +108,14 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
             report.incidents.len()
         ),
     };
-    let trace_captures = report.trace_of(capture);
-    let trace_files: Vec<TraceFile<'_>> = trace_captures
-        .iter()
-        .filter_map(|&capture| {
-            let path = files.iter().find(|file| file.display().to_string() == report.file_of(capture))?;
-            Some(TraceFile { path, capture })
-        })
-        .collect();
+    let trace_files = trace_files(&report, files, capture);
     let request = TraceRequest {
         stream,
         capture,
         incident,
         names: ("client", "server"),
         products: (None, None),
-        server_capture: None,
+        server_capture: args.server_end.as_deref(),
     };
     let Some(trace) = analysis::trace(&trace_files, &request, &options)? else {
         let file = report.file_of(capture);
@@ -128,11 +129,15 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
             }
         }
     };
+    if let Some(path) = &args.server_end {
+        check_clocks(&trace, path)?;
+    }
     let (trace, incident) = match args.redact {
         true => report::redacted(&report, trace, incident),
         false => (trace, incident.cloned()),
     };
     let incident = incident.as_ref();
+    let report = if args.redact { without_names(report) } else { report };
     match &args.output {
         None => {
             let text = output::text_options(color);
@@ -141,23 +146,95 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
             page.push_str(&render::ladder::text(&trace, incident, &Default::default(), text));
             output::print(page.as_bytes())?;
         }
-        Some(path) => fs::write(path, drawn(path, &report, &trace, incident, args.theme)?)
-            .with_context(|| format!("cannot write {}: name another file with -o", path.display()))?,
+        Some(path) if args.chart == Chart::Sequence => {
+            let svg = render::sequence::sequence(&trace, incident, args.theme.into())
+                .map_err(|error| picture::refused(error.as_ref()))?;
+            picture::write(path, &picture::form(path, svg)?)?;
+        }
+        Some(path) => picture::write(path, &drawn(path, &report, &trace, incident, args.theme)?)?,
     }
     Ok(Exit::Clean)
 }
 
 impl Args {
     /// The files, and the number behind them. A number alone is a file.
-    fn files_and_id(&self) -> (&[PathBuf], u32) {
+    fn files_and_id(&self) -> (&[PathBuf], Option<u32>) {
         if let [files @ .., last] = self.words.as_slice()
             && !files.is_empty()
             && let Some(id) = last.to_str().and_then(|last| last.parse().ok())
         {
-            (files, id)
+            (files, Some(id))
         } else {
-            (&self.words, 1)
+            (&self.words, None)
         }
+    }
+}
+
+/// The report, naming nobody.
+fn without_names(mut report: Report) -> Report {
+    Redaction::default().report(&mut report);
+    report
+}
+
+/// The files of the trace that a capture belongs to.
+fn trace_files<'f>(report: &Report, files: &'f [PathBuf], capture: u32) -> Vec<TraceFile<'f>> {
+    let file = |capture: u32| {
+        let path = files.iter().find(|file| file.display().to_string() == report.file_of(capture))?;
+        Some(TraceFile { path, capture })
+    };
+    report.trace_of(capture).into_iter().filter_map(file).collect()
+}
+
+/// Draws all connections of a trace, or what happened around one incident.
+fn timeline(
+    files: &[TraceFile<'_>],
+    report: &Report,
+    around: Option<&Incident>,
+    args: &Args,
+    options: &Options,
+) -> anyhow::Result<String> {
+    /// How much is shown on each side of a lost request: several times what the close and the request were apart.
+    const TIMES: i64 = 8;
+    const SHORTEST_NS: i64 = 50_000_000;
+    const LONGEST_NS: i64 = 2_000_000_000;
+    const UNKNOWN_NS: i64 = 250_000_000;
+    let window = around.map(|incident| {
+        let half_ns = incident.fin_to_request_ns.map_or(UNKNOWN_NS, |apart| {
+            apart.saturating_abs().saturating_mul(TIMES).clamp(SHORTEST_NS, LONGEST_NS)
+        });
+        [incident.time_ns.saturating_sub(half_ns), incident.time_ns.saturating_add(half_ns)]
+    });
+    let mut timeline = analysis::timeline(files, report, window, options)?;
+    if args.redact {
+        let mut redaction = Redaction::default();
+        // The same names as in the whole report.
+        redaction.report(&mut report.clone());
+        redaction.timeline(&mut timeline);
+    }
+    if timeline.lanes.is_empty() {
+        bail!("there is no TCP connection to draw in these captures: `finrace analyze` says what they hold");
+    }
+    let zero_ns = around.map_or(timeline.first_ns, |incident| incident.time_ns);
+    render::timeline::timeline(&timeline, window, zero_ns, args.theme.into())
+        .map_err(|error| picture::refused(error.as_ref()))
+}
+
+/// Two captures make slanted arrows only where they hold the same packets and share a clock.
+fn check_clocks(trace: &Trace, server_end: &Path) -> anyhow::Result<()> {
+    let flights: Vec<i64> = trace
+        .segments
+        .iter()
+        .filter_map(|segment| Some(segment.received_ns?.saturating_sub(segment.sent_ns)))
+        .collect();
+    let server_end = server_end.display();
+    match flights.iter().min() {
+        None => bail!("{server_end} holds no packet of this connection: leave --server-end out"),
+        Some(shortest) if *shortest < 0 => bail!(
+            "by these clocks packets arrive up to {} before they are sent: {server_end} has another clock, or is not the \
+             server's end; leave --server-end out, or name the client's capture first",
+            units::duration(-shortest)
+        ),
+        Some(_) => Ok(()),
     }
 }
 
@@ -177,8 +254,7 @@ fn drawn(
     let outcome = Default::default();
     let svg = || render::ladder::themed_svg(&render::ladder::layout(trace, incident, &outcome), theme.into());
     match path.extension().and_then(|extension| extension.to_str()) {
-        Some("svg") => Ok(svg().into_bytes()),
-        Some("png") => Ok(render::ladder::png(&svg())?),
+        Some("svg" | "png") => picture::form(path, svg()),
         Some("txt") => {
             let options = TextOptions { width: FILE_COLUMNS, ..TextOptions::default() };
             Ok(render::ladder::text(trace, incident, &outcome, options).into_bytes())

@@ -1,18 +1,19 @@
 //! `finrace timeouts`: the idle timers that captures reveal, whether or not anything broke; or those of a product.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
 use crate::analysis::{self, Options};
 use crate::products::{self, Product};
 use crate::render::{self, TextOptions};
-use crate::report::{Redaction, Verdict};
+use crate::report::{Redaction, Report, Server, Verdict};
 
 use super::Exit;
 use super::captures::{Captures, Found};
 use super::ctrl_c;
 use super::output::{self, Color, Format};
+use super::picture::{self, Theme};
 use super::progress::ProgressLine;
 
 /// Arguments of `timeouts`.
@@ -34,6 +35,15 @@ pub struct Args {
     /// Name nobody in the timers of captures: addresses become roles (proxy-1, backend-3), file names numbers
     #[arg(long)]
     redact: bool,
+    /// Draw the idle times of a server into this file, .svg or .png, beside what is printed
+    #[arg(short, long, value_name = "FILE", conflicts_with = "list")]
+    output: Option<PathBuf>,
+    /// The server to draw, address:port as the table has it (the one most at risk if left out)
+    #[arg(long, value_name = "SERVER", requires = "output")]
+    server: Option<String>,
+    /// Colours of the picture; auto follows the viewer where the format can (SVG), and is light elsewhere
+    #[arg(long, value_enum, default_value_t = Theme::Auto, requires = "output")]
+    theme: Theme,
 }
 
 /// Prints the timers observed in captures, or those known of products.
@@ -50,6 +60,9 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     let known = files.iter().map(|file| product(file)).collect::<anyhow::Result<Vec<_>>>()?;
     let asked: Vec<Product> = known.iter().copied().flatten().cloned().collect();
     if asked.len() == known.len() {
+        if args.output.is_some() {
+            bail!("-o draws what captures show: name capture files instead of products");
+        }
         return print_products(&asked, args.format, color, false);
     }
     if !asked.is_empty() {
@@ -129,6 +142,9 @@ fn observed(args: &Args, color: Color) -> anyhow::Result<Exit> {
         other => output::structured(&report, other),
     };
     output::print(text.as_bytes())?;
+    if let Some(path) = &args.output {
+        draw(path, &report, args)?;
+    }
     Ok(if report.servers.iter().any(|server| server.verdict == Verdict::AtRisk) {
         Exit::Found
     } else if unreadable {
@@ -138,4 +154,43 @@ fn observed(args: &Args, color: Color) -> anyhow::Result<Exit> {
     } else {
         Exit::Clean
     })
+}
+
+/// Draws one server's idle times.
+fn draw(path: &Path, report: &Report, args: &Args) -> anyhow::Result<()> {
+    let is_drawn = |server: &&Server| {
+        server.server_idle_close.is_some()
+            || server.client_idle_close.is_some()
+            || server.longest_reuse_ns.is_some()
+    };
+    let server = match &args.server {
+        Some(name) => {
+            let known = report.servers.iter().find(|server| server.server == *name);
+            let Some(server) = known else {
+                bail!("there is no server {} in these captures: the table lists them", render::visible(name));
+            };
+            Some(server).filter(is_drawn)
+        }
+        None => report.servers.iter().filter(is_drawn).min_by_key(|server| match server.verdict {
+            Verdict::AtRisk => 0,
+            Verdict::Safe => 1,
+            Verdict::Unknown => 2,
+        }),
+    };
+    let Some(server) = server else {
+        bail!("nothing to draw: no idle connection was closed or used again in these captures");
+    };
+    let svg = render::histogram::idle_times(server, args.theme.into())
+        .map_err(|error| picture::refused(error.as_ref()))?
+        .unwrap_or_default();
+    picture::write(path, &picture::form(path, svg)?)?;
+    let others = report.servers.iter().filter(is_drawn).count().saturating_sub(1);
+    if others > 0 && args.server.is_none() {
+        output::complain(&format!(
+            "{} shows {}; --server draws another of the {others} in the table",
+            path.display(),
+            render::visible(&server.server)
+        ));
+    }
+    Ok(())
 }

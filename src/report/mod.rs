@@ -9,6 +9,7 @@ mod filter;
 mod redact;
 mod run;
 mod schema;
+mod timeline;
 mod trace;
 mod words;
 
@@ -21,6 +22,7 @@ pub use filter::Filter;
 pub use redact::{Redaction, redacted};
 pub use run::{Attempt, Expectation, Party, ProductLog, Run};
 pub use schema::{SCHEMA_VERSION, json_schema};
+pub use timeline::{Timeline, TimelineClose, TimelineIncident, TimelineLane, TimelineSpan};
 pub use trace::{Clocks, Lane, Segment, SegmentKind, Trace};
 pub use words::{Cause, Confidence, Ending, RetrySafe, Role, Side, Vantage, Verdict};
 

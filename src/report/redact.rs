@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{Capture, Incident, Report, Run, Segment, Trace};
+use super::{Capture, Incident, Report, Run, Segment, Timeline, Trace};
 
 /// Gives names and remembers them: the same address has one name through everything that one redaction has seen.
 #[derive(Debug, Clone, Default)]
@@ -82,6 +82,20 @@ impl Redaction {
         for segment in &mut trace.segments {
             self.label(segment);
             self.text(&mut segment.meaning);
+        }
+    }
+
+    /// Takes every name out of a timeline.
+    pub fn timeline(&mut self, timeline: &mut Timeline) {
+        for file in &mut timeline.files {
+            if let Some(name) = self.files.get(file) {
+                file.clone_from(name);
+            }
+        }
+        for lane in &mut timeline.lanes {
+            self.end(&mut lane.client, Job::Proxy);
+            self.end(&mut lane.server, Job::Backend);
+            lane.incidents.iter_mut().for_each(|incident| self.text(&mut incident.request));
         }
     }
 
@@ -164,7 +178,9 @@ impl Redaction {
     /// `POST /orders + FIN`: a word in capitals and a path, or something without names.
     fn label(&mut self, segment: &mut Segment) {
         let mut words: Vec<String> = segment.label.split(' ').map(str::to_owned).collect();
-        if let [method, path, ..] = words.as_mut_slice()
+        // What was sent before says so first.
+        let repeated = usize::from(words.first().is_some_and(|word| word == "again:"));
+        if let [method, path, ..] = &mut words[repeated..]
             && method.bytes().all(|byte| byte.is_ascii_uppercase())
             && path != "+"
         {

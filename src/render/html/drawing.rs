@@ -1,19 +1,37 @@
-//! Ladders inside a page: bare, with their one style sheet in the page's, so that its policy can name it by its hash.
+//! Pictures inside a page: bare, with their one style sheet in the page's, so that its policy can name it by its hash.
 
 use std::fmt::Write;
 
 use crate::render::ladder::{self, Outcome};
 use crate::render::style::Theme;
-use crate::report::{Incident, Trace};
+use crate::render::{histogram, plot, timeline};
+use crate::report::{Incident, Server, Timeline, Trace};
 
 /// The ladder of a trace, to stand inside a page that has [`css`].
 pub fn ladder(trace: &Trace, incident: Option<&Incident>) -> String {
     ladder::bare_svg(&ladder::layout(trace, incident, &Outcome::default()))
 }
 
-/// The style of all ladders: dark on a screen where the viewer prefers it or the page is switched to it, light on paper.
+/// The idle times of a server, to stand inside a page that has [`css`]; none where there are none to be drawn.
+pub fn idle_times(server: &Server) -> Option<String> {
+    bare(&histogram::idle_times(server, Theme::Light).ok()??)
+}
+
+/// The connections of a trace on one axis of time, to stand inside a page that has [`css`].
+pub fn timeline(trace: &Timeline) -> Option<String> {
+    bare(&timeline::timeline(trace, None, trace.first_ns, Theme::Light).ok()?)
+}
+
+/// A picture without its style sheet.
+fn bare(svg: &str) -> Option<String> {
+    let (before, rest) = svg.split_once("<style>")?;
+    let (_, after) = rest.split_once("</style>")?;
+    Some(format!("{before}{}", after.trim_start()))
+}
+
+/// The style of all pictures: dark on a screen where the viewer prefers it or the page is switched to it, light on paper.
 pub fn css() -> String {
-    let dark = ladder::colours(Theme::Dark);
+    let dark = ladder::colours(Theme::Dark) + &plot::shape_colours(Theme::Dark);
     format!(
         "{}@media screen and (prefers-color-scheme:dark){{\n{}}}\n@media screen{{\n{}}}\n",
         ladder::style_sheet(Theme::Light),

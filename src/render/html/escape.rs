@@ -60,8 +60,21 @@ pub fn base64(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
+
+    /// The bytes again.
+    pub fn from_base64(text: &str) -> Vec<u8> {
+        const DIGITS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut bytes = Vec::new();
+        for four in text.as_bytes().chunks(4) {
+            let digits: Vec<u32> =
+                four.iter().filter_map(|digit| DIGITS.find(char::from(*digit))).map(|it| it as u32).collect();
+            let word = (0..4).fold(0, |word, at| word << 6 | digits.get(at).copied().unwrap_or(0));
+            bytes.extend(&word.to_be_bytes()[1..digits.len()]);
+        }
+        bytes
+    }
 
     #[test]
     fn text_stays_text() {
@@ -85,6 +98,7 @@ mod tests {
             [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")]
         {
             assert_eq!(base64(bytes.as_bytes()), encoded);
+            assert_eq!(from_base64(encoded), bytes.as_bytes());
         }
         // The example of CSP 3, section 8.3.
         assert_eq!(

@@ -15,7 +15,7 @@ mod overview;
 mod pack;
 mod rows;
 
-use crate::report::{Incident, Report, Trace};
+use crate::report::{Incident, Report, Timeline, Trace};
 
 use document::Document;
 
@@ -24,6 +24,8 @@ use document::Document;
 pub struct Drawings {
     /// The segments of each incident, in the order of [`Report::incidents`]; none where there are none to be had.
     pub traces: Vec<Option<Trace>>,
+    /// When the connections of each trace were busy and closed.
+    pub timelines: Vec<Timeline>,
     /// Why not every incident has a ladder, in one sentence.
     pub left_out: Option<String>,
 }
@@ -36,7 +38,8 @@ pub fn report(report: &Report, drawings: &Drawings) -> String {
     document.servers = overview::servers(report);
     let stories = pack::stories(report, drawings);
     document.incidents = rows::section(report, drawings);
-    document.captures = overview::captures(report) + &filters::section(report);
+    document.captures =
+        overview::timelines(drawings) + &overview::captures(report) + &filters::section(report);
     document.data = rows::data(report, &stories.places);
     document.stories = stories.blocks;
     document.written()
@@ -53,3 +56,6 @@ pub fn story(report: &Report, incident: Option<&Incident>, trace: &Trace) -> Str
     document.captures = overview::captures(report);
     document.written()
 }
+
+#[cfg(test)]
+mod tests;

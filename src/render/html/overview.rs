@@ -2,12 +2,17 @@
 
 use std::fmt::Write;
 
+use super::Drawings;
 use super::document::{Headline, HeadlineTone};
+use super::drawing;
 use super::escape::text;
 use crate::render::report_text::{closed_first, vantage};
 use crate::render::units::{count, counted, duration, iso_time};
 use crate::render::{idle_chart, report_text};
 use crate::report::{Capture, Report, Server, Trace, Vantage, Verdict};
+
+/// Servers whose idle times are drawn.
+const MAX_PICTURES: usize = 12;
 
 /// The verdict.
 pub fn headline(report: &Report) -> Headline {
@@ -128,7 +133,8 @@ pub fn servers(report: &Report) -> String {
     // Those at risk first, otherwise in the order of the report.
     let (at_risk, others): (Vec<&Server>, Vec<&Server>) =
         report.servers.iter().partition(|server| server.verdict == Verdict::AtRisk);
-    for server in at_risk.into_iter().chain(others) {
+    let in_order: Vec<&Server> = at_risk.into_iter().chain(others).collect();
+    for server in &in_order {
         let (class, verdict) = match server.verdict {
             Verdict::AtRisk => ("bad", "AT RISK"),
             Verdict::Safe => ("good", "safe"),
@@ -144,7 +150,26 @@ pub fn servers(report: &Report) -> String {
     }
     section += "</tbody>\n</table></div>\n";
     section += &timers(report);
+    section += &idle_times(&in_order);
     section + "</section>\n"
+}
+
+/// The idle times of the first servers as pictures.
+fn idle_times(servers: &[&Server]) -> String {
+    let mut pictures = String::new();
+    let drawn = servers.iter().filter_map(|server| Some((*server, drawing::idle_times(server)?)));
+    for (index, (server, picture)) in drawn.take(MAX_PICTURES).enumerate() {
+        let open = if index == 0 { " open" } else { "" };
+        let name = text(&server.server);
+        let _ = writeln!(
+            pictures,
+            "<details{open}>\n<summary>Idle times of {name}</summary>\n<figure>\n{picture}</figure>\n</details>"
+        );
+    }
+    if servers.len() > MAX_PICTURES {
+        pictures += "<p class=\"muted\">The idle times of the others: <code>finrace timeouts</code>.</p>\n";
+    }
+    pictures
 }
 
 /// Which products the timers look like, and what to change where nothing has been lost yet; each sentence once.
@@ -167,6 +192,26 @@ fn timers(report: &Report) -> String {
         }
     }
     told.concat()
+}
+
+/// When connections were busy and closed, a picture for each trace.
+pub fn timelines(drawings: &Drawings) -> String {
+    let pictures: Vec<String> = drawings.timelines.iter().filter_map(drawing::timeline).collect();
+    if pictures.is_empty() {
+        return String::new();
+    }
+    let mut section = String::from(
+        "<section aria-labelledby=\"timeline\">\n<h2 id=\"timeline\">The connections in time</h2>\n",
+    );
+    for (timeline, picture) in drawings.timelines.iter().zip(pictures) {
+        let files: Vec<String> = timeline.files.iter().map(|file| text(spoken(file))).collect();
+        let _ = writeln!(
+            section,
+            "<details open>\n<summary>{}</summary>\n<figure>\n{picture}</figure>\n</details>",
+            files.join(", ")
+        );
+    }
+    section + "</section>\n"
 }
 
 /// What was read, and what of it could not be.

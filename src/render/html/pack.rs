@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::thread;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
@@ -14,7 +17,7 @@ use crate::report::Report;
 const IN_BLOCK: usize = 32;
 
 /// Between two stories: a control character, which none of them can contain because they are escaped.
-const SEPARATOR: char = '\u{1e}';
+pub(super) const SEPARATOR: char = '\u{1e}';
 
 /// Where the stories of a report lie.
 #[derive(Debug, Default)]
@@ -32,11 +35,13 @@ pub fn stories(report: &Report, drawings: &Drawings) -> Stories {
         let incident = &report.incidents[index];
         (incident.cause, shape(incident), incident.server.clone(), index)
     });
-    let mut stories = Stories { places: vec![(0, 0); report.incidents.len()], blocks: String::new() };
-    for (block, members) in order.chunks(IN_BLOCK).enumerate() {
+    let mut places = vec![(0, 0); report.incidents.len()];
+    for (at, &index) in order.iter().enumerate() {
+        places[index] = (at / IN_BLOCK, at % IN_BLOCK);
+    }
+    let blocks = in_order(order.chunks(IN_BLOCK).collect(), |members| {
         let mut plain = String::new();
         for (place, &index) in members.iter().enumerate() {
-            stories.places[index] = (block, place);
             let incident = &report.incidents[index];
             let trace = drawings.traces.get(index).and_then(Option::as_ref);
             if place > 0 {
@@ -44,16 +49,53 @@ pub fn stories(report: &Report, drawings: &Drawings) -> Stories {
             }
             plain += &incident::story(report, incident, trace, drawings);
         }
+        escape::base64(&compressed(plain.as_bytes()))
+    });
+    let mut stories = Stories { places, blocks: String::new() };
+    for (number, block) in blocks.into_iter().enumerate() {
         let _ = writeln!(
             stories.blocks,
-            "<script type=\"application/octet-stream\" id=\"block-{block}\">{}</script>",
-            escape::base64(&compressed(plain.as_bytes()))
+            "<script type=\"application/octet-stream\" id=\"block-{number}\">{block}</script>"
         );
     }
     stories
 }
 
+/// Makes something of each part, on all processors, and gives it in the order of the parts.
+fn in_order<P: Copy + Sync, M: Send>(parts: Vec<P>, make: impl Fn(P) -> M + Sync) -> Vec<M> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(parts.len()).max(1);
+    let every = |first: usize| parts.iter().skip(first).step_by(threads).copied();
+    let made: Vec<Vec<M>> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|first| {
+                let make = &make;
+                scope.spawn(move || every(first).map(make).collect())
+            })
+            .collect();
+        workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    });
+    let mut made: Vec<_> = made.into_iter().map(Vec::into_iter).collect();
+    (0..parts.len()).filter_map(|at| made[at % threads].next()).collect()
+}
+
 fn compressed(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("writing to memory does not fail")
+}
+
+/// The blocks of a report, unpacked again.
+#[cfg(test)]
+pub fn opened(report: &Report, drawings: &Drawings) -> String {
+    use std::io::Read;
+
+    let blocks = stories(report, drawings).blocks;
+    let texts = blocks.lines().map(|line| line.split_once('>').and_then(|(_, rest)| rest.split_once('<')));
+    let mut opened = Vec::new();
+    for (text, _) in texts.map(|text| text.expect("an element")) {
+        let mut plain = String::new();
+        let bytes = escape::tests::from_base64(text);
+        flate2::read::ZlibDecoder::new(&bytes[..]).read_to_string(&mut plain).expect("a zlib stream of text");
+        opened.push(plain);
+    }
+    opened.join(&SEPARATOR.to_string())
 }

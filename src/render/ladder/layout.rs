@@ -90,7 +90,7 @@ fn head(story: &Story, ladder: &mut Ladder) -> i32 {
             (Face::Address, Tone::Muted, it.address.as_str()),
         ];
         if story.unobserved().is_some() {
-            let here = if drawing.observed { "(captured here)" } else { "(not captured here)" };
+            let here = if drawing.observed { "(captured here)" } else { "(not captured)" };
             lines.push((Face::Address, Tone::Muted, here));
         }
         drawing.top = y;
@@ -255,6 +255,8 @@ impl<'a> Pen<'a> {
         let mut notes = vec![(side, self.note(instant, instant.end))];
         if trace.clocks == Clocks::One {
             notes.push((side.peer(), self.note(instant, End::Received)));
+        } else if trace.segments[instant.segment].received_ns.is_none() {
+            notes.push((side.peer(), vec![(Face::Plain, Tone::Muted, "not seen to arrive".to_owned())]));
         }
         for (side, lines) in &notes {
             if !lines.is_empty() {

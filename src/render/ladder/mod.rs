@@ -15,9 +15,11 @@ mod story;
 mod svg;
 mod terminal;
 
+pub(super) use layout::clip;
 pub use metrics::Metrics;
 pub use model::{Align, Arrow, Dot, Face, Fold, Ladder, LaneDrawing, Mark, Words};
 pub use png::{PngError, png};
+pub(super) use svg::escape;
 pub use svg::{bare_svg, colours, style_sheet, svg, themed_svg};
 
 use crate::render::style::TextOptions;
@@ -33,6 +35,11 @@ pub struct Outcome {
 /// Lays a ladder out for [`svg()`] and [`png()`].
 pub fn layout(trace: &Trace, incident: Option<&Incident>, outcome: &Outcome) -> Ladder {
     layout::ladder(trace, incident, outcome, Metrics::PICTURE)
+}
+
+/// The headline of a ladder, for other pictures of the same trace.
+pub(super) fn headline(trace: &Trace, incident: Option<&Incident>) -> String {
+    story::Story { trace, incident, outcome: &Outcome::default() }.title()
 }
 
 /// Draws a ladder with characters.

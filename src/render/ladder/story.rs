@@ -219,7 +219,10 @@ impl<'a> Story<'a> {
             duration(time_ns.saturating_sub(here))
         };
         let is_request = self.trace.segments[until].role == Some(Role::Request);
-        match before().rfind(|segment| !matches!(segment.kind, SegmentKind::Ack | SegmentKind::Handshake)) {
+        let means_something = |segment: &&Segment| {
+            !matches!(segment.kind, SegmentKind::Ack | SegmentKind::Handshake) && !manages(segment)
+        };
+        match before().rfind(means_something) {
             Some(fin) if fin.kind == SegmentKind::Fin && is_request => {
                 format!("{} after the FIN", since(fin))
             }
@@ -228,6 +231,13 @@ impl<'a> Story<'a> {
             }
             Some(request) if request.kind == SegmentKind::Request => {
                 format!("{} without an answer", since(request))
+            }
+            Some(response)
+                if self.cause() == Some(Cause::TruncatedResponse)
+                    && response.kind == SegmentKind::Response
+                    && self.segment(Role::Request).is_some_and(|asked| asked.sent_ns <= response.sent_ns) =>
+            {
+                format!("{} without the rest", since(response))
             }
             Some(response) => format!("{} idle", since(response)),
             None if before().all(|segment| segment.from == Side::Client) => {
@@ -275,7 +285,9 @@ impl<'a> Story<'a> {
                 plain("acknowledged, yet never answered")
             }
             (Role::Reset, End::Sent) => self.resetting(incident, segment),
-            (Role::Request, End::Sent) => vec![strong(Tone::Request, format!("{} is sent", segment.label))],
+            (Role::Request, End::Sent) => {
+                vec![strong(Tone::Request, format!("{} is sent", subject(segment)))]
+            }
             (_, End::Sent) => plain(&segment.meaning),
             (_, End::Received) => Vec::new(),
         }
@@ -297,7 +309,7 @@ impl<'a> Story<'a> {
         let sent = self.segment(Role::Request).map(|request| request.sent_ns);
         match (fin.received_ns, sent) {
             (Some(received), Some(sent)) if received >= sent => {
-                plain(&format!("FIN arrives, {} too late to know", duration(received - sent)))
+                plain(&format!("FIN arrives: the request left {} before", duration(received - sent)))
             }
             _ => vec![strong(Tone::Fin, "FIN arrives: the connection is over".to_owned())],
         }
@@ -317,7 +329,7 @@ impl<'a> Story<'a> {
             _ => lines.extend(plain("the connection still looks open:")),
         }
         let manner = if stale { "is sent all the same" } else { "is sent on it" };
-        lines.push(strong(Tone::Request, format!("{} {manner}", request.label)));
+        lines.push(strong(Tone::Request, format!("{} {manner}", subject(request))));
         if let (Some(ack), Some(fin)) = (request.ack, fin) {
             let number = fin_number(fin);
             lines.push(mono(match stale {
@@ -455,6 +467,17 @@ pub const fn lane(side: Side) -> usize {
 /// The sequence number that the FIN itself occupies (RFC 9293 section 3.4): behind any payload it carries.
 fn fin_number(fin: &Segment) -> u32 {
     fin.seq.wrapping_add(fin.len)
+}
+
+/// A request as the subject of a sentence: its request line where it has one.
+fn subject(segment: &Segment) -> &str {
+    if segment.label.contains(" /") || segment.label.contains(" *") { &segment.label } else { "the request" }
+}
+
+/// Whether a segment holds nothing but HTTP/2 frames that manage the connection (RFC 9113 section 6) and ask for nothing.
+fn manages(segment: &Segment) -> bool {
+    const FRAMES: [&str; 4] = ["SETTINGS", "WINDOW_UPDATE", "PING", "PRIORITY"];
+    segment.label.split(" + ").all(|name| FRAMES.iter().any(|frame| name.starts_with(frame)))
 }
 
 fn plain(words: &str) -> Vec<Line> {

@@ -192,16 +192,12 @@ impl Canvas<'_> {
         ));
     }
 
-    /// A segment that was not seen to arrive ends in a cross, with words.
+    /// A segment that was not seen to arrive ends in a cross.
     fn lost(&mut self, [x, y]: [f64; 2], tone: &str) {
         self.put(format_args!(
             r#"<path d="M{:.1} {:.1}l10 10m0 -10l-10 10" class="arrow s-{tone}"/>"#,
             x - 5.0,
             y - 5.0
-        ));
-        self.put(format_args!(
-            r#"<text x="{x:.1}" y="{:.1}" class="plain f-muted middle">not seen to arrive</text>"#,
-            y + 22.0
         ));
     }
 
@@ -405,7 +401,7 @@ pub fn colours(theme: Theme) -> String {
 }
 
 /// Text safe between tags: markup escaped, and control characters, which XML 1.0 cannot hold, replaced.
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

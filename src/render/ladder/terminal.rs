@@ -65,8 +65,9 @@ fn lanes(ladder: &Ladder, grid: &mut Grid) {
         }
     }
     for dot in &ladder.dots {
-        let x = ladder.metrics.lane_x[usize::from(dot.side == Side::Server)];
-        grid.set([x, dot.y], Cell { sign: '●', tone: dot.tone, strong: false, ink: Ink::Lane });
+        let lane = &ladder.lanes[usize::from(dot.side == Side::Server)];
+        let (x, sign) = (lane.x, if lane.observed { '●' } else { '○' });
+        grid.set([x, dot.y], Cell { sign, tone: dot.tone, strong: false, ink: Ink::Lane });
     }
 }
 
@@ -93,7 +94,7 @@ fn line(index: usize, arrow: &Arrow, ladder: &Ladder, grid: &mut Grid) {
         Side::Server => (right - 1, left + 1, -1),
     };
     let Some(y_received) = arrow.y_received else {
-        let middle = start + forward * (right - left) / 2;
+        let middle = start + forward * (right - left) * 4 / 5;
         level(index, [start, middle], arrow.y_sent, forward, tone, grid);
         grid.set([middle, arrow.y_sent], Cell { sign: '×', tone, strong: true, ink: Ink::Arrow(index) });
         return;
@@ -142,6 +143,9 @@ fn dash(side: Side, [left, right]: [i32; 2], y: i32, grid: &mut Grid) {
     }
 }
 
+/// Columns of a cut name that still tell what it was.
+const SHORTEST_NAME: i32 = 6;
+
 /// The name of an arrow, on the longest stretch of its line that no other line crosses.
 fn label(index: usize, arrow: &Arrow, ladder: &Ladder, grid: &mut Grid) {
     let [left, right] = ladder.metrics.lane_x;
@@ -163,7 +167,8 @@ fn label(index: usize, arrow: &Arrow, ladder: &Ladder, grid: &mut Grid) {
     let fits = columns(&arrow.label) <= room - 4;
     let label = if fits { &arrow.label } else { &arrow.short_label };
     let label = clip(label, room - 4, &ladder.metrics, Face::Strong);
-    if columns(&label) < 3 {
+    // Less than this of a name tells nothing; what matters is said beside the lane as well.
+    if columns(&label) < columns(&arrow.short_label).min(SHORTEST_NAME) {
         return;
     }
     let label = format!(" {label} ");
@@ -180,12 +185,15 @@ fn marks(ladder: &Ladder, grid: &mut Grid) {
                     |(pair, _): &&([usize; 2], _)| pair == between || [pair[1], pair[0]] == *between;
                 let Some([x, y]) = grid.crossings.iter().find(between).map(|(_, at)| *at) else { continue };
                 grid.write([x, y], "╳", Tone::Reset, true);
-                let width = columns(label);
-                let beside =
-                    [1, 2, 3, -1].into_iter().flat_map(|down| [[x + 3, y + down], [x - 2 - width, y + down]]);
-                if let Some(spot) = beside.into_iter().find(|&spot| grid.is_free(spot, width, [left, right]))
-                {
-                    grid.write(spot, label, Tone::Reset, true);
+                for label in [label, "cross"] {
+                    let width = columns(label);
+                    let mut beside = [1, 2, 3, -1]
+                        .into_iter()
+                        .flat_map(|down| [[x + 3, y + down], [x - 2 - width, y + down]]);
+                    if let Some(spot) = beside.find(|&spot| grid.is_free(spot, width, [left, right])) {
+                        grid.write(spot, label, Tone::Reset, true);
+                        break;
+                    }
                 }
             }
             Mark::InferredCrossing { y, lines } => {
