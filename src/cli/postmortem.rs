@@ -21,6 +21,8 @@ use super::{annotated, output, picture};
 const PAGE: &str = "postmortem.md";
 /// Larger captures are not copied, bytes: `--annotate` does that where it is wanted.
 const LARGEST_COPY: u64 = 256 << 20;
+/// Fewer closes are told in words: they are no distribution.
+const FEWEST_CLOSES: u64 = 3;
 /// Charts of one kind; more are looked at by nobody.
 const MAX_CHARTS: usize = 4;
 /// What is said instead of a command line full of names.
@@ -128,11 +130,17 @@ impl Folder {
                 .map_err(|error| picture::refused(error.as_ref()))?;
             let what = "connections on an axis of time: requests, idle times, closes, losses";
             let caption = format!("Timeline of {}.", timeline.files.join(", "));
-            charts.push(self.picture(&format!("timeline-{number}"), &svg, what, caption)?);
+            charts.push(self.picture(&format!("{}{number}", postmortem::TIMELINE), &svg, what, caption)?);
         }
+        let closes = |server: &Server| {
+            let both = [&server.server_idle_close, &server.client_idle_close];
+            both.into_iter().flatten().map(|close| close.count).sum::<u64>()
+        };
+        let lost = |server: &Server| {
+            report.incidents.iter().any(|incident| incident.race && incident.server == server.server)
+        };
         let concerned = |server: &&Server| {
-            server.verdict == Verdict::AtRisk
-                || report.incidents.iter().any(|incident| incident.race && incident.server == server.server)
+            closes(server) >= FEWEST_CLOSES && (server.verdict == Verdict::AtRisk || lost(server))
         };
         for (number, server) in (1..=MAX_CHARTS).zip(report.servers.iter().filter(concerned)) {
             let drawn = render::histogram::idle_times(server, Theme::Light);

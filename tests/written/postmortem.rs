@@ -46,8 +46,14 @@ fn page_pictures_and_annotated_capture_are_written_and_never_over_others() {
     let first = analyze(capture.as_os_str(), &folder, &["--format", "json"], None);
     assert_eq!(first.status.code(), Some(1), "as without a postmortem: {}", text(&first.stderr));
     assert!(serde_json::from_slice::<serde_json::Value>(&first.stdout).is_ok(), "the report as ever");
-    let all =
-        ["ladder-1-crossed-fin.png", "ladder-1-crossed-fin.svg", "postmortem.md", "server.annotated.pcapng"];
+    let all = [
+        "ladder-1-crossed-fin.png",
+        "ladder-1-crossed-fin.svg",
+        "postmortem.md",
+        "server.annotated.pcapng",
+        "timeline-1.png",
+        "timeline-1.svg",
+    ];
     assert_eq!(names(&folder), all);
     let said = text(&first.stderr);
     assert!(all.iter().all(|name| said.contains(name)) && said.lines().count() == 1, "{said}");
@@ -77,7 +83,14 @@ fn the_exit_code_is_that_of_the_analysis() {
         let done = analyze(labelled(name).as_os_str(), folder.path(), &[], None);
         assert_eq!(done.status.code(), Some(code), "{name}: {}", text(&done.stderr));
         assert!(page(folder.path()).starts_with(title), "{name}: {}", page(folder.path()));
-        assert_eq!(names(folder.path()), ["postmortem.md"], "{name}: nothing to draw");
+        let drawn = names(folder.path());
+        assert!(drawn.contains(&"timeline-1.svg".to_owned()), "{name}: {drawn:?}");
+        let spread = drawn.contains(&"idle-times-1.svg".to_owned());
+        assert_eq!(spread, name.starts_with("mismatched-pair"), "{name}: {drawn:?}");
+        assert!(
+            !drawn.iter().any(|name| name.starts_with("ladder") || name.ends_with("pcapng")),
+            "{drawn:?}"
+        );
     }
 }
 
@@ -99,8 +112,11 @@ fn with_redact_it_names_nobody() {
     fs::copy(labelled("crossed-fin/server.pcap"), &capture).expect("a copy");
     let done = analyze(capture.as_os_str(), &folder, &["--redact", "--server", "192.0.2.2"], None);
     assert_eq!(done.status.code(), Some(1), "{}", text(&done.stderr));
-    assert_eq!(names(&folder), ["ladder-1-crossed-fin.png", "ladder-1-crossed-fin.svg", "postmortem.md"]);
-    for name in ["ladder-1-crossed-fin.svg", "postmortem.md"] {
+    let files = names(&folder);
+    assert!(!files.iter().any(|name| name.ends_with("pcapng")), "captures name everybody: {files:?}");
+    let texts: Vec<&String> = files.iter().filter(|name| !name.ends_with("png")).collect();
+    assert_eq!(texts.len(), 3, "{files:?}");
+    for name in texts {
         let said = fs::read_to_string(folder.join(name)).expect("text");
         assert_eq!(addresses(&said), Vec::<String>::new(), "{name}: {said}");
         assert!(!said.contains("orders") && !said.contains("customer"), "{name}: {said}");
