@@ -16,7 +16,7 @@ BROWSER := $(or $(CARGO_TARGET_DIR),target)/browser
 RUNS := 10000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long truth-table odds-check fuzz bench lint deps servers servers-all browser
+.PHONY: help demo test test-long truth-table odds-check gallery fuzz bench lint deps servers servers-all browser
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s%s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,11 @@ truth-table: servers-all ## run every proxy in front of every server and write d
 odds-check: ## hold the model of failure rates against natural traffic and write docs/odds-check.md
 	.ci/packages libpcap-headers
 	$(CARGO) run --release --locked -- odds-check --out docs/odds-check.md
+
+gallery: servers ## make every picture of README and docs/gallery.md, by the commands that it shows
+	$(CARGO) build --release --locked
+	rm -rf target/gallery docs/postmortem-example
+	.ci/gallery "$(or $(CARGO_TARGET_DIR),target)/release"
 
 fuzz: ## run the fuzz targets for long (RUNS=10000000; needs nightly and cargo-fuzz)
 	$(CARGO) test --locked --test fuzz -- --ignored seeds_for_cargo_fuzz

@@ -75,6 +75,87 @@ fn every_example_prints_what_the_document_says() {
     assert!(examples > Cause::ALL.len(), "{examples} examples");
 }
 
+/// Commands that `make gallery` runs: those of docs/gallery.md that print nothing.
+fn gallery() -> Vec<Vec<String>> {
+    let text = fs::read_to_string(root().join("docs/gallery.md")).expect("the gallery");
+    let blocks = text.split("```").skip(1).step_by(2);
+    let lines = blocks.flat_map(|block| block.lines()).filter(|line| line.starts_with("finrace "));
+    lines.map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
+}
+
+/// Pictures of labelled captures are drawn again, the same bytes; those of lab runs carry times of their own.
+#[test]
+fn pictures_of_labelled_captures_are_what_the_program_draws() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let drawn = folder.path().join("drawn.svg");
+    let mut pictures = 0;
+    for mut words in gallery().into_iter().filter(|words| words.iter().any(|word| word == "-o")) {
+        let committed = std::mem::replace(words.last_mut().expect("a file"), drawn.display().to_string());
+        assert!(committed.starts_with("docs/images/"), "{committed}");
+        printed(&words.join(" "));
+        let [now, committed] = [drawn.clone(), root().join(committed)];
+        let now = fs::read(now).expect("a picture");
+        if std::env::var_os("FINRACE_BLESS").is_some() {
+            fs::write(&committed, now).expect("a picture that can be written");
+        } else {
+            let then = fs::read(&committed).expect("a committed picture");
+            assert!(now == then, "{}: the program draws another one; make gallery", committed.display());
+        }
+        pictures += 1;
+    }
+    assert!(pictures >= 10, "{pictures} pictures");
+}
+
+#[test]
+fn the_postmortem_shown_is_the_one_that_the_program_writes() {
+    let command = gallery().into_iter().find(|words| words.iter().any(|word| word == "--postmortem"));
+    let mut words = command.expect("the command of the postmortem");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let written = folder.path().display().to_string();
+    let committed = std::mem::replace(words.last_mut().expect("a folder"), written.clone());
+    printed(&words.join(" "));
+    let names = |folder: &Path| -> BTreeSet<PathBuf> {
+        let entries = fs::read_dir(folder).expect("a postmortem");
+        entries.map(|entry| PathBuf::from(entry.expect("an entry").file_name())).collect()
+    };
+    let shown = root().join(&committed);
+    if std::env::var_os("FINRACE_BLESS").is_some() {
+        fs::remove_dir_all(&shown).expect("the old one can go");
+        fs::create_dir(&shown).expect("a folder");
+    } else {
+        assert_eq!(names(folder.path()), names(&shown));
+    }
+    for name in names(folder.path()) {
+        let mut now = fs::read(folder.path().join(&name)).expect("a file");
+        if name.extension().is_some_and(|ending| ending == "md") {
+            now = String::from_utf8(now).expect("UTF-8").replace(&written, &committed).into_bytes();
+        }
+        let path = shown.join(&name);
+        if std::env::var_os("FINRACE_BLESS").is_some() {
+            fs::write(&path, now).expect("a file that can be written");
+        } else if name.extension().is_some_and(|ending| ending == "png") {
+            // Its colours may differ in the last bit from machine to machine.
+            assert!(now.starts_with(b"\x89PNG"), "{}", name.display());
+        } else {
+            let then = fs::read(&path).expect("a file");
+            assert!(now == then, "{}: the program writes another one; make gallery", path.display());
+        }
+    }
+}
+
+/// No picture is left over, and none is shown without its command.
+#[test]
+fn every_picture_is_shown_with_its_command() {
+    let text = fs::read_to_string(root().join("docs/gallery.md")).expect("the gallery");
+    let images = fs::read_dir(root().join("docs/images")).expect("the pictures");
+    for image in images {
+        let name = image.expect("an entry").file_name().to_string_lossy().into_owned();
+        assert!(text.contains(&format!("](images/{name})")), "{name} is not shown in docs/gallery.md");
+        let made = format!("docs/images/{name}\n");
+        assert!(text.contains(&made), "docs/gallery.md does not say how {name} is made");
+    }
+}
+
 #[test]
 fn every_link_leads_somewhere() {
     for path in documents() {

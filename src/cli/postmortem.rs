@@ -13,14 +13,18 @@ use crate::analysis::{self, Options, TraceFile, TraceRequest};
 use crate::capture::Interrupt;
 use crate::render::postmortem::{self, Group, Picture, Postmortem, Story};
 use crate::render::{self, Theme, quoted};
-use crate::report::{Incident, Redaction, Report, Trace};
+use crate::report::{Incident, Redaction, Report, Server, Timeline, Trace, Verdict};
 
-use super::{annotated, output};
+use super::{annotated, output, picture};
 
 /// The page in its folder.
 const PAGE: &str = "postmortem.md";
 /// Larger captures are not copied, bytes: `--annotate` does that where it is wanted.
 const LARGEST_COPY: u64 = 256 << 20;
+/// Fewer closes are told in words: they are no distribution.
+const FEWEST_CLOSES: u64 = 3;
+/// Charts of one kind; more are looked at by nobody.
+const MAX_CHARTS: usize = 4;
 /// What is said instead of a command line full of names.
 const REDACTED_COMMAND: &str = "finrace analyze CAPTURE... --redact --postmortem DIR";
 
@@ -66,6 +70,7 @@ impl Folder {
         for group in &postmortem::groups(report) {
             traces.push(trace(report, group, captures, options)?);
         }
+        let mut timelines = timelines(report, captures, options)?;
         let digests: Vec<Option<String>> = report
             .captures
             .iter()
@@ -76,11 +81,13 @@ impl Folder {
         if let Some(redaction) = redaction {
             redaction.report(shown.to_mut());
             traces.iter_mut().flatten().for_each(|trace| redaction.trace(trace));
+            timelines.iter_mut().for_each(|timeline| redaction.timeline(timeline));
         }
         let mut stories = Vec::new();
         for (group, trace) in postmortem::groups(&shown).iter().zip(traces) {
             stories.push(self.story(group, trace)?);
         }
+        let charts = self.charts(&shown, &timelines)?;
         if !redacted {
             self.annotate(report, captures, options)?;
         }
@@ -88,7 +95,7 @@ impl Folder {
             report: &shown,
             stories: &stories,
             digests: &digests,
-            charts: &[],
+            charts: &charts,
             files: &self.files,
             command: &if redacted { REDACTED_COMMAND.to_owned() } else { command() },
         });
@@ -109,12 +116,49 @@ impl Folder {
         let example = group.example();
         let ladder = render::ladder::layout(&trace, Some(example), &Default::default());
         let svg = render::ladder::themed_svg(&ladder, Theme::Light);
-        let png = render::ladder::png(&svg)?;
         let name = format!("ladder-{}-{}", example.id, example.cause);
-        let picture = Picture { file: format!("{name}.svg"), caption: format!("{}.", ladder.title) };
-        self.add(&picture.file, svg.as_bytes(), &format!("incident {}, packet by packet", example.id))?;
-        self.add(&format!("{name}.png"), &png, "the same picture for a slide or a chat")?;
+        let what = format!("incident {}, packet by packet", example.id);
+        let picture = self.picture(&name, &svg, &what, format!("{}.", ladder.title))?;
         Ok(Story { trace: Some(trace), picture: Some(picture) })
+    }
+
+    /// The capture on an axis of time, and the idle times of the servers that matter.
+    fn charts(&mut self, report: &Report, timelines: &[Timeline]) -> anyhow::Result<Vec<Picture>> {
+        let mut charts = Vec::new();
+        for (number, timeline) in (1..).zip(timelines) {
+            let svg = render::timeline::timeline(timeline, None, timeline.first_ns, Theme::Light)
+                .map_err(|error| picture::refused(error.as_ref()))?;
+            let what = "connections on an axis of time: requests, idle times, closes, losses";
+            let caption = format!("Timeline of {}.", timeline.files.join(", "));
+            charts.push(self.picture(&format!("{}{number}", postmortem::TIMELINE), &svg, what, caption)?);
+        }
+        let closes = |server: &Server| {
+            let both = [&server.server_idle_close, &server.client_idle_close];
+            both.into_iter().flatten().map(|close| close.count).sum::<u64>()
+        };
+        let lost = |server: &Server| {
+            report.incidents.iter().any(|incident| incident.race && incident.server == server.server)
+        };
+        let concerned = |server: &&Server| {
+            closes(server) >= FEWEST_CLOSES && (server.verdict == Verdict::AtRisk || lost(server))
+        };
+        for (number, server) in (1..=MAX_CHARTS).zip(report.servers.iter().filter(concerned)) {
+            let drawn = render::histogram::idle_times(server, Theme::Light);
+            let Some(svg) = drawn.map_err(|error| picture::refused(error.as_ref()))? else { continue };
+            let what = format!("idle times at {}, and the danger zone between both timers", server.server);
+            let caption = format!("Idle times at {}.", server.server);
+            charts.push(self.picture(&format!("idle-times-{number}"), &svg, &what, caption)?);
+        }
+        Ok(charts)
+    }
+
+    /// A picture as SVG, for the page, and as PNG.
+    fn picture(&mut self, name: &str, svg: &str, what: &str, caption: String) -> anyhow::Result<Picture> {
+        let png = render::ladder::png(svg)?;
+        let picture = Picture { file: format!("{name}.svg"), caption };
+        self.add(&picture.file, svg.as_bytes(), what)?;
+        self.add(&format!("{name}.png"), &png, "the same picture for a slide or a chat")?;
+        Ok(picture)
     }
 
     /// A copy of each capture that shows a loss, with verdict and role as comments on the deciding packets.
@@ -175,6 +219,33 @@ fn trace(
         server_capture: None,
     };
     Ok(analysis::trace(&files, &request, options)?)
+}
+
+/// The connections of the traces that hold losses, or of all of them where nothing was lost, on an axis of time; as many as
+/// somebody looks at.
+fn timelines(report: &Report, captures: &[PathBuf], options: &Options) -> anyhow::Result<Vec<Timeline>> {
+    let mut wanted: Vec<u32> = report.incidents.iter().map(|incident| incident.capture).collect();
+    if wanted.is_empty() {
+        wanted = (0..).zip(&report.captures).map(|(index, _)| index).collect();
+    }
+    let mut traces: Vec<Vec<u32>> = Vec::new();
+    for capture in wanted {
+        if traces.len() < MAX_CHARTS && !traces.iter().any(|trace| trace.contains(&capture)) {
+            traces.push(report.trace_of(capture));
+        }
+    }
+    let mut timelines = Vec::new();
+    for indexes in traces {
+        let files = indexes
+            .iter()
+            .map(|&capture| Some(TraceFile { path: given(captures, report.file_of(capture))?, capture }));
+        let Some(files) = files.collect::<Option<Vec<TraceFile<'_>>>>() else { continue };
+        let timeline = analysis::timeline(&files, report, None, options)?;
+        if !timeline.lanes.is_empty() {
+            timelines.push(timeline);
+        }
+    }
+    Ok(timelines)
 }
 
 /// The path of a capture that can be read a second time.

@@ -70,7 +70,7 @@ fn explanations(incidents: &[Incident]) -> String {
         }
         told.push((incident.cause, incident.race));
         text += &format!(
-            "\n**{}** (no. {}): {}\n**What to change:** {}\n",
+            "\n**{}** (no. {}): {}\n\n**What to change:** {}\n",
             incident.cause,
             incident.id,
             escape(&incident.what_happened),

@@ -12,4 +12,5 @@ mod annotated;
 mod anonymous;
 mod extracted;
 mod files;
+mod postmortem;
 mod redacted;

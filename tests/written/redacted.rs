@@ -11,7 +11,7 @@ use super::common::finrace::{finrace, output, text};
 use super::files::{captures, labelled, name, report};
 
 /// Addresses in a text: whatever parses as one between letters that cannot be part of one.
-fn addresses(text: &str) -> Vec<String> {
+pub fn addresses(text: &str) -> Vec<String> {
     text.split(|letter: char| !letter.is_ascii_hexdigit() && !matches!(letter, '.' | ':'))
         .flat_map(|word| {
             let word = word.trim_matches('.');
@@ -71,6 +71,8 @@ fn connection(
     let svg = render::ladder::themed_svg(&render::ladder::layout(&trace, incident, &outcome), Theme::Auto);
     vec![
         ("trace", serde_json::to_string(&trace).expect("JSON")),
+        ("mermaid", render::mermaid::sequence(&trace, incident)),
+        ("page", render::markdown::story(&trace, incident)),
         ("packets", render::table::segments(&trace, TextOptions::default())),
         ("ladder", render::ladder::text(&trace, incident, &outcome, TextOptions::default())),
         ("svg", svg),

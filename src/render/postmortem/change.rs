@@ -162,9 +162,9 @@ fn settings(server: &Server, timers: Timers) -> String {
             seconds(timers.client_gives_up_ns())
         ),
     };
-    let _ = write!(
+    let _ = writeln!(
         text,
-        "- **Either the server keeps idle connections for longer**: {} or more, {above}.\n",
+        "- **Either the server keeps idle connections for longer**: {} or more, {above}.",
         seconds(enough)
     );
     let alike = server.server_idle_close.as_ref().map_or(&[][..], |close| &close.looks_like);
@@ -172,9 +172,9 @@ fn settings(server: &Server, timers: Timers) -> String {
     text += &recognised("server", alike, server.server_idle_close.as_ref());
     match timers.client_enough_ns() {
         Some(enough) => {
-            let _ = write!(
+            let _ = writeln!(
                 text,
-                "- **Or the client gives up idle connections sooner**: after {} or less, below the server's {}.\n",
+                "- **Or the client gives up idle connections sooner**: after {} or less, below the server's {}.",
                 seconds(enough),
                 duration(timers.server_ns.unwrap_or(0))
             );

@@ -235,6 +235,9 @@ impl Page<'_> {
             events.push((incident.time_ns, 1, lost));
         }
         events.sort_by_key(|(ns, kind, _)| (*ns, *kind));
+        for picture in self.postmortem.charts.iter().filter(|it| it.file.starts_with(super::TIMELINE)) {
+            self.picture(picture);
+        }
         self.text += "| UTC | event |\n|---|---|\n";
         for (ns, _, what) in &events {
             let _ = writeln!(self.text, "| {} | {what} |", moment(*ns));

@@ -20,6 +20,9 @@ use crate::report::{Confidence, Incident, Report, Trace, Verdict};
 
 pub use words::{Kind, Root};
 
+/// How the file name of a timeline begins.
+pub const TIMELINE: &str = "timeline-";
+
 /// What the page is made of.
 #[derive(Debug)]
 pub struct Postmortem<'a> {
@@ -229,11 +232,14 @@ impl<'a> Page<'a> {
     }
 
     fn charts(&mut self) {
-        if self.postmortem.charts.is_empty() {
+        // Where something was lost, timelines stand in the section of that name.
+        let told = |picture: &&Picture| !self.groups.is_empty() && picture.file.starts_with(TIMELINE);
+        let charts: Vec<&Picture> = self.postmortem.charts.iter().filter(|it| !told(it)).collect();
+        if charts.is_empty() {
             return;
         }
-        self.heading("The capture in pictures");
-        for picture in self.postmortem.charts {
+        self.heading("The captures in pictures");
+        for picture in charts {
             self.picture(picture);
         }
     }
