@@ -13,7 +13,7 @@ GO := tests/servers/go
 RUNS := 10000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long truth-table fuzz bench lint deps servers servers-all
+.PHONY: help demo test test-long truth-table fuzz bench bench-sweep lint deps servers servers-all
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s%s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,10 @@ fuzz: ## run the fuzz targets for long (RUNS=10000000; needs nightly and cargo-f
 
 bench: ## time finrace beside tcpdump on a capture made for it, with known incidents in it
 	$(CARGO) bench --locked --bench peers
+
+bench-sweep: ## count the races that a timed loop sees in a minute, and those of finrace sweep
+	$(CARGO) build --release --locked
+	python3 benches/timed-loop/compare.py $(or $(CARGO_TARGET_DIR),target)/release/finrace 60
 
 lint: ## check the format, clippy and the documentation
 	@$(CARGO) fmt --version && $(CARGO) clippy --version || rustup component add rustfmt clippy

@@ -249,7 +249,7 @@ fn choose(
             planner.take(&attempt);
         }
         observer(&planner.progress());
-        match planner.next() {
+        match planner.choose_next() {
             Next::Plan(plan) => {
                 if plans.send(plan).is_err() {
                     return;

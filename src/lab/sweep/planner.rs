@@ -123,7 +123,7 @@ impl Planner {
     }
 
     /// What to do now.
-    pub fn next(&mut self) -> Next {
+    pub fn choose_next(&mut self) -> Next {
         if self.planned >= self.attempts || self.failures >= FAILURES || self.is_precise() {
             return Next::Done;
         }

@@ -155,7 +155,7 @@ fn model(expected: &ExpectedWindow) -> String {
         );
     }
     if let Some(width) = expected.width_difference {
-        text += &format!(", width {:+.1} %", width * 100.0).replace('-', "−");
+        text += &format!(", width {:+.1}\u{a0}%", width * 100.0).replace('-', "−");
     }
     text
 }
@@ -165,7 +165,7 @@ fn backend(sweep: &Sweep) -> String {
     let set = set.unwrap_or_default();
     match &sweep.timer {
         Some(timer) => format!(
-            "{} closed idle connections after {} ms, 90 % of them between {} and {}, at the latest after {} ms{set} \
+            "{} closed idle connections after {} ms, 90\u{a0}% of them between {} and {}, at the latest after {} ms{set} \
              ({} watched)",
             sweep.backend.title(),
             milliseconds(timer.median_ns),
@@ -182,7 +182,7 @@ fn path(sweep: &Sweep, rtt: i64) -> String {
     let set = sweep.delay_ns.map(|delay| format!(", set to {} each way", setting(delay))).unwrap_or_default();
     let late = sweep.lateness.map(|late| {
         format!(
-            "; requests left {} later than planned (99 % within {}, at most {})",
+            "; requests left {} later than planned (99\u{a0}% within {}, at most {})",
             duration(late.median_ns),
             duration(late.p99_ns),
             duration(late.max_ns)
