@@ -13,7 +13,7 @@ use crate::report::sweep::{Bin, Sweep};
 use super::{milliseconds, percent, signed_milliseconds, subject};
 
 /// Room above 100 % for the legend.
-const HEADROOM: f64 = 1.42;
+const HEADROOM: f64 = 1.5;
 /// Nanoseconds in the unit of the horizontal axis.
 const MILLISECOND: f64 = 1e6;
 
