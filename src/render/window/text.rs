@@ -54,6 +54,9 @@ fn headline(sweep: &Sweep) -> String {
             milliseconds(window.width_ns),
             round_trips(window)
         ),
+        None if sweep.counts.unusable == sweep.counts.connections => {
+            format!("{subject}: no connection could be used again, so there is no window to see")
+        }
         None if sweep.timer.is_none() => {
             format!(
                 "{subject}: it closed no idle connection while it was watched, so there is no window to see"
@@ -258,5 +261,7 @@ mod tests {
         sweep.expected = None;
         sweep.bins.clear();
         assert!(at(80, &sweep).starts_with("toy backend, 5 ms each way: it closed no idle connection"));
+        sweep.counts.unusable = sweep.counts.connections;
+        assert!(at(80, &sweep).starts_with("toy backend, 5 ms each way: no connection could be used again"));
     }
 }
