@@ -12,11 +12,16 @@ GO := tests/servers/go
 # Where the tests look for what drives a browser.
 BROWSER := $(or $(CARGO_TARGET_DIR),target)/browser
 
+# Where the pictures of docs/sweep.md are made.
+FINRACE := $(or $(CARGO_TARGET_DIR),target)/release/finrace
+WINDOWS := $(or $(CARGO_TARGET_DIR),target)/windows
+
 # Executions of each fuzz target.
 RUNS := 10000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long truth-table odds-check gallery fuzz bench lint deps servers servers-all browser
+.PHONY: help demo test test-long truth-table odds-check gallery windows fuzz bench bench-sweep lint deps servers \
+	servers-all browser
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s%s\n", $$1, $$2 }' Makefile
@@ -53,6 +58,22 @@ fuzz: ## run the fuzz targets for long (RUNS=10000000; needs nightly and cargo-f
 
 bench: ## time finrace beside tcpdump on a capture made for it, with known incidents in it
 	$(CARGO) bench --locked --bench peers
+
+bench-sweep: ## count the races that a timed loop sees in a minute, and those of finrace sweep
+	$(CARGO) build --release --locked
+	python3 benches/timed-loop/compare.py $(FINRACE) 60
+
+windows: servers ## sweep a toy and real servers, and draw docs/images/window-*.svg
+	$(CARGO) build --release --locked
+	rm -rf $(WINDOWS)
+	$(FINRACE) sweep --attempts 10000 --out $(WINDOWS)/toy
+	$(FINRACE) sweep --backend express --attempts 4000 --out $(WINDOWS)/express
+	$(FINRACE) sweep --backend gunicorn --attempts 4000 --out $(WINDOWS)/gunicorn
+	$(FINRACE) sweep --backend uwsgi-http11 --attempts 400 --max-time 8min --out $(WINDOWS)/uwsgi
+	$(FINRACE) sweep --backend apache --attempts 4000 --out $(WINDOWS)/apache
+	for window in toy express gunicorn uwsgi apache; do \
+		cp $(WINDOWS)/$$window/window.svg docs/images/window-$$window.svg || exit 1; \
+	done
 
 lint: ## check the format, clippy and the documentation
 	@$(CARGO) fmt --version && $(CARGO) clippy --version || rustup component add rustfmt clippy

@@ -54,13 +54,10 @@ impl WindowLine {
 
 /// `489.2 ms ▏  ▂██████▁  ▕ 501.9 ms  1 204 of 2 000, 388 lost`.
 fn words(progress: &Progress) -> String {
-    let of = format!(
-        "{} of {} connections",
-        units::count(progress.planned.into()),
-        units::count(progress.attempts.into())
-    );
+    let of =
+        format!("{} of {}", units::count(progress.planned.into()), units::count(progress.attempts.into()));
     match progress.range_ns {
-        None => format!("{of}: watching when the backend closes idle ones"),
+        None => format!("{of} connections: watching when the backend closes idle ones"),
         Some((from, to)) => {
             let picture: String = progress.shares.iter().map(|share| block(*share)).collect();
             let lost = units::count(progress.lost.into());
@@ -89,6 +86,6 @@ mod tests {
         progress.range_ns = Some((485_000_000, 505_000_000));
         progress.shares = vec![Some(0.0), None, Some(0.01), Some(0.5), Some(1.0)];
         progress.lost = 7;
-        assert_eq!(words(&progress), "0.485 s ▏ ·▁▄█▕ 0.505 s  24 of 2 000 connections, 7 lost");
+        assert_eq!(words(&progress), "0.485 s ▏ ·▁▄█▕ 0.505 s  24 of 2 000, 7 lost");
     }
 }

@@ -182,10 +182,10 @@ mod tests {
 
     /// An attempt every 50 us around a window from 490 to 500 ms.
     fn exact() -> Vec<Sample> {
-        let fate = |idle_ns| match idle_ns {
-            ..490_000_000 => Fate::Answered,
-            ..500_000_000 => Fate::Lost(Some(Cause::CrossedFin)),
-            _ => Fate::Closed,
+        let fate = |idle_ns: i64| match idle_ns {
+            500_000_000.. => Fate::Closed,
+            490_000_000.. => Fate::Lost(Some(Cause::CrossedFin)),
+            _ => Fate::Answered,
         };
         (0..800)
             .map(|step| 475 * MS + step * 50_000)

@@ -64,14 +64,17 @@ impl Server {
     }
 
     pub fn seen(&self) -> Seen {
-        self.shared.seen.lock().unwrap().clone()
+        self.shared.seen.lock().expect("no thread of the server panics").clone()
     }
 
     /// Waits until what has been seen is as wanted; the bound only ends a test that has failed.
     pub fn wait_until(&self, wanted: impl Fn(&Seen) -> bool) -> Seen {
-        let seen = self.shared.seen.lock().unwrap();
-        let (seen, waited) =
-            self.shared.changed.wait_timeout_while(seen, PATIENCE, |seen| !wanted(seen)).unwrap();
+        let seen = self.shared.seen.lock().expect("no thread of the server panics");
+        let (seen, waited) = self
+            .shared
+            .changed
+            .wait_timeout_while(seen, PATIENCE, |seen| !wanted(seen))
+            .expect("no thread of the server panics");
         assert!(!waited.timed_out(), "waited in vain: {seen:?}");
         seen.clone()
     }
@@ -84,7 +87,7 @@ fn is_open(stream: &TcpStream) -> bool {
 
 impl Shared {
     fn change(&self, change: impl FnOnce(&mut Seen)) {
-        change(&mut self.seen.lock().unwrap());
+        change(&mut self.seen.lock().expect("no thread of the server panics"));
         self.changed.notify_all();
     }
 

@@ -36,6 +36,10 @@ fn attempts(folder: &Path) -> Vec<BTreeMap<String, String>> {
     lines.map(|line| headings.iter().cloned().zip(line).collect()).collect()
 }
 
+fn time(row: &BTreeMap<String, String>, heading: &str) -> i64 {
+    row[heading].parse().unwrap_or_else(|error| panic!("{heading}: {error}: {row:?}"))
+}
+
 /// What holds of every sweep in the lab: sums, proofs and files.
 fn is_sound(found: &Value, folder: &Path) {
     assert_eq!(found["complete"], true, "{}", found["notes"]);
@@ -59,8 +63,7 @@ fn is_sound(found: &Value, folder: &Path) {
         assert_eq!(row["fate"] == "lost", !row["cause"].is_empty(), "{row:?}");
         // What was sent, was sent after the wait that was planned, and not before.
         if row["fate"] == "answered" || row["fate"] == "lost" {
-            let (planned, idle): (i64, i64) =
-                (row["planned_ns"].parse().unwrap(), row["idle_ns"].parse().unwrap());
+            let (planned, idle) = (time(row, "planned_ns"), time(row, "idle_ns"));
             assert!(idle >= planned, "{row:?}");
         }
     }

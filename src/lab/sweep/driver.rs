@@ -22,6 +22,7 @@ use rand_chacha::ChaCha8Rng;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::answer::{Answer, LONGEST, answer};
+use super::link::{Link, State, lost_by};
 use super::{Attempt, Ending, Plan, Requests, Settings};
 use crate::capture::Interrupt;
 use crate::lab::events::now_ns;
@@ -51,34 +52,6 @@ pub struct Driven {
     pub out_of_time: bool,
     /// Most connections open at one time.
     pub side_by_side: usize,
-}
-
-/// Where a connection is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Connecting,
-    FirstSent,
-    Idle,
-    SecondSent,
-}
-
-/// One connection.
-struct Link {
-    stream: TcpStream,
-    number: u32,
-    plan: Plan,
-    state: State,
-    opened: Instant,
-    handshake: Option<Duration>,
-    local: Option<SocketAddr>,
-    /// The first response was read.
-    idle_since: Option<Instant>,
-    due: Option<Instant>,
-    sent: Option<Instant>,
-    /// What has been read of the response.
-    received: Vec<u8>,
-    /// The second request, ready to be sent.
-    second: Vec<u8>,
 }
 
 /// Something to be done at a time, on a place whose connection has this number.
@@ -477,13 +450,15 @@ impl Driver {
             let since = i64::try_from((at - self.began).as_nanos()).unwrap_or(i64::MAX);
             self.began_ns.saturating_add(since)
         };
+        // Found closed later than planned, it counts for the moment at which it was looked at.
+        let found = matches!(ending, Ending::ClosedBefore { .. }).then(Instant::now);
         let attempt = Attempt {
             number: link.number,
             local: link.local,
             plan: link.plan,
             ending,
             handshake: link.handshake,
-            due_ns: link.due.map(wall_ns),
+            due_ns: link.due.map(|due| wall_ns(found.map_or(due, |found| found.max(due)))),
             idle: link.sent.zip(link.idle_since).map(|(sent, since)| sent - since),
             late: link.sent.zip(link.due).map(|(sent, due)| sent.saturating_duration_since(due)),
         };
@@ -496,15 +471,5 @@ impl Driver {
         // The planner has ended when it wants no more.
         let _ = self.results.send(attempt.clone());
         self.attempts.push(attempt);
-    }
-}
-
-/// What an error after the second request means.
-fn lost_by(error: &io::Error) -> Ending {
-    match error.kind() {
-        ErrorKind::ConnectionReset => Ending::Reset,
-        // A RST that came after a FIN.
-        ErrorKind::BrokenPipe => Ending::Eof,
-        _ => Ending::CutOff,
     }
 }

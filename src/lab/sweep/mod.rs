@@ -8,6 +8,7 @@
 mod answer;
 pub mod driver;
 pub mod elsewhere;
+mod link;
 
 pub mod planner;
 pub mod wire;
@@ -109,7 +110,8 @@ pub struct Attempt {
     pub ending: Ending,
     /// From connect() to the connection, by the driver's clock: about a round trip.
     pub handshake: Option<Duration>,
-    /// When the second request was to be sent, ns since the Unix epoch.
+    /// When the second request was to be sent, ns since the Unix epoch; of a connection that was found closed only later
+    /// than that, when it was looked at.
     pub due_ns: Option<i64>,
     /// From the first response to the second request, by the driver's clock.
     pub idle: Option<Duration>,
@@ -249,7 +251,7 @@ fn choose(
             planner.take(&attempt);
         }
         observer(&planner.progress());
-        match planner.next() {
+        match planner.choose_next() {
             Next::Plan(plan) => {
                 if plans.send(plan).is_err() {
                     return;

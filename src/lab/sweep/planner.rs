@@ -123,7 +123,7 @@ impl Planner {
     }
 
     /// What to do now.
-    pub fn next(&mut self) -> Next {
+    pub fn choose_next(&mut self) -> Next {
         if self.planned >= self.attempts || self.failures >= FAILURES || self.is_precise() {
             return Next::Done;
         }
@@ -174,10 +174,10 @@ impl Planner {
         Next::Plan(plan)
     }
 
-    /// From one round trip before the earliest close to the latest, and half as much on either side; none when the
-    /// backend closed nothing.
+    /// From one round trip before the early closes to the late ones, and half as much on either side; none when the
+    /// backend closed nothing. A single close that was far off would widen it in vain.
     fn expected_range(&self) -> Option<(i64, i64)> {
-        let (first, last) = (*self.closes_ns.first()?, *self.closes_ns.last()?);
+        let (first, last) = (quantile(&self.closes_ns, 0.1)?, quantile(&self.closes_ns, 0.9)?);
         let rtt = quantile(&self.handshakes_ns, 0.5).unwrap_or(0);
         let margin = ((last - first + rtt) / 2).max(LEAST_MARGIN_NS);
         Some(((first - rtt - margin).max(0), last + margin))

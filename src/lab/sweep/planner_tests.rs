@@ -57,7 +57,7 @@ fn play(mut planner: Planner, world: &mut World, lag: usize) -> (Planner, u32) {
     let mut under_way = std::collections::VecDeque::new();
     let mut opened = 0;
     loop {
-        match planner.next() {
+        match planner.choose_next() {
             Next::Plan(plan) => {
                 opened += 1;
                 under_way.push_back(world.ends(opened, plan));
@@ -121,7 +121,7 @@ fn a_range_that_misses_the_window_is_moved_until_it_holds_it() {
     let mut used = World::new((400 * MS, 400 * MS), 10 * MS);
     let mut planner = Planner::new(&settings(3000, None));
     let mut number = 0;
-    while let Next::Plan(plan) = planner.next() {
+    while let Next::Plan(plan) = planner.choose_next() {
         number += 1;
         let world = if plan == Plan::Watch { &mut watched } else { &mut used };
         planner.take(&world.ends(number, plan));
@@ -137,7 +137,7 @@ fn a_backend_that_closes_nothing_ends_the_sweep() {
     let mut world = World::new((500 * MS, 500 * MS), 10 * MS);
     let mut number = 0;
     loop {
-        match planner.next() {
+        match planner.choose_next() {
             Next::Plan(plan) => {
                 number += 1;
                 planner.take(&Attempt { ending: Ending::StillOpen, ..world.ends(number, plan) });
@@ -155,7 +155,7 @@ fn the_budget_is_kept_and_the_same_seed_plans_the_same() {
         let mut planner = Planner::new(&Settings { seed, ..settings(300, None) });
         let mut world = World::new((500 * MS, 502 * MS), 10 * MS);
         let mut plans = Vec::new();
-        while let Next::Plan(plan) = planner.next() {
+        while let Next::Plan(plan) = planner.choose_next() {
             plans.push(plan);
             planner.take(&world.ends(plans.len() as u32, plan));
         }
@@ -175,5 +175,5 @@ fn most_attempts_are_near_an_edge_and_some_everywhere() {
     assert!(near(490 * MS) > 800 && near(500 * MS) > 800, "{} {}", near(490 * MS), near(500 * MS));
     let progress = planner.progress();
     assert!(progress.shares.iter().all(Option::is_some), "{:?}", progress.shares);
-    assert!(progress.shares.iter().any(|share| *share == Some(1.0)));
+    assert!(progress.shares.contains(&Some(1.0)));
 }

@@ -19,7 +19,7 @@ const SIZE: (u32, u32) = (1080, 480);
 /// Families for viewers; the first is the embedded one that PNGs are drawn with.
 const FONTS: &str = "Inter, Helvetica, Arial, sans-serif";
 /// Room above 100 % for the legend.
-const HEADROOM: f64 = 1.42;
+const HEADROOM: f64 = 1.5;
 /// Nanoseconds in the unit of the horizontal axis.
 const MILLISECOND: f64 = 1e6;
 

@@ -32,14 +32,14 @@ fn signed_milliseconds(ns: i64) -> String {
     if ns > 0 && size != "0.00" { format!("+{size}") } else { size }
 }
 
-/// A share: `0 %`, `0.4 %`, `12 %`, `100 %`.
+/// A share: `0 %`, `0.4 %`, `12 %`, `100 %`, unbroken at the end of a line.
 fn percent(share: f64) -> String {
     let whole = (share * 100.0).round();
     let exact = share == 0.0 || share == 1.0;
     match (exact, share * 100.0) {
-        (true, _) => format!("{whole:.0} %"),
-        (false, size) if !(1.0..=99.0).contains(&size) => format!("{size:.1} %"),
-        (false, _) => format!("{whole:.0} %"),
+        (true, _) => format!("{whole:.0}\u{a0}%"),
+        (false, size) if !(1.0..=99.0).contains(&size) => format!("{size:.1}\u{a0}%"),
+        (false, _) => format!("{whole:.0}\u{a0}%"),
     }
 }
 
@@ -66,7 +66,10 @@ mod tests {
         assert_eq!(milliseconds(4_002_096_000), "4\u{a0}002.10");
         assert_eq!(milliseconds(-1_250_000), "−1.25");
         assert_eq!([12_000, -12_000, 0, 3].map(signed_milliseconds), ["+0.01", "−0.01", "0.00", "0.00"]);
-        assert_eq!([0.0, 0.004, 0.124, 0.996, 1.0].map(percent), ["0 %", "0.4 %", "12 %", "99.6 %", "100 %"]);
+        assert_eq!(
+            [0.0, 0.004, 0.124, 0.996, 1.0].map(percent).map(|text| text.replace('\u{a0}', " ")),
+            ["0 %", "0.4 %", "12 %", "99.6 %", "100 %"]
+        );
     }
 
     #[test]

@@ -54,6 +54,9 @@ fn headline(sweep: &Sweep) -> String {
             milliseconds(window.width_ns),
             round_trips(window)
         ),
+        None if sweep.counts.unusable == sweep.counts.connections => {
+            format!("{subject}: no connection could be used again, so there is no window to see")
+        }
         None if sweep.timer.is_none() => {
             format!(
                 "{subject}: it closed no idle connection while it was watched, so there is no window to see"
@@ -155,7 +158,7 @@ fn model(expected: &ExpectedWindow) -> String {
         );
     }
     if let Some(width) = expected.width_difference {
-        text += &format!(", width {:+.1} %", width * 100.0).replace('-', "−");
+        text += &format!(", width {:+.1}\u{a0}%", width * 100.0).replace('-', "−");
     }
     text
 }
@@ -165,7 +168,7 @@ fn backend(sweep: &Sweep) -> String {
     let set = set.unwrap_or_default();
     match &sweep.timer {
         Some(timer) => format!(
-            "{} closed idle connections after {} ms, 90 % of them between {} and {}, at the latest after {} ms{set} \
+            "{} closed idle connections after {} ms, 90\u{a0}% of them between {} and {}, at the latest after {} ms{set} \
              ({} watched)",
             sweep.backend.title(),
             milliseconds(timer.median_ns),
@@ -182,7 +185,7 @@ fn path(sweep: &Sweep, rtt: i64) -> String {
     let set = sweep.delay_ns.map(|delay| format!(", set to {} each way", setting(delay))).unwrap_or_default();
     let late = sweep.lateness.map(|late| {
         format!(
-            "; requests left {} later than planned (99 % within {}, at most {})",
+            "; requests left {} later than planned (99\u{a0}% within {}, at most {})",
             duration(late.median_ns),
             duration(late.p99_ns),
             duration(late.max_ns)
@@ -258,5 +261,7 @@ mod tests {
         sweep.expected = None;
         sweep.bins.clear();
         assert!(at(80, &sweep).starts_with("toy backend, 5 ms each way: it closed no idle connection"));
+        sweep.counts.unusable = sweep.counts.connections;
+        assert!(at(80, &sweep).starts_with("toy backend, 5 ms each way: no connection could be used again"));
     }
 }
