@@ -188,3 +188,62 @@ impl Line {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn heard(capture: &str) -> Heard {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures").join(capture);
+        asked(Reader::open(&file).unwrap(), &[])
+    }
+
+    #[test]
+    fn requests_and_closes_are_heard_at_either_end() {
+        for end in ["client", "server"] {
+            let heard = heard(&format!("mismatched-pair/{end}.pcap"));
+            assert_eq!((heard.requests.len(), heard.ends.len()), (20, 10), "{end}");
+            for [first, second] in heard.requests.as_chunks().0 {
+                assert_eq!(first.server.to_string(), "192.0.2.2:8080");
+                assert!(
+                    first.opened_ns.is_some_and(|opened| opened < first.sent_ns) && first.idle_ns.is_none()
+                );
+                assert!(second.opened_ns.is_none() && second.idle_ns.is_some_and(|idle| idle > 0));
+                assert!(first.answered_after_ns.is_some() && second.answered_after_ns.is_some());
+            }
+            // The server's timer is 5 s; at the client it is as long, since response and FIN fly equally long.
+            assert!(
+                heard.ends.iter().all(|end| (end.idle_ns - 5_000_000_000).abs() < 2_000_000),
+                "{heard:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_lost_request_is_heard_once_however_many_segments_it_has() {
+        let heard = heard("crossed-fin-large-post/client.pcap");
+        let lost = heard.requests.last().unwrap();
+        assert!(lost.answered_after_ns.is_none() && lost.idle_ns.is_some());
+        assert_eq!(heard.requests.iter().filter(|asked| asked.answered_after_ns.is_none()).count(), 1);
+    }
+
+    #[test]
+    fn every_capture_is_read_without_harm() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures");
+        let mut read = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            for name in ["client.pcap", "server.pcap"] {
+                let file = entry.as_ref().unwrap().path().join(name);
+                let Ok(reader) = Reader::open(&file) else { continue };
+                let heard = asked(reader, &[]);
+                assert!(
+                    heard.requests.iter().all(|asked| asked.idle_ns.is_none_or(|idle| idle >= 0)),
+                    "{file:?}"
+                );
+                read += 1;
+            }
+        }
+        assert!(read > 50, "{read} captures");
+    }
+}

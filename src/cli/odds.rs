@@ -235,6 +235,13 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         notes,
     };
     odds.pool = pool_in_words(&setting, odds.connections);
+    if odds.changes.iter().any(|change| change.at_most) {
+        odds.notes.push(
+            "Sent again on a new connection, only those requests still fail that must not be sent twice (POST, PATCH): with \
+             --idempotent SHARE the line says how many."
+                .to_owned(),
+        );
+    }
     if odds.changes.len() == 1 {
         odds.notes.push(REMAINS.to_owned());
     }

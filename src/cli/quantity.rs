@@ -75,6 +75,19 @@ mod tests {
         let shares = ["110%", "-1%", "most", ""].map(parse_share);
         let answers: Vec<String> =
             rates.into_iter().chain(shares).map(|answer| answer.expect_err("refused")).collect();
-        insta::assert_snapshot!(answers.join("\n"));
+        insta::assert_snapshot!(answers.join("\n"), @r#"
+        a rate needs a unit: write "200/s", "200/min" or "200/day"
+        `x/s` is not a rate: write a number and a unit, for example "200/s"
+        `week` is not a unit of time for a rate: use s, min, h or day
+        the rate `0/s` is out of range: it has to be above 0 and at most 10M/s
+        `-1/s` is not a rate: write a number and a unit, for example "200/s"
+        `1e9/s` is not a rate: write a number and a unit, for example "200/s"
+        `/s` is not a rate: write a number and a unit, for example "200/s"
+        the rate `11M/s` is out of range: it has to be above 0 and at most 10M/s
+        `110%` is not a share: write a percentage, for example "90%"
+        `-1%` is not a share: write a percentage, for example "90%"
+        `most` is not a share: write a percentage, for example "90%"
+        `` is not a share: write a percentage, for example "90%"
+        "#);
     }
 }

@@ -36,7 +36,7 @@ const TOY_IDLE: Duration = Duration::from_millis(100);
     after_help = "Without SCENARIO finrace's own proxy and backend take part, and the backend closes idle connections after \
                   100 ms. Of a scenario proxy, backend and wire count; what its wire holds or loses does not: nothing is forced.\n\n\
                   Exit codes: 0 the model lost as many of the same requests (or --no-odds), 1 it did not, 2 usage error, 3 the captures \
-                  are not complete or nothing could be measured."
+                  are not complete, or the machine was too busy."
 )]
 pub struct Args {
     /// Name of a built-in scenario (`finrace scenarios` lists them) or a file
@@ -188,8 +188,10 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         Exit::Inconclusive
     } else if agrees(&judged) {
         Exit::Clean
-    } else {
+    } else if judged.quiet {
         Exit::Found
+    } else {
+        Exit::Inconclusive
     })
 }
 

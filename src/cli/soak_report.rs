@@ -25,6 +25,12 @@ const OF_TIMERS: [Cause; 4] =
 const SIMULATED: u64 = 1_000_000;
 /// How often the model meets the arrivals of the captures.
 const REPLAYS: u32 = 20;
+/// A machine is too busy for a soak when a packet's way is longer, or strays by more, than these shares of what it was set
+/// to: the window is as wide as two ways.
+const LATE: f64 = 0.25;
+const STRAYS: f64 = 0.5;
+/// Shorter ways than this, s, are not told apart from the machine's own speed.
+const SHORTEST_WAY: f64 = 0.002;
 /// Standard errors that may lie between model and measurement.
 const AGREES_WITHIN: f64 = 3.0;
 
@@ -72,6 +78,14 @@ pub fn judge(given: &Given<'_>, soaked: &Soaked) -> anyhow::Result<Soak> {
             "{} requests that were due were not sent, because too many were under way: the machine is too slow for this rate.",
             soaked.withheld
         ));
+    }
+    let quiet = is_quiet(&measured, scenario.wire.delay.as_secs_f64());
+    if !quiet {
+        notes.push(
+            "The machine was too busy: packets took longer, or strayed more, than the wire was set to. What differs here says \
+             nothing of the model; run the soak again when the machine has less to do."
+                .to_owned(),
+        );
     }
     let mut predictions = Vec::new();
     if *odds && requests > 0 {
@@ -133,9 +147,16 @@ pub fn judge(given: &Given<'_>, soaked: &Soaked) -> anyhow::Result<Soak> {
         causes,
         lost,
         measured,
+        quiet,
         predictions,
         notes,
     })
+}
+
+fn is_quiet(measured: &SoakMeasured, delay: f64) -> bool {
+    let set_ns = delay.max(SHORTEST_WAY) * 1e9;
+    let within = |ns: Option<i64>, most: f64| ns.is_none_or(|ns| ns as f64 <= most * set_ns);
+    within(measured.delay_ns, 1.0 + LATE) && within(measured.delay_spread_ns, STRAYS)
 }
 
 fn pool_in_words(scenario: &Scenario, policy: Policy, pools: u16) -> String {

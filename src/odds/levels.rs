@@ -31,7 +31,7 @@ impl Phases {
     pub fn of(arrivals: &Arrivals) -> Option<Phases> {
         let (rates, leave, arriving) = match *arrivals {
             Arrivals::Poisson { rate } => ([rate, rate], [rate, rate], [0.5, 0.5]),
-            Arrivals::Bursty { rate, off, .. } if off == 0.0 => ([rate, rate], [rate, rate], [0.5, 0.5]),
+            Arrivals::Bursty { rate, off: 0.0, .. } => ([rate, rate], [rate, rate], [0.5, 0.5]),
             Arrivals::Bursty { on, off, .. } => {
                 ([arrivals.peak_rate(), 0.0], [1.0 / on, 1.0 / off], [1.0, 0.0])
             }

@@ -78,10 +78,13 @@ fn formula_and_simulation_agree_over_a_grid() {
             lifo.arrivals = arrivals.clone();
             lifo.server.deviation = deviation;
             lifo.delay.deviation = deviation / 4.0;
-            // An exchange is as the formula takes it: mostly the server's time.
             lifo.delay.mean = 0.002;
             lifo.responses = Responses::Exponential(0.02);
-            assert_agree(&lifo);
+            let assessed = both(&lifo);
+            // The flights of an exchange are no part of the exponential distribution that the formula takes for granted.
+            let (closed, simulated) = (assessed.closed.unwrap(), assessed.simulated.unwrap());
+            let apart = (closed.lost - simulated.lost).abs();
+            assert!(apart < 1.5 * simulated.error + 0.04 * closed.lost, "{assessed:#?}");
         }
     }
     for (arrivals, number) in [(Arrivals::Poisson { rate: 60.0 }, 3), (bursty(60.0), 2)] {

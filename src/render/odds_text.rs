@@ -164,7 +164,7 @@ fn sureness(odds: &Odds) -> String {
     }
 }
 
-/// A number to three digits, in groups: `0.0123`, `12.3`, `351 000`, `4.2 million`.
+/// A number to three digits, in groups: `0.012`, `12.3`, `351 000`, `4.2 million`.
 pub fn amount(number: f64) -> String {
     const MILLION: f64 = 1e6;
     let size = number.abs();
@@ -238,4 +238,128 @@ pub fn markdown(odds: &Odds) -> String {
         text += &format!("| {} |\n", cells.join(" | "));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::wrap::columns;
+    use crate::report::ODDS_SCHEMA;
+
+    fn change(what: &str, failing: f64, formula: Option<f64>, simulation: Option<(f64, f64)>) -> OddsChange {
+        OddsChange {
+            change: "as-is".to_owned(),
+            what: what.to_owned(),
+            failing_per_day: failing,
+            error_per_day: 0.0,
+            one_in: (failing > 0.0).then(|| 4_320_000.0 / failing),
+            at_most: false,
+            method: "formula".to_owned(),
+            formula_per_day: formula,
+            simulation_per_day: simulation.map(|(per_day, _)| per_day),
+            simulation_error_per_day: simulation.map(|(_, error)| error),
+            agree: formula.and(simulation).map(|_| true),
+            formula_note: None,
+        }
+    }
+
+    fn odds() -> Odds {
+        Odds {
+            schema: ODDS_SCHEMA,
+            rate_per_s: 50.0,
+            arrivals: "50 a second, 4.32 million a day, independently of each other (Poisson)".to_owned(),
+            proxy: OddsTimer {
+                name: String::new(),
+                idle_ns: Some(60_000_000_000),
+                spread_ns: 0,
+                known_from: "as given".to_owned(),
+            },
+            server: OddsTimer {
+                name: "Express\u{1b}[31m".to_owned(),
+                idle_ns: Some(5_500_000_000),
+                spread_ns: 289_000_000,
+                known_from: "default (server.keepAliveTimeout)".to_owned(),
+            },
+            delay_ns: 500_000,
+            delay_spread_ns: 20_000,
+            response_ns: 20_000_000,
+            pool:
+                "opens a connection when none is idle, 5.66 on average; the one used last first; looks for a \
+                   FIN before it sends"
+                    .to_owned(),
+            connections: Some(5.66),
+            changes: vec![
+                change("as it is", 2.345, Some(2.345), Some((2.64, 2.19))),
+                change("server's timer 63 s", 0.0, Some(0.0), None),
+                OddsChange {
+                    at_most: true,
+                    ..change("send again", 1_234_567.0, Some(1_234_567.0), Some((1_200_000.0, 51_234.0)))
+                },
+                OddsChange {
+                    error_per_day: 64.8,
+                    ..change("keep 1 idle at most", 0.0, None, Some((0.0, 64.8)))
+                },
+            ],
+            requests_simulated: 999_990,
+            seed: 1,
+            notes: vec!["A note.".to_owned()],
+        }
+    }
+
+    #[test]
+    fn the_odds_read_well_at_either_width() {
+        for width in [72, 100] {
+            let text = table(&odds(), TextOptions { width, color: false, unicode: true });
+            assert!(!text.contains('\u{1b}'), "{text}");
+            assert!(text.lines().all(|line| columns(line) <= i32::from(width)), "{text}");
+            insta::assert_snapshot!(format!("odds_{width}"), text);
+        }
+    }
+
+    #[test]
+    fn programs_get_every_number() {
+        let document: serde_json::Value = serde_json::from_str(&json(&odds())).unwrap();
+        assert_eq!(document["changes"][2]["at_most"], true);
+        assert_eq!(csv(&odds()).lines().count(), 5);
+        assert_eq!(markdown(&odds()).lines().count(), 6);
+    }
+
+    #[test]
+    fn amounts_have_three_digits() {
+        let amounts: Vec<String> = [
+            0.0,
+            0.000_4,
+            0.012_34,
+            0.9996,
+            1.0,
+            2.345,
+            12.34,
+            999.4,
+            999.6,
+            12_345.0,
+            999_999.0,
+            1_234_567.0,
+            4.32e9,
+        ]
+        .map(amount)
+        .into();
+        insta::assert_snapshot!(
+            amounts.join("\n"),
+            @r#"
+        0
+        < 0.001
+        0.012
+        1
+        1
+        2.35
+        12.3
+        999
+        1 000
+        12 300
+        1 000 000
+        1.23 million
+        4.32 thousand million
+        "#
+        );
+    }
 }

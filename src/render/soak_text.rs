@@ -109,13 +109,19 @@ fn predictions(page: &mut Page, soak: &Soak) {
     if soak.predictions.is_empty() {
         return;
     }
-    let headings =
-        vec![("", Edge::Left), ("lost", Edge::Right), ("± 2 errors", Edge::Right), ("", Edge::Left)];
+    let headings = vec![
+        ("", Edge::Left),
+        ("lost", Edge::Right),
+        ("± 2 errors", Edge::Right),
+        ("errors apart", Edge::Right),
+        ("", Edge::Left),
+    ];
     let SoakShare { share, low, high, .. } = soak.lost;
     let mut rows = vec![vec![
         Cell::plain("measured").strong(),
         Cell::plain(percent(share)).strong(),
         Cell::toned(percent((high - low) / 2.0), Tone::Muted),
+        Cell::plain(""),
         Cell::plain(""),
     ]];
     rows.extend(soak.predictions.iter().map(|prediction| {
@@ -127,15 +133,11 @@ fn predictions(page: &mut Page, soak: &Soak) {
             }),
             Cell::plain(percent(prediction.share)),
             Cell::toned(percent(2.0 * prediction.error), Tone::Muted),
-            Cell::plain(agreement(prediction)),
+            Cell::toned(format!("{:.1}", prediction.apart), Tone::Muted),
+            Cell::plain(if prediction.agree { "agrees" } else { "DIFFERS" }),
         ]
     }));
     page.text += &Columns { headings, rows, indent: 0 }.text(page.options);
-}
-
-fn agreement(prediction: &SoakPrediction) -> String {
-    let verdict = if prediction.agree { "agrees" } else { "DIFFERS" };
-    format!("{verdict}: {:.1} standard errors apart", prediction.apart)
 }
 
 /// `2.85 %`.
@@ -162,4 +164,86 @@ pub fn csv(soak: &Soak) -> String {
         text += &format!("{},,{share},{low},{high}\n", csv::field(&format!("odds by {from}")));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::wrap::columns;
+    use crate::report::{Cause, Party, SOAK_SCHEMA, SoakCause, SoakMeasured};
+
+    fn soak() -> Soak {
+        let party = |name: &str| Party { name: name.to_owned(), version: None, idle_timeout_ns: None };
+        let share = |count: u64| SoakShare {
+            count,
+            share: count as f64 / 3_190.0,
+            low: count as f64 / 4_000.0,
+            high: count as f64 / 2_800.0,
+        };
+        let prediction = |from: &str, share: f64, apart: f64| SoakPrediction {
+            from: from.to_owned(),
+            share,
+            error: 0.000_7,
+            apart,
+            agree: apart <= 3.0,
+        };
+        Soak {
+            schema: SOAK_SCHEMA,
+            scenario: "toy".to_owned(),
+            proxy: party("toy proxy"),
+            backend: party("toy backend"),
+            delay_ns: 5_000_000,
+            pools: 16,
+            pool: "each of 16 pools uses the last connection first".to_owned(),
+            arrivals: "20 a second to each pool, independently of each other (Poisson)".to_owned(),
+            seed: 1,
+            elapsed_ns: 10_018_000_000,
+            interrupted: true,
+            complete: false,
+            missing: vec!["edge.pcapng lacks a packet of 60 bytes".to_owned()],
+            packets: 15_652,
+            requests: 3_190,
+            answers: [("200".to_owned(), 3_103), ("502".to_owned(), 82)].into(),
+            causes: vec![
+                SoakCause { cause: Cause::CrossedFin, share: share(80) },
+                SoakCause { cause: Cause::UnreadRequest, share: share(2) },
+            ],
+            lost: share(82),
+            measured: SoakMeasured {
+                timer_ns: Some(101_000_000),
+                timer_spread_ns: Some(819_000),
+                timers: 875,
+                delay_ns: Some(5_300_000),
+                delay_spread_ns: Some(937_000),
+                response_ns: None,
+                rate_per_s: 19.9,
+            },
+            quiet: true,
+            predictions: vec![
+                prediction("settings", 0.0265, 0.3),
+                prediction("formula", 0.0371, 7.6),
+                prediction("packets", 0.0248, 0.3),
+            ],
+            notes: vec!["The formula is a guess.".to_owned()],
+        }
+    }
+
+    #[test]
+    fn a_soak_reads_well_at_either_width() {
+        for width in [72, 100] {
+            let text = table(&soak(), TextOptions { width, color: false, unicode: true });
+            assert!(text.lines().all(|line| columns(line) <= i32::from(width)), "{text}");
+            insta::assert_snapshot!(format!("soak_{width}"), text);
+        }
+        let healthy = Soak { causes: Vec::new(), lost: SoakShare { count: 0, ..soak().lost }, ..soak() };
+        assert!(table(&healthy, TextOptions::default()).contains("No request was lost."));
+    }
+
+    #[test]
+    fn programs_get_a_line_for_each_cause_and_prediction() {
+        let lines = csv(&soak());
+        assert_eq!(lines.lines().count(), 1 + 2 + 1 + 3);
+        assert!(lines.contains("odds by formula,,0.0371,"), "{lines}");
+        assert!(json(&soak()).contains("\"cause\": \"crossed-fin\",\n      \"count\": 80"));
+    }
 }

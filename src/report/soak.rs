@@ -51,6 +51,8 @@ pub struct Soak {
     pub lost: SoakShare,
     /// What the packets say of timer, path and traffic.
     pub measured: SoakMeasured,
+    /// Packets took the time that the wire was set to, more or less: the machine kept up.
+    pub quiet: bool,
     /// What the model expected.
     pub predictions: Vec<SoakPrediction>,
     /// Sentences the reader needs before believing the numbers.
