@@ -16,7 +16,7 @@ BROWSER := $(or $(CARGO_TARGET_DIR),target)/browser
 RUNS := 10000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long truth-table fuzz bench lint deps servers servers-all browser
+.PHONY: help demo test test-long truth-table fuzz bench bench-layers lint deps servers servers-all browser
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s%s\n", $$1, $$2 }' Makefile
@@ -43,7 +43,10 @@ fuzz: ## run the fuzz targets for long (RUNS=10000000; needs nightly and cargo-f
 	done
 
 bench: ## time finrace beside tcpdump on a capture made for it, with known incidents in it
-	$(CARGO) bench --locked --bench peers
+	$(CARGO) bench --locked --bench peers -- $(BENCH)
+
+bench-layers: ## time reader, decoder, connections and rules one by one
+	$(CARGO) bench --locked --bench layers
 
 lint: ## check the format, clippy and the documentation
 	@$(CARGO) fmt --version && $(CARGO) clippy --version || rustup component add rustfmt clippy

@@ -1,7 +1,7 @@
 //! `finrace analyze`: verdicts on captures.
 
-use std::path::PathBuf;
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::analysis::{self, DEFAULT_MAX_CONNECTIONS, Input, Observer, Options, Progress};
