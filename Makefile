@@ -20,8 +20,8 @@ WINDOWS := $(or $(CARGO_TARGET_DIR),target)/windows
 RUNS := 10000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long truth-table odds-check gallery windows fuzz bench bench-sweep lint deps servers \
-	servers-all browser
+.PHONY: help demo test test-long truth-table odds-check gallery windows fuzz bench bench-layers bench-sweep lint deps \
+	servers servers-all browser
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s%s\n", $$1, $$2 }' Makefile
@@ -57,7 +57,10 @@ fuzz: ## run the fuzz targets for long (RUNS=10000000; needs nightly and cargo-f
 	done
 
 bench: ## time finrace beside tcpdump on a capture made for it, with known incidents in it
-	$(CARGO) bench --locked --bench peers
+	$(CARGO) bench --locked --bench peers -- $(BENCH)
+
+bench-layers: ## time reader, decoder, connections and rules one by one
+	$(CARGO) bench --locked --bench layers
 
 bench-sweep: ## count the races that a timed loop sees in a minute, and those of finrace sweep
 	$(CARGO) build --release --locked

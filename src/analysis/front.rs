@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::capture::{Batch, Reader};
-use crate::connection::{Digest, Digester};
+use crate::connection::{Digest, Digester, Slot, Table};
 use crate::packet::{Decoder, Segment, Skip};
 
 use super::clock::Clock;
@@ -19,6 +19,9 @@ use super::quality::Seen;
 
 /// Batches in hand at the same time: the one that is analyzed, those that wait for it, and the one that is read.
 const IN_FLIGHT: usize = 4;
+
+/// Segments looked up at the same time: as many loads as a processor has under way.
+const LOOKED_UP: usize = 16;
 
 /// Reads and decodes one capture.
 pub(super) struct Front<'t> {
@@ -67,6 +70,8 @@ enum Place {
 pub(super) struct Located<'d> {
     pub segment: Segment<'d>,
     pub digest: Digest,
+    /// Where its connection was some segments before.
+    pub slot: Option<Slot>,
     /// Counted from 1 in its file.
     pub frame: u64,
     pub time_ns: i64,
@@ -78,20 +83,33 @@ impl Decoded {
         self.batch.is_empty()
     }
 
-    /// The segments in their order.
-    pub fn segments(&self) -> impl Iterator<Item = Located<'_>> {
-        self.items.iter().map(|item| {
-            let payload = match &item.payload {
-                Place::Batch(at) => &self.batch.bytes()[at.start as usize..at.end as usize],
-                Place::Joined(at) => &self.joined[at.start as usize..at.end as usize],
-            };
-            Located {
-                segment: Segment { payload, ..item.segment },
-                digest: item.digest,
-                frame: item.frame,
-                time_ns: item.time_ns,
+    /// The segments in their order. Some at a time are looked up in the table before the first of them is given: the
+    /// processor then waits for the memory of all of these connections at once, and not for one after the other.
+    pub fn each(&self, table: &mut Table, mut take: impl FnMut(&mut Table, Located<'_>)) {
+        for items in self.items.chunks(LOOKED_UP) {
+            let mut likely = [None; LOOKED_UP];
+            for (item, slot) in items.iter().zip(&mut likely) {
+                *slot = table.look_up(&item.segment, item.digest);
             }
-        })
+            for (item, slot) in items.iter().zip(likely) {
+                take(table, self.located(item, slot));
+            }
+        }
+    }
+
+    #[inline]
+    fn located(&self, item: &Item, slot: Option<Slot>) -> Located<'_> {
+        let payload = match &item.payload {
+            Place::Batch(at) => &self.batch.bytes()[at.start as usize..at.end as usize],
+            Place::Joined(at) => &self.joined[at.start as usize..at.end as usize],
+        };
+        Located {
+            segment: Segment { payload, ..item.segment },
+            digest: item.digest,
+            slot,
+            frame: item.frame,
+            time_ns: item.time_ns,
+        }
     }
 
     fn clear(&mut self) {

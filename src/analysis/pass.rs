@@ -314,9 +314,9 @@ impl Back<'_, '_, '_> {
                 self.table.settle(first_ns, &mut |connection| builder.settled(self.files, connection));
             }
         }
-        for Located { segment, digest, frame, time_ns } in decoded.segments() {
+        decoded.each(self.table, |table, Located { segment, digest, slot, frame, time_ns }| {
             let finished = &mut |connection| ended.push(connection);
-            self.table.ingest_digested(&segment, digest, self.before + frame, time_ns, finished);
+            table.ingest_digested(&segment, digest, slot, (self.before + frame, time_ns), finished);
             for connection in ended.drain(..) {
                 if options.live {
                     builder.ended(self.files, &connection);
@@ -324,7 +324,7 @@ impl Back<'_, '_, '_> {
                 builder.connection(self.files, &connection);
                 self.quality.connection(&connection);
             }
-        }
+        });
         let packets = self.pass.packets + decoded.frames;
         if packets / PROGRESS_EVERY != self.pass.progress_at {
             self.pass.progress_at = packets / PROGRESS_EVERY;

@@ -199,26 +199,29 @@ impl Reader {
             self.peeked = None;
             self.end_by_interrupt();
         }
+        if let Some(found) = self.peeked.take() {
+            self.add(&found, batch);
+        }
         while !batch.is_full() {
-            let found = match self.peeked.take() {
-                Some(found) => found,
-                None => match self.find() {
-                    Ok(Some(found)) => found,
-                    Ok(None) => break,
-                    Err(failure) if batch.is_empty() => return Err(failure),
-                    Err(failure) => {
-                        self.failure = Some(failure);
-                        break;
-                    }
-                },
-            };
-            if self.window.is_retired() {
-                self.peeked = Some(found);
-                break;
+            // Nearly always there is one.
+            while !batch.is_full()
+                && let Some(found) = self.whole()
+            {
+                self.add(&found, batch);
             }
-            self.window.pin();
-            let time_ns = self.count(&found);
-            batch.add(&found, time_ns);
+            match self.find() {
+                Ok(Some(found)) if self.window.is_retired() => {
+                    self.peeked = Some(found);
+                    break;
+                }
+                Ok(Some(found)) => self.add(&found, batch),
+                Ok(None) => break,
+                Err(failure) if batch.is_empty() => return Err(failure),
+                Err(failure) => {
+                    self.failure = Some(failure);
+                    break;
+                }
+            }
         }
         batch.bytes = self.window.hand_over();
         batch.bytes_read = self.bytes_read();
@@ -238,7 +241,24 @@ impl Reader {
         Ok(())
     }
 
+    #[inline]
+    fn add(&mut self, found: &Found, batch: &mut Batch) {
+        self.window.pin();
+        let time_ns = self.count(found);
+        batch.add(found, time_ns);
+    }
+
+    /// The next record, if the buffer has it whole and it is of the simplest kind.
+    #[inline]
+    fn whole(&mut self) -> Option<Found> {
+        let Format::Classic(classic) = &self.format else { return None };
+        let (found, len) = classic.whole(&self.window).filter(|_| !self.ended)?;
+        self.window.take(len);
+        Some(found)
+    }
+
     /// Takes a record into the summary. Returns its time.
+    #[inline]
     fn count(&mut self, found: &Found) -> i64 {
         if let Some(time_ns) = found.time_ns {
             self.last_time_ns = time_ns;
@@ -292,10 +312,7 @@ impl Reader {
     /// Steps over the input to the next packet.
     fn find(&mut self) -> Result<Option<Found>, CaptureError> {
         while !self.ended {
-            if let Format::Classic(classic) = &self.format
-                && let Some((found, len)) = classic.whole(&self.window)
-            {
-                self.window.take(len);
+            if let Some(found) = self.whole() {
                 return Ok(Some(found));
             }
             let offset = self.window.offset();

@@ -171,12 +171,6 @@ impl Args {
     }
 }
 
-/// The report, naming nobody.
-fn without_names(mut report: Report) -> Report {
-    Redaction::default().report(&mut report);
-    report
-}
-
 /// The files of the trace that a capture belongs to.
 fn trace_files<'f>(report: &Report, files: &'f [PathBuf], capture: u32) -> Vec<TraceFile<'f>> {
     let file = |capture: u32| {

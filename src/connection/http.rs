@@ -326,12 +326,10 @@ impl Framer {
 
     /// Keeps a part of a line whose end is still to come.
     fn keep(&mut self, part: &[u8]) {
-        let room = LINE_LIMIT - self.line.len();
-        self.line.extend_from_slice(&part[..part.len().min(room)]);
+        self.line.extend(part.iter().take(LINE_LIMIT - self.line.len()));
     }
 
-    /// A line ends with `last`, the whole of it unless a part was kept before: most lines lie in one segment and are read
-    /// where they are.
+    /// A line ends with `last`: mostly that is the whole of it, which is read where it lies.
     fn line(&mut self, last: &[u8], answers: Option<Method>) -> Option<Event> {
         if self.line.is_empty() {
             return self.line_complete(&last[..last.len().min(LINE_LIMIT)], answers);
@@ -414,7 +412,7 @@ impl Framer {
         let Some(colon) = line.iter().position(|&byte| byte == b':') else { return };
         let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
         if name.eq_ignore_ascii_case(b"content-length") {
-            self.length = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok());
+            self.length = number(value);
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             self.chunked = contains_token(value, b"chunked");
         } else if name.eq_ignore_ascii_case(b"connection") {
@@ -437,9 +435,8 @@ impl Framer {
                 self.state = State::Start;
                 return Some(Event::Interim);
             }
-            Kind::Response if answers == Some("HEAD") || matches!(self.status, 204 | 304) => {
-                return Some(self.end());
-            }
+            Kind::Response if matches!(self.status, 204 | 304) => return Some(self.end()),
+            Kind::Response if answers == Some("HEAD") => return Some(self.end()),
             _ => {}
         }
         match (self.chunked, self.length, self.kind) {
@@ -454,8 +451,14 @@ impl Framer {
 
 fn status_code(line: &[u8]) -> Option<u16> {
     let digits = line.strip_prefix(b"HTTP/1.")?.get(2..5)?;
-    let status = std::str::from_utf8(digits).ok()?.parse().ok()?;
-    (100..600).contains(&status).then_some(status)
+    number(digits).filter(|status| (100..600).contains(status)).map(|status| status as u16)
+}
+
+/// A number, of digits only (RFC 9110 section 8.6).
+fn number(digits: &[u8]) -> Option<u64> {
+    let add =
+        |sum: u64, digit: &u8| sum.checked_mul(10)?.checked_add(char::from(*digit).to_digit(10)?.into());
+    if digits.is_empty() { None } else { digits.iter().try_fold(0, add) }
 }
 
 fn contains_token(value: &[u8], token: &[u8]) -> bool {

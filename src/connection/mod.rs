@@ -29,7 +29,7 @@ pub use exchange::{Exchange, Retry};
 pub use half::{Fresh, Half, is_passive_reset};
 pub use roles::RoleHints;
 pub use seq::Seq;
-pub use table::{Digest, Digester, SETTLE_NS, Table, TableCounts};
+pub use table::{Digest, Digester, SETTLE_NS, Slot, Table, TableCounts};
 
 use http::Framer;
 

@@ -61,6 +61,7 @@ impl Decoder {
     ///
     /// # Errors
     /// [`Skip`] says why there is no TCP segment that can be read.
+    #[inline]
     pub fn decode<'a>(
         &'a mut self,
         link: u16,

@@ -2,7 +2,7 @@
 //! no link header, then IPv4 without options or IPv6 without extension headers, unfragmented and whole enough.
 //!
 //! Reason: the full decoder, which asks at each layer what may follow, takes four times as many instructions, a good part
-//! of an analysis (`benches/layers.rs`).
+//! of an analysis (`benches/layers`).
 //! Proof: tests hold it to the full decoder, on every capture of the repository and on packets changed at random in every
 //! header field.
 //! Fallback: whatever is not exactly this, or might be malformed or cut, is none here and goes to the full decoder, which

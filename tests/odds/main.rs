@@ -3,7 +3,6 @@
 
 #[path = "../common"]
 mod common {
-    #[expect(dead_code, reason = "shared with tests that ask more")]
     pub mod finrace;
     pub mod ordinary_user;
 }

@@ -5,6 +5,7 @@
 mod build;
 #[path = "../common"]
 mod common {
+    #[expect(dead_code, reason = "shared with tests that ask more")]
     pub mod finrace;
     pub mod tshark;
 }

@@ -71,6 +71,10 @@ pub struct Table {
     counts: TableCounts,
 }
 
+/// A place in a table, in which another connection may be by and by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot(u32);
+
 /// What a connection that begins is to be called.
 struct Begin {
     stream: u32,
@@ -115,7 +119,13 @@ impl Table {
         finished: &mut impl FnMut(Connection),
     ) -> u32 {
         let digest = self.slots.digester().digest(segment);
-        self.ingest_digested(segment, digest, frame, time_ns, finished)
+        self.ingest_digested(segment, digest, None, (frame, time_ns), finished)
+    }
+
+    /// Where the connection of a segment is now, if it is in the table.
+    #[inline]
+    pub fn look_up(&self, segment: &Segment<'_>, digest: Digest) -> Option<Slot> {
+        self.slots.find(digest.key, (&segment.src, &segment.dst), segment.tunnel).map(Slot)
     }
 
     /// What makes digests for [`Table::ingest_digested`].
@@ -123,13 +133,14 @@ impl Table {
         self.slots.digester().clone()
     }
 
-    /// As [`Table::ingest`], with a digest made before by this table's [`Digester`].
+    /// As [`Table::ingest`], with a digest made before by this table's [`Digester`]; and with where the connection was lately,
+    /// which may have changed.
     pub fn ingest_digested(
         &mut self,
         segment: &Segment<'_>,
         digest: Digest,
-        frame: u64,
-        time_ns: i64,
+        likely: Option<Slot>,
+        (frame, time_ns): (u64, i64),
         finished: &mut impl FnMut(Connection),
     ) -> u32 {
         while let Some(slot) = self.closing.retire(&self.slots, time_ns) {
@@ -138,10 +149,12 @@ impl Table {
         if proves_server(segment.flags) {
             self.hints.learn(segment.src);
         }
-        let known = self.slots.find(digest.key, (&segment.src, &segment.dst), segment.tunnel);
-        let shared = self.number_shared(segment);
+        let is_there = |slot: &Slot| self.slots.has(slot.0, (&segment.src, &segment.dst), segment.tunnel);
+        let known = likely.filter(is_there).or_else(|| self.look_up(segment, digest)).map(|slot| slot.0);
+        let is_shared = segment.tunnel != 0 || !self.shared.is_empty();
+        let shared = if is_shared { self.number_shared(segment) } else { None };
         let sighting = self.window.sight(segment, digest.packet, time_ns);
-        let slot = match known.filter(|&slot| !self.is_left_by(slot, segment)) {
+        let slot = match known.filter(|&slot| !segment.flags.syn() || !self.is_left_by(slot, segment)) {
             Some(slot) => {
                 if self.streams.file() > 0
                     && let Some(flow) = self.slots.get_mut(slot)
@@ -215,10 +228,10 @@ impl Table {
         }
     }
 
-    fn is_left_by(&self, slot: u32, segment: &Segment<'_>) -> bool {
-        let place = || Key::of(segment).place(segment.src);
-        segment.flags.syn()
-            && self.slots.get(slot).is_none_or(|flow| flow.bases().are_left_by(place(), segment))
+    /// Whether a SYN begins a new connection where the one in a slot was.
+    fn is_left_by(&self, slot: u32, syn: &Segment<'_>) -> bool {
+        let sender = Key::of(syn).place(syn.src);
+        self.slots.get(slot).is_none_or(|flow| flow.bases().are_left_by(sender, syn))
     }
 
     /// Whether a segment was captured before. Where that cannot be proven, it takes a connection whose packets come twice, and
@@ -293,9 +306,6 @@ impl Table {
 
     /// Stream and index in the file in hand of endpoints that were seen in a virtual network; none for others.
     fn number_shared(&mut self, segment: &Segment<'_>) -> Option<(u32, u32)> {
-        if segment.tunnel == 0 && self.shared.is_empty() {
-            return None;
-        }
         let key = Key::of(segment);
         let outside = key.without_tunnel();
         let hash = self.slots.hash(&outside);

@@ -256,8 +256,14 @@ impl Slots {
     /// The slot of the connection between two endpoints, by the hash of their key.
     #[inline]
     pub fn find(&self, hash: u64, (a, b): (&Endpoint, &Endpoint), tunnel: u32) -> Option<u32> {
-        let is_it = |&slot: &u32| self.get(slot).is_some_and(|flow| flow.is_between(a, b, tunnel));
+        let is_it = |&slot: &u32| self.has(slot, (a, b), tunnel);
         self.index.find(hash, is_it).copied()
+    }
+
+    /// Whether the connection between two endpoints is in this slot.
+    #[inline]
+    pub fn has(&self, slot: u32, (a, b): (&Endpoint, &Endpoint), tunnel: u32) -> bool {
+        self.get(slot).is_some_and(|flow| flow.is_between(a, b, tunnel))
     }
 
     /// The connection in a slot.
