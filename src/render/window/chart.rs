@@ -122,6 +122,7 @@ fn draw(
     chart
         .configure_mesh()
         .disable_mesh()
+        .axis_style(color(Tone::Line))
         .x_desc("idle time before the request, ms (arrival of the response to departure of the request)")
         .y_desc("requests lost, %")
         .x_label_formatter(&|ms| format!("{ms:.1}").trim_end_matches(".0").to_owned())
