@@ -58,7 +58,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         let once = || soak(&program, words, args, &folder).with_context(|| (*name).to_owned());
         let mut soak = once()?;
         for _ in 1..TRIES {
-            if soak["quiet"] == Value::Bool(true) {
+            if soak["quiet"] == Value::Bool(true) && soak["complete"] == Value::Bool(true) {
                 break;
             }
             output::complain(&format!("{name}: the machine was too busy, once more"));
@@ -74,6 +74,9 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
             apart("settings"),
             apart("packets"),
         ));
+        if soak["complete"] != Value::Bool(true) {
+            bail!("{name}: the captures are not complete: {}", soak["missing"]);
+        }
         soaks.push(soak);
     }
     fs::create_dir_all(args.out.parent().unwrap_or(Path::new(".")))?;
@@ -92,9 +95,8 @@ fn soak(program: &Path, words: &str, args: &Args, folder: &Path) -> anyhow::Resu
     command.args(words.split(' ')).arg("--out").arg(folder);
     let printed = command.stdin(Stdio::null()).output().context("cannot run finrace")?;
     // What else there is, is said on standard error or in the answer.
-    match serde_json::from_slice::<Value>(&printed.stdout) {
-        Ok(answer) if answer["complete"] == Value::Bool(true) => Ok(answer),
-        Ok(answer) => bail!("the captures are not complete: {}", answer["missing"]),
+    match serde_json::from_slice(&printed.stdout) {
+        Ok(answer) => Ok(answer),
         Err(_) => bail!("{}", String::from_utf8_lossy(&printed.stderr).trim()),
     }
 }
