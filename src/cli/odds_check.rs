@@ -25,6 +25,10 @@ const SETTINGS: [(&str, &str); 7] = [
     ("Poisson, one idle at most", "--rate 20/s --pool lifo --max-idle 1 --response-time 30ms"),
 ];
 
+/// What a mark in the table means.
+const BUSY: &str = "\n† The machine was too busy: packets took longer, or strayed more, than the wire was set to. What differs \
+                    by the settings there says nothing of the model.\n";
+
 /// A soak that a busy machine has spoiled is done again, but not for ever.
 const TRIES: usize = 3;
 
@@ -123,8 +127,9 @@ fn page(soaks: &[Value], args: &Args) -> String {
     for (soak, (name, _)) in soaks.iter().zip(SETTINGS) {
         let lost = &soak["lost"];
         let half = (number_of(lost, "high") - number_of(lost, "low")) / 2.0;
+        let busy = if soak["quiet"] == Value::Bool(true) { "" } else { " †" };
         let cells = [
-            name.to_owned(),
+            format!("{name}{busy}"),
             count(soak["requests"].as_u64().unwrap_or(0)),
             count(lost["count"].as_u64().unwrap_or(0)),
             percent(number_of(lost, "share"), half),
@@ -134,6 +139,9 @@ fn page(soaks: &[Value], args: &Args) -> String {
         ];
         // Writing to a string cannot fail.
         let _ = writeln!(text, "| {} |", cells.join(" | "));
+    }
+    if soaks.iter().any(|soak| soak["quiet"] != Value::Bool(true)) {
+        text += BUSY;
     }
     text += "\nThe settings, as they were given to `finrace soak`:\n\n";
     for (name, words) in SETTINGS {
