@@ -127,14 +127,21 @@ fn hostile_paths_and_file_names_stay_text() {
 #[test]
 fn ten_thousand_incidents_are_one_page() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let [capture, report, again] =
-        ["many.pcap", "report.html", "again.html"].map(|name| folder.path().join(name));
+    let [capture, report] = ["many.pcap", "report.html"].map(|name| folder.path().join(name));
     Capture::of_many(10_000).write(&capture);
     page(&[&capture], &report, 1);
-    page(&[&capture], &again, 1);
-    let same = fs::read(&report).expect("a page") == fs::read(&again).expect("a page");
-    assert!(same, "the same capture must give the same bytes");
     print!("{}", drive("many", &[&report]));
+}
+
+#[test]
+fn the_same_capture_is_the_same_page() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let [capture, report, again] =
+        ["some.pcap", "report.html", "again.html"].map(|name| folder.path().join(name));
+    Capture::of_many(200).write(&capture);
+    page(&[&capture], &report, 1);
+    page(&[&capture], &again, 1);
+    assert!(fs::read(&report).expect("a page") == fs::read(&again).expect("a page"), "byte for byte");
 }
 
 #[test]

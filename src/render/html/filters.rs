@@ -21,11 +21,14 @@ pub fn copied(words: &str) -> String {
 
 /// The filters of one incident.
 pub fn of_incident(report: &Report, incident: &Incident) -> String {
-    let within = within(report, incident.capture);
+    let opened = match report.captures.len() {
+        1 => String::new(),
+        _ => format!("<p>Open {}.</p>\n", text(spoken(report.file_of(incident.capture)))),
+    };
     let frames: BTreeSet<u64> = incident.frames.values().copied().collect();
     let frames: Vec<String> = frames.iter().map(|frame| format!("frame.number == {frame}")).collect();
     let mut filters = format!(
-        "<h4>Check it in Wireshark{within}</h4>\n<dl class=\"filters\">\n<dt>the whole connection</dt><dd>{}</dd>\n",
+        "<h4>Check it in Wireshark</h4>\n{opened}\n<dl class=\"filters\">\n<dt>the whole connection</dt><dd>{}</dd>\n",
         copied(&format!("tcp.stream eq {}", incident.stream))
     );
     if !frames.is_empty() {

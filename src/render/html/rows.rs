@@ -50,7 +50,7 @@ pub fn section(report: &Report, drawings: &Drawings) -> String {
 
 fn row(report: &Report, incident: &Incident) -> String {
     format!(
-        "<tr id=\"incident-{id}\"><td class=\"number\">{id}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
+        "<tr class=\"row\" id=\"incident-{id}\"><td class=\"number\">{id}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
          <td class=\"number\">{}</td><td>{}</td></tr>\n",
         time_of_day(incident.time_ns),
         text(&incident.server),
@@ -94,7 +94,7 @@ pub fn shape(incident: &Incident) -> String {
 #[derive(Serialize)]
 struct Data<'a> {
     causes: Vec<&'a str>,
-    servers: Vec<&'a str>,
+    servers: Vec<String>,
     requests: Vec<String>,
     shapes: Vec<String>,
     rows: Vec<Row>,
@@ -137,10 +137,10 @@ pub fn data(report: &Report, places: &[(usize, usize)]) -> String {
             time_of_day(incident.time_ns),
             incident.time_ns.saturating_sub(first_ns),
             causes.index(incident.cause.token()),
-            servers.index(incident.server.as_str()),
+            servers.index(shown(&incident.server)),
             requests.index(shown(&incident.request.label())),
             shapes.index(shown(&shape(incident))),
-            format!("{} stream {}", incident.client, incident.stream),
+            shown(&format!("{} stream {}", incident.client, incident.stream)),
             idle(incident),
             incident.idle_ns.unwrap_or(-1),
             shown(&proof(report, incident)),

@@ -6,6 +6,7 @@ use super::labels::{self, RING, Slab};
 use super::model::{Align, Arrow, Face, Ladder, Mark, Words};
 use super::story::lane;
 use crate::render::style::{Theme, Tone};
+use crate::render::visible::is_hidden;
 use crate::report::{SegmentKind, Side};
 
 /// Draws a ladder laid out by [`super::layout()`], light or dark as the viewer prefers.
@@ -400,7 +401,7 @@ pub fn colours(theme: Theme) -> String {
     css
 }
 
-/// Text safe between tags: markup escaped, and control characters, which XML 1.0 cannot hold, replaced.
+/// Text safe between tags: markup escaped, and what steers or hides text replaced (XML 1.0 cannot hold control characters).
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -409,7 +410,7 @@ pub fn escape(text: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
-            control if control.is_control() => escaped.push('\u{FFFD}'),
+            hidden if is_hidden(hidden) => escaped.push('\u{FFFD}'),
             other => escaped.push(other),
         }
     }
