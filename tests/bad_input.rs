@@ -292,6 +292,41 @@ fn show_needs_a_file_that_can_be_read_twice_and_a_form_that_it_can_draw() {
     }
     let said = complaint(&run_in(&folder, &["show", "race.pcap", "-o", "no/such/race.svg"]));
     assert!(said.starts_with("cannot write no/such/race.svg: name another file with -o: "), "{said}");
+    for chart in ["timeline", "sequence"] {
+        let said = complaint(&run_in(&folder, &["show", "race.pcap", "--chart", chart, "-o", "race.txt"]));
+        assert_eq!(said, "race.txt must end in .svg or .png: the ending chooses the form");
+        let words = ["show", "race.pcap", "--chart", chart, "-o", "race.svg"];
+        assert_eq!(run_in(&folder, &words).status.code(), Some(0));
+    }
+}
+
+#[test]
+fn two_clocks_are_drawn_only_where_they_agree() {
+    let folder = folder();
+    let captures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("captures");
+    for (name, from) in [
+        ("client.pcap", "crossed-fin/client"),
+        ("server.pcap", "crossed-fin/server"),
+        ("other.pcap", "crossed-fin-ipv6/server"),
+    ] {
+        fs::copy(captures.join(from).with_extension("pcap"), folder.path().join(name)).unwrap();
+    }
+    let ends = |here, there| run_in(&folder, &["show", here, "--server-end", there]);
+    let shown = ends("client.pcap", "server.pcap");
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("one-way delay 20.0 ms"), "{shown:?}");
+    insta::assert_snapshot!(complaint(&ends("server.pcap", "client.pcap")), @"by these clocks packets arrive up to 20.0 ms before they are sent: client.pcap has another clock, or is not the server's end; leave --server-end out, or name the client's capture first");
+    insta::assert_snapshot!(complaint(&ends("client.pcap", "other.pcap")), @"other.pcap holds no packet of this connection: leave --server-end out");
+}
+
+#[test]
+fn idle_times_are_drawn_of_a_server_that_is_there() {
+    let folder = folder();
+    let said = |words: &[&str]| complaint(&run_in(&folder, &[&["timeouts"], words].concat()));
+    insta::assert_snapshot!(said(&["node", "-o", "idle.svg"]), @"-o draws what captures show: name capture files instead of products");
+    insta::assert_snapshot!(said(&["race.pcap", "-o", "idle.svg", "--server", "192.0.2.9:1"]), @"there is no server 192.0.2.9:1 in these captures: the table lists them");
+    insta::assert_snapshot!(said(&["race.pcap", "-o", "idle.gif"]), @"idle.gif must end in .svg or .png: the ending chooses the form");
+    assert_eq!(run_in(&folder, &["timeouts", "race.pcap", "-o", "idle.svg"]).status.code(), Some(1));
+    assert!(fs::read_to_string(folder.path().join("idle.svg")).unwrap().contains("danger zone"));
 }
 
 #[cfg(feature = "live")]

@@ -137,7 +137,7 @@ fn keep(lanes: &mut BTreeMap<u32, Lane>, connection: Connection, files: &[TraceF
 }
 
 /// The stream index over the whole trace of the connection of each incident.
-fn streams_of_trace(
+pub(super) fn streams_of_trace(
     files: &[TraceFile<'_>],
     incidents: &[&Incident],
     options: &Options,

@@ -8,6 +8,7 @@ use crate::packet::Segment;
 use crate::report::{Incident, Role, Trace};
 
 use super::Options;
+use super::timeline::streams_of_trace;
 use super::trace::{At, MAX_SEGMENTS, Passed, TraceFile, TraceRequest, each_segment, name, role, told};
 
 /// Segments kept at the same time, of all connections together, when there are so many that each has only its share.
@@ -33,7 +34,7 @@ pub fn traces(
     options: &Options,
 ) -> Result<Vec<Option<Trace>>, CaptureError> {
     let traced = &incidents[..incidents.len().min(MAX_TRACES)];
-    let streams = streams(files, traced, options)?;
+    let streams = streams_of_trace(files, traced, options)?;
     let share = (MAX_KEPT / traced.len().max(1)).clamp(*SHARE.start(), *SHARE.end());
     let mut stories: Vec<Story<'_>> = traced.iter().map(|incident| Story::of(incident, share / 2)).collect();
     let mut of_stream: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
@@ -73,47 +74,6 @@ fn tell(
     for &index in of_stream.get(&connection.stream).into_iter().flatten() {
         traces[index] = Some(stories[index].told(files, connection));
     }
-}
-
-/// The index over the whole trace of each incident's stream, which has the index of its own file in the report.
-fn streams(
-    files: &[TraceFile<'_>],
-    incidents: &[&Incident],
-    options: &Options,
-) -> Result<Vec<Option<u32>>, CaptureError> {
-    let position = |incident: &Incident| files.iter().position(|file| file.capture == incident.capture);
-    let mut streams: Vec<Option<u32>> = Vec::with_capacity(incidents.len());
-    let mut wanted: BTreeMap<(u32, u32), Vec<usize>> = BTreeMap::new();
-    for (index, incident) in incidents.iter().enumerate() {
-        let position = position(incident);
-        streams.push((position == Some(0)).then_some(incident.stream));
-        if let Some(later @ 1..) = position {
-            wanted.entry((later as u32, incident.stream)).or_default().push(index);
-        }
-    }
-    if wanted.is_empty() {
-        return Ok(streams);
-    }
-    let positions: Vec<u32> = (0..).take(files.len()).collect();
-    let mut look = |connection: Connection| {
-        for &file in &positions {
-            let index = connection.stream_in(file).and_then(|stream| wanted.get(&(file, stream)));
-            for &incident in index.into_iter().flatten() {
-                streams[incident] = Some(connection.stream);
-            }
-        }
-    };
-    let mut table = Table::new(RoleHints::new(options.server_ports.clone()), options.max_connections);
-    let mut begun = 0;
-    each_segment(files, |at, segment| {
-        for _ in begun..at.file {
-            table.begin_file();
-        }
-        begun = at.file;
-        table.ingest(segment, at.number, at.time_ns, &mut look);
-    })?;
-    table.finish_all(&mut look);
-    Ok(streams)
 }
 
 /// What is kept of one connection for one incident.
@@ -169,5 +129,69 @@ impl<'r> Story<'r> {
         let mut trace = told(files, &request, connection, &passed, None);
         trace.omitted += self.omitted;
         trace
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::analysis::{Input, Unobserved, analyze_inputs, trace};
+    use crate::capture::Interrupt;
+
+    /// What one incident's own reading gives.
+    fn one(file: TraceFile<'_>, incident: &Incident) -> Option<Trace> {
+        let request = TraceRequest {
+            stream: incident.stream,
+            capture: incident.capture,
+            incident: Some(incident),
+            names: ("client", "server"),
+            products: (None, None),
+            server_capture: None,
+        };
+        trace(&[file], &request, &Options::default()).unwrap()
+    }
+
+    #[test]
+    fn many_incidents_traced_at_once_are_what_each_is_alone() {
+        let stories = std::fs::read_dir("captures").unwrap().map(|entry| entry.unwrap().path());
+        let files = stories.flat_map(|story| ["client.pcap", "server.pcap"].map(|name| story.join(name)));
+        let files: Vec<PathBuf> = files.filter(|file| file.exists()).collect();
+        let mut compared = 0;
+        for path in &files {
+            let input = Input::look_at(path, &Interrupt::default()).unwrap();
+            let report = analyze_inputs(vec![input], &Options::default(), &mut Unobserved);
+            let incidents: Vec<&Incident> = report.incidents.iter().collect();
+            let file = TraceFile { path, capture: 0 };
+            let together = traces(&[file], &incidents, &Options::default()).unwrap();
+            assert_eq!(together.len(), incidents.len());
+            for (incident, told) in incidents.into_iter().zip(together) {
+                assert!(told.is_some(), "{}: #{}", path.display(), incident.id);
+                assert_eq!(told, one(file, incident), "{}: #{}", path.display(), incident.id);
+                compared += 1;
+            }
+        }
+        assert!(compared > 60, "{compared} incidents");
+    }
+
+    #[test]
+    fn a_share_that_is_too_small_keeps_the_story_and_counts_the_rest() {
+        let path = PathBuf::from("captures/crossed-fin/server.pcap");
+        let input = Input::look_at(&path, &Interrupt::default()).unwrap();
+        let report = analyze_inputs(vec![input], &Options::default(), &mut Unobserved);
+        let incident = &report.incidents[0];
+        let mut story = Story::of(incident, 2);
+        let mut table = Table::new(RoleHints::new(Vec::new()), 10);
+        let mut all = 0;
+        each_segment(&[TraceFile { path: &path, capture: 0 }], |at, segment| {
+            table.ingest(segment, at.number, at.time_ns, &mut |_| {});
+            story.add(segment, at);
+            all += 1;
+        })
+        .unwrap();
+        let frames: Vec<u64> = story.kept.iter().map(|passed| passed.at.frame.frame).collect();
+        assert_eq!(frames, [3, 4, 5, 6], "two before the response, and two from it on");
+        assert_eq!(story.omitted, all - 4);
     }
 }

@@ -141,10 +141,10 @@ fn observed(args: &Args, color: Color) -> anyhow::Result<Exit> {
         Format::Table => render::report_text::timeouts(&report, output::text_options(color)),
         other => output::structured(&report, other),
     };
-    output::print(text.as_bytes())?;
     if let Some(path) = &args.output {
         draw(path, &report, args)?;
     }
+    output::print(text.as_bytes())?;
     Ok(if report.servers.iter().any(|server| server.verdict == Verdict::AtRisk) {
         Exit::Found
     } else if unreadable {

@@ -1,48 +1,100 @@
-//! Charts with axes, as SVG: for each attempt, how long the FIN was on its way and when the request left meanwhile.
+//! The attempts of a run as a picture: how long the FIN was on its way, and when the request left meanwhile.
 
-use std::error::Error;
+use plotters::element::{Circle, PathElement, Rectangle};
+use plotters::style::Color;
 
-use plotters::prelude::*;
-
-use super::style::Tone;
+use super::ladder::{Align, Face};
+use super::plot::{MARGIN, METRICS, Sheet, Trouble, WIDTH, color, ticks, time_ticks};
+use super::style::{Theme, Tone};
+use super::units::{counted, duration};
 use crate::report::Run;
 
-/// Size of a chart in pixels.
-const SIZE: (u32, u32) = (1080, 480);
-/// Families for viewers; the first is the embedded one that PNGs are drawn with.
-const FONTS: &str = "Inter, Helvetica, Arial, sans-serif";
-/// Room above the highest point, so that the legend lies over no point.
-const HEADROOM: f64 = 1.4;
-/// Nanoseconds in the unit of the vertical axis.
-const MILLISECOND: f64 = 1e6;
+/// Height of the field.
+const FIELD: i32 = 300;
+/// Left edge of the field: behind the times.
+const LEFT: i32 = 120;
 
-/// One attempt: its number, when the request left after the FIN, and how long the FIN flew; in ms.
-type Point = (u32, f64, f64);
+/// One attempt: its number, when the request left after the FIN, and how long the FIN flew; in ns.
+type Point = (u32, i64, i64);
 
 /// Draws the attempts of a run; none when fewer than two show a FIN and a request that met.
 ///
 /// # Errors
 /// When the drawing library refuses, which no run should bring about.
-pub fn attempts(run: &Run) -> Result<Option<String>, Box<dyn Error>> {
+pub fn attempts(run: &Run) -> Result<Option<String>, Trouble> {
     let points: Vec<Point> = run
         .attempts
         .iter()
-        .filter_map(|attempt| {
-            let (left, flight) = (attempt.request_after_fin_ns?, attempt.fin_flight_ns?);
-            Some((attempt.number, left as f64 / MILLISECOND, flight as f64 / MILLISECOND))
-        })
+        .filter_map(|attempt| Some((attempt.number, attempt.request_after_fin_ns?, attempt.fin_flight_ns?)))
         .collect();
     if points.len() < 2 {
         return Ok(None);
     }
-    let title = title(&points);
-    let mut svg = String::new();
-    {
-        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-        draw(&area, &title, &points)?;
-        area.present()?;
+    draw(&points, Theme::Auto).map(Some)
+}
+
+fn draw(points: &[Point], theme: Theme) -> Result<String, Trouble> {
+    let title = title(points);
+    let shortest = points.iter().map(|(_, left, _)| *left).fold(0, i64::min);
+    let longest = points.iter().map(|(_, left, flight)| *left.max(flight)).fold(1, i64::max);
+    let description = format!(
+        "{title}. {}; the requests left {} to {} after the FIN.",
+        counted(points.len() as u64, "attempt"),
+        duration(points.iter().map(|(_, left, _)| *left).min().unwrap_or(0)),
+        duration(points.iter().map(|(_, left, _)| *left).max().unwrap_or(0)),
+    );
+    let mut sheet = Sheet::new(
+        &title,
+        "each column is one attempt, upwards the time since the backend sent its FIN",
+        &description,
+    );
+    let (top, bottom) = (sheet.top, sheet.top + FIELD);
+    let span = (longest.saturating_sub(shortest)).max(1) as f64;
+    let y = |ns: i64| {
+        bottom - 10 - ((ns.saturating_sub(shortest)) as f64 / span * f64::from(FIELD - 20)).round() as i32
+    };
+    let (first, last) = (points[0].0, points[points.len() - 1].0);
+    let columns = f64::from(last.saturating_sub(first)) + 1.0;
+    let step = f64::from(WIDTH - MARGIN - LEFT) / columns;
+    let x = |number: f64| LEFT + ((number - f64::from(first) + 0.5) * step).round() as i32;
+    let times = time_ticks(shortest, longest, 6);
+    for (ns, words) in &times {
+        sheet.word_if_free([LEFT - 12, y(*ns) - 8], Align::Right, Face::Time, Tone::Muted, words);
     }
-    Ok(Some(svg))
+    for number in ticks(f64::from(first), f64::from(last), 12) {
+        let words = format!("{number:.0}");
+        if (number - number.round()).abs() < 1e-6 {
+            sheet.word_if_free([x(number), bottom + 8], Align::Middle, Face::Time, Tone::Muted, &words);
+        }
+    }
+    sheet.word([(LEFT + WIDTH - MARGIN) / 2, bottom + 28], Align::Middle, Face::Plain, Tone::Ink, "attempt");
+    let legend = bottom + 60;
+    let flies = "the FIN is on its way: a request that leaves now is lost";
+    sheet.word([MARGIN + 34, legend], Align::Left, Face::Plain, Tone::Ink, flies);
+    let dot = MARGIN + 34 + METRICS.measure(Face::Plain, flies) + 48;
+    sheet.word([dot + 14, legend], Align::Left, Face::Plain, Tone::Ink, "the request leaves the proxy");
+    sheet.height = legend + 36;
+    sheet.finish(theme, |area| {
+        for (ns, _) in &times {
+            let line = vec![(LEFT, y(*ns)), (WIDTH - MARGIN, y(*ns))];
+            area.draw(&PathElement::new(line, color(Tone::Line).mix(0.4)))?;
+        }
+        let half = ((step * 0.4).round() as i32).clamp(1, 40);
+        for (number, _, flight) in points {
+            let middle = x(f64::from(*number));
+            let corners = [(middle - half, y(*flight)), (middle + half, y(0))];
+            area.draw(&Rectangle::new(corners, color(Tone::Fin).mix(0.3).filled()))?;
+        }
+        for (number, left, _) in points {
+            let at = (x(f64::from(*number)), y(*left));
+            area.draw(&Circle::new(at, 4, color(Tone::Request).filled()))?;
+        }
+        let patch = [(MARGIN, legend + 2), (MARGIN + 24, legend + 14)];
+        area.draw(&Rectangle::new(patch, color(Tone::Fin).mix(0.3).filled()))?;
+        area.draw(&Circle::new((dot, legend + 8), 4, color(Tone::Request).filled()))?;
+        area.draw(&PathElement::new(vec![(LEFT, top), (LEFT, bottom)], color(Tone::Line).stroke_width(1)))?;
+        Ok(())
+    })
 }
 
 /// What the points show: a request that leaves while the FIN is on its way is lost, whatever happens afterwards.
@@ -61,81 +113,26 @@ fn title(points: &[Point]) -> String {
     }
 }
 
-fn draw(
-    area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>,
-    title: &str,
-    points: &[Point],
-) -> Result<(), Box<dyn Error>> {
-    let ink = color(Tone::Ink);
-    let first = points.iter().map(|(number, ..)| *number).min().unwrap_or(0);
-    let last = points.iter().map(|(number, ..)| *number).max().unwrap_or(0);
-    let lowest = points.iter().map(|(_, left, _)| *left).fold(0.0, f64::min);
-    let highest = points.iter().map(|(_, left, flight)| left.max(*flight)).fold(0.0, f64::max);
-    area.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(area)
-        .caption(title, (FONTS, 19).into_font().color(&ink))
-        .margin(24)
-        .x_label_area_size(48)
-        .y_label_area_size(64)
-        .build_cartesian_2d(
-            f64::from(first) - 0.5..f64::from(last) + 0.5,
-            lowest * 1.1..highest * HEADROOM,
-        )?;
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .bold_line_style(color(Tone::Line).mix(0.5))
-        .light_line_style(WHITE)
-        .x_desc("attempt")
-        .y_desc("ms after the FIN left the backend")
-        .x_label_formatter(&|number| format!("{number:.0}"))
-        .x_labels(12)
-        .label_style((FONTS, 13).into_font().color(&color(Tone::Muted)))
-        .axis_desc_style((FONTS, 14).into_font().color(&ink))
-        .draw()?;
-    let fin = color(Tone::Fin);
-    chart
-        .draw_series(points.iter().map(|(number, _, flight)| {
-            let middle = f64::from(*number);
-            Rectangle::new([(middle - 0.4, 0.0), (middle + 0.4, *flight)], fin.mix(0.25).filled())
-        }))?
-        .label("the FIN is on its way: a request that leaves now is lost")
-        .legend(move |(x, y)| Rectangle::new([(x, y - 6), (x + 18, y + 6)], fin.mix(0.25).filled()));
-    let request = color(Tone::Request);
-    chart
-        .draw_series(
-            points
-                .iter()
-                .map(|(number, left, _)| Circle::new((f64::from(*number), *left), 4, request.filled())),
-        )?
-        .label("the request leaves the proxy")
-        .legend(move |(x, y)| Circle::new((x + 9, y), 4, request.filled()));
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .background_style(WHITE.mix(0.85))
-        .label_font((FONTS, 14).into_font().color(&ink))
-        .draw()?;
-    Ok(())
-}
-
-/// A colour of the one table of colours.
-fn color(tone: Tone) -> RGBColor {
-    let code = tone.light().trim_start_matches('#');
-    let channel =
-        |at: usize| code.get(at..at + 2).and_then(|hex| u8::from_str_radix(hex, 16).ok()).unwrap_or(0);
-    RGBColor(channel(0), channel(2), channel(4))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_title_claims_no_crossing_that_the_points_do_not_show() {
-        let (crossed, stale) = ((1, 0.8, 5.1), (2, 55.0, 5.1));
+        let (crossed, stale) = ((1, 800, 5_100), (2, 55_000, 5_100));
         assert!(title(&[crossed, crossed]).starts_with("2 of 2 requests left while"));
         assert!(title(&[stale, stale]).starts_with("No request crossed"));
         assert!(title(&[crossed, stale]).starts_with("1 of 2 requests left while"));
+    }
+
+    #[test]
+    fn attempts_are_drawn_with_their_words_apart_however_many_there_are() {
+        for count in [2_u32, 3, 40, 1_000] {
+            let points: Vec<Point> = (1..=count)
+                .map(|number| (number, i64::from(number % 7) * 1_000_000 - 500, 5_100_000))
+                .collect();
+            let svg = draw(&points, Theme::Auto).unwrap();
+            assert!(svg.contains("<desc>") && svg.matches("<circle").count() == points.len() + 1, "{count}");
+        }
     }
 }

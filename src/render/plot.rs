@@ -109,6 +109,8 @@ impl Sheet {
         theme: Theme,
         draw: impl FnOnce(&Area<'_>) -> Result<(), Trouble>,
     ) -> Result<String, Trouble> {
+        #[cfg(test)]
+        self.check();
         let size = (WIDTH.unsigned_abs(), self.height.unsigned_abs());
         let mut shapes = String::new();
         {
@@ -118,6 +120,21 @@ impl Sheet {
             area.present()?;
         }
         Ok(self.svg(theme, &shapes))
+    }
+
+    /// What must hold for every chart that a test draws: no two words touch, and none leaves the sheet.
+    #[cfg(test)]
+    fn check(&self) {
+        let all: Vec<&Words> = self.patched.iter().chain(&self.words).collect();
+        for (index, words) in all.iter().enumerate() {
+            let [left, top, right, bottom] = words.area(&METRICS);
+            let inside = left >= 0 && top >= 0 && right <= WIDTH && bottom <= self.height;
+            assert!(inside, "{words:?} leaves the sheet of {} pixels", self.height);
+            for other in &all[index + 1..] {
+                let [l, t, r, b] = other.area(&METRICS);
+                assert!(left >= r || l >= right || top >= b || t >= bottom, "{words:?} touches {other:?}");
+            }
+        }
     }
 
     fn svg(&self, theme: Theme, shapes: &str) -> String {

@@ -439,3 +439,50 @@ fn write_legend(sheet: &mut Sheet, y: i32) -> Vec<(Sign, i32)> {
     }
     signs
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::fixtures;
+    use crate::render::ladder::png;
+
+    #[test]
+    fn the_lost_request_and_the_fin_have_their_numbers() {
+        let (trace, incident) = fixtures::crossed_fin();
+        let svg = sequence(&trace, Some(&incident), Theme::Auto).unwrap();
+        let fin = trace.segments.iter().find(|segment| segment.role == Some(Role::Fin)).unwrap();
+        assert!(svg.contains(&format!(">FIN {}<", end(fin))), "{svg}");
+        assert!(svg.contains(": lost<") && svg.contains(" later<"), "{svg}");
+        assert!(svg.contains("role=\"img\"") && !svg.contains(" id="));
+    }
+
+    #[test]
+    fn every_story_is_drawn_with_its_words_apart() {
+        for (trace, incident) in [
+            fixtures::reset_storm(),
+            fixtures::unread_request(),
+            fixtures::discarded_request(),
+            fixtures::stale_reuse(),
+            fixtures::retried(),
+        ] {
+            let svg = sequence(&trace, Some(&incident), Theme::Light).unwrap();
+            assert_eq!(svg, sequence(&trace, Some(&incident), Theme::Light).unwrap());
+        }
+        assert!(sequence(&fixtures::healthy(), None, Theme::Auto).is_ok());
+    }
+
+    #[test]
+    fn hostile_or_extreme_traces_are_drawn() {
+        let (mut trace, incident) = fixtures::crossed_fin();
+        trace.lanes[0].name = "</text><script>\u{1b}".to_owned();
+        for (index, segment) in trace.segments.iter_mut().enumerate() {
+            segment.label = "</text><script>\u{202e}".to_owned();
+            (segment.seq, segment.ack, segment.len) = (u32::MAX, Some(u32::MAX), u32::MAX);
+            segment.sent_ns = if index % 2 == 0 { i64::MIN } else { i64::MAX };
+        }
+        let svg = sequence(&trace, Some(&incident), Theme::Auto).unwrap();
+        assert!(!svg.contains("<script") && svg.matches("</svg>").count() == 1 && png(&svg).is_ok());
+        trace.segments.clear();
+        assert!(sequence(&trace, None, Theme::Auto).is_ok());
+    }
+}

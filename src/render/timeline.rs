@@ -336,3 +336,79 @@ fn draw_lane(area: &Area<'_>, row: &Row<'_>, scale: Scale) -> Result<(), Trouble
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::ladder::png;
+    use crate::report::{Cause, TimelineIncident, TimelineSpan};
+
+    const SECOND: i64 = 1_000_000_000;
+
+    /// Connections that begin a second after each other; every third loses a request.
+    fn many(lanes: u32, client: &str) -> Timeline {
+        let lane = |number: u32| {
+            let first_ns = i64::from(number) * SECOND;
+            let lost = TimelineIncident {
+                id: number,
+                cause: Cause::CrossedFin,
+                time_ns: first_ns + 5 * SECOND,
+                request: "POST /orders/of/a/customer/with/a/very/long/path/<script>".to_owned(),
+            };
+            TimelineLane {
+                stream: number,
+                client: format!("{client}:{}", 40_000 + number),
+                server: format!("[2001:db8:aaaa:bbbb:cccc:dddd:eeee:ff{:02x}]:8080", number % 2),
+                first_ns,
+                last_ns: first_ns + 6 * SECOND,
+                exchanges: vec![TimelineSpan { from_ns: first_ns, to_ns: first_ns + 100_000_000 }],
+                closes: vec![TimelineClose {
+                    side: Side::Server,
+                    reset: false,
+                    time_ns: first_ns + 5 * SECOND,
+                }],
+                incidents: if number.is_multiple_of(3) { vec![lost] } else { Vec::new() },
+            }
+        };
+        Timeline {
+            files: vec!["ring_0001.pcap".to_owned(), "ring_0002.pcap".to_owned()],
+            first_ns: 0,
+            last_ns: i64::from(lanes) * SECOND + 6 * SECOND,
+            lanes: (0..lanes).map(lane).collect(),
+            connections_left_out: 1_204,
+            incidents_left_out: 2,
+        }
+    }
+
+    #[test]
+    fn forty_lanes_with_long_names_keep_their_words_apart_and_count_the_rest() {
+        let drawn = many(40, "[2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff]");
+        for window in [None, Some([3 * SECOND, 9 * SECOND])] {
+            let svg = timeline(&drawn, window, 0, Theme::Auto).unwrap();
+            assert!(svg.contains("Not drawn: 1 204 connections; 2 requests lost among them."), "{svg}");
+            assert!(svg.contains("<title>") && svg.contains("role=\"img\"") && !svg.contains(" id="));
+            assert_eq!(svg, timeline(&drawn, window, 0, Theme::Auto).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_window_shows_only_what_is_in_it() {
+        let svg = timeline(&many(9, "192.0.2.1"), Some([7 * SECOND, 9 * SECOND]), 8 * SECOND, Theme::Light)
+            .unwrap();
+        assert!(svg.contains(">3: ") && !svg.contains(">0: ") && !svg.contains(">6: "), "{svg}");
+    }
+
+    #[test]
+    fn hostile_names_stay_text() {
+        let svg = timeline(&many(3, "</text><script>\u{1b}[2J\u{202e}"), None, 0, Theme::Dark).unwrap();
+        assert!(!svg.contains("<script") && !svg.contains('\u{1b}') && !svg.contains('\u{202e}'));
+        assert!(svg.matches("</svg>").count() == 1 && png(&svg).is_ok());
+    }
+
+    #[test]
+    fn a_capture_of_one_instant_is_drawn() {
+        let mut instant = many(1, "192.0.2.1");
+        (instant.first_ns, instant.last_ns) = (i64::MAX, i64::MAX);
+        assert!(timeline(&instant, None, i64::MIN, Theme::Auto).is_ok());
+    }
+}

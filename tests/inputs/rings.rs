@@ -91,6 +91,28 @@ fn an_incident_over_several_files_is_shown_from_all_of_them() {
 }
 
 #[test]
+fn the_timeline_of_a_ring_is_that_of_the_capture_it_was_cut_from() {
+    let whole = Capture::of("deploy/server.pcap");
+    let cut = whole.split(&[("r0.pcap", 0), ("r1.pcap", 50), ("r2.pcap", 120)]);
+    let one = whole.split(&[("r0.pcap", 0)]);
+    let drawn = |folder: &tempfile::TempDir, files: &[&str], id: &[&str]| {
+        let words = [&["show"], files, id, &["--chart", "timeline", "-o", "lanes.svg"]].concat();
+        assert_eq!(run_in(folder, &words).status.code(), Some(0), "{words:?}");
+        fs::read_to_string(folder.path().join("lanes.svg")).unwrap().replace("r0.pcap to r2.pcap", "r0.pcap")
+    };
+    let ring = ["r1.pcap", "r2.pcap", "r0.pcap"];
+    let lanes = drawn(&cut, &ring, &[]);
+    assert!(
+        lanes.contains(">21 connections, 1 request lost<") && lanes.contains(">20 192.0.2.1:40019<"),
+        "{lanes}"
+    );
+    assert_eq!(lanes, drawn(&one, &["r0.pcap"], &[]));
+    let around = drawn(&cut, &ring, &["1"]);
+    assert!(around.contains(" around a lost request: "), "{around}");
+    assert_eq!(around, drawn(&one, &["r0.pcap"], &["1"]));
+}
+
+#[test]
 fn a_missing_file_is_said_and_what_it_may_hold_is_not_claimed() {
     let whole = Capture::of("state-lost/client.pcap");
     let last = whole.records.len();

@@ -212,7 +212,9 @@
   const span = (list, key, text) => {
     const least = list.reduce((a, b) => (b[key] < a[key] ? b : a));
     const most = list.reduce((a, b) => (b[key] > a[key] ? b : a));
-    return least[text] === most[text] ? least[text] : `${least[text]} – ${most[text]}`;
+    // Broken at the dash only.
+    const [from, to] = [least[text], most[text]].map((it) => it.replaceAll(" ", "\u00a0"));
+    return from === to ? from : `${from} – ${to}`;
   };
 
   const drawEntry = (entry) => {

@@ -50,7 +50,7 @@ pub fn section(report: &Report, drawings: &Drawings) -> String {
 
 fn row(report: &Report, incident: &Incident) -> String {
     format!(
-        "<tr id=\"incident-{id}\"><td class=\"number\">{id}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
+        "<tr class=\"row\" id=\"incident-{id}\"><td class=\"number\">{id}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
          <td class=\"number\">{}</td><td>{}</td></tr>\n",
         time_of_day(incident.time_ns),
         text(&incident.server),

@@ -129,7 +129,14 @@ pub fn place(ladder: &mut Ladder) {
     for index in order {
         let arrow = &mut ladder.arrows[index];
         arrow.label = clip(&arrow.label, LABEL_WIDTH, &metrics, Face::Strong);
-        if place_label(arrow, index, &metrics, &lines, &taken) {
+        let full = arrow.label.clone();
+        let short = clip(&arrow.short_label, LABEL_WIDTH, &metrics, Face::Strong);
+        // Where there is no room for the size, there may be for the name.
+        let placed = [full, short].into_iter().any(|label| {
+            arrow.label = label;
+            place_label(arrow, index, &metrics, &lines, &taken)
+        });
+        if placed {
             taken.push(label_slab(arrow, &metrics));
         } else {
             arrow.label.clear();
@@ -212,7 +219,8 @@ fn crossing_label(
 
 /// Moves the label of one arrow along it until it is free; false where it never is.
 fn place_label(arrow: &mut Arrow, own: usize, metrics: &Metrics, lines: &[Slab], taken: &[Slab]) -> bool {
-    const PLACES: [i32; 15] = [50, 42, 58, 34, 66, 28, 72, 24, 76, 20, 80, 16, 84, 12, 88];
+    const PLACES: [i32; 21] =
+        [50, 46, 54, 42, 58, 38, 62, 34, 66, 31, 69, 28, 72, 24, 76, 20, 80, 16, 84, 12, 88];
     let [left, right] = metrics.lane_x.map(f64::from);
     for below in [false, true] {
         for label_at in PLACES {

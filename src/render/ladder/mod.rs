@@ -49,4 +49,6 @@ pub fn text(trace: &Trace, incident: Option<&Incident>, outcome: &Outcome, optio
 }
 
 #[cfg(test)]
+mod labelled_tests;
+#[cfg(test)]
 mod tests;

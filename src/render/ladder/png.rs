@@ -49,9 +49,7 @@ pub enum PngError {
 pub fn png(svg: &str) -> Result<Vec<u8>, PngError> {
     /// 16 384 pixels a side and 64 million pixels are what common viewers still open.
     const LARGEST: (u32, u64) = (16_384, 64_000_000);
-    let options =
-        Options { fontdb: Arc::clone(&FONTS), font_family: "Inter".to_owned(), ..Options::default() };
-    let tree = Tree::from_str(svg, &options).map_err(PngError::Svg)?;
+    let tree = tree(svg)?;
     let size = tree.size().to_int_size().scale_by(SCALE);
     let (width, height) = size.map_or((u32::MAX, u32::MAX), |size| (size.width(), size.height()));
     let pixels = u64::from(width) * u64::from(height);
@@ -59,4 +57,11 @@ pub fn png(svg: &str) -> Result<Vec<u8>, PngError> {
     let mut pixmap = pixmap.ok_or(PngError::TooLarge { width, height })?;
     resvg::render(&tree, Transform::from_scale(SCALE, SCALE), &mut pixmap.as_mut());
     pixmap.encode_png().map_err(|error| PngError::Encode(Box::new(error)))
+}
+
+/// The picture as the rasteriser understands it.
+pub(super) fn tree(svg: &str) -> Result<Tree, PngError> {
+    let options =
+        Options { fontdb: Arc::clone(&FONTS), font_family: "Inter".to_owned(), ..Options::default() };
+    Tree::from_str(svg, &options).map_err(PngError::Svg)
 }

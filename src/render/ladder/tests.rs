@@ -267,7 +267,7 @@ fn texts(ladder: &Ladder) -> Vec<(Slab, String)> {
 }
 
 /// What must hold for every picture.
-fn check(ladder: &Ladder) -> Result<(), TestCaseError> {
+pub(super) fn check(ladder: &Ladder) -> Result<(), TestCaseError> {
     let texts = texts(ladder);
     for (index, (slab, words)) in texts.iter().enumerate() {
         for (other, other_words) in &texts[index + 1..] {
