@@ -12,11 +12,16 @@ GO := tests/servers/go
 # Where the tests look for what drives a browser.
 BROWSER := $(or $(CARGO_TARGET_DIR),target)/browser
 
+# Where the pictures of docs/sweep.md are made.
+FINRACE := $(or $(CARGO_TARGET_DIR),target)/release/finrace
+WINDOWS := $(or $(CARGO_TARGET_DIR),target)/windows
+
 # Executions of each fuzz target.
 RUNS := 10000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long truth-table gallery fuzz bench lint deps servers servers-all browser
+.PHONY: help demo test test-long truth-table odds-check gallery windows fuzz bench bench-layers bench-sweep lint deps \
+	servers servers-all browser
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s%s\n", $$1, $$2 }' Makefile
@@ -35,6 +40,10 @@ test-long: test ## run the scenarios with timers of a minute, too
 truth-table: servers-all ## run every proxy in front of every server and write docs/truth-table.md
 	$(CARGO) run --release --locked -- truth-table --out docs/truth-table.md
 
+odds-check: ## hold the model of failure rates against natural traffic and write docs/odds-check.md
+	.ci/packages libpcap-headers
+	$(CARGO) run --release --locked -- odds-check --out docs/odds-check.md
+
 gallery: servers ## make every picture of README and docs/gallery.md, by the commands that it shows
 	$(CARGO) build --release --locked
 	rm -rf target/gallery docs/postmortem-example
@@ -48,7 +57,26 @@ fuzz: ## run the fuzz targets for long (RUNS=10000000; needs nightly and cargo-f
 	done
 
 bench: ## time finrace beside tcpdump on a capture made for it, with known incidents in it
-	$(CARGO) bench --locked --bench peers
+	$(CARGO) bench --locked --bench peers -- $(BENCH)
+
+bench-layers: ## time reader, decoder, connections and rules one by one
+	$(CARGO) bench --locked --bench layers
+
+bench-sweep: ## count the races that a timed loop sees in a minute, and those of finrace sweep
+	$(CARGO) build --release --locked
+	python3 benches/timed-loop/compare.py $(FINRACE) 60
+
+windows: servers ## sweep a toy and real servers, and draw docs/images/window-*.svg
+	$(CARGO) build --release --locked
+	rm -rf $(WINDOWS)
+	$(FINRACE) sweep --attempts 10000 --out $(WINDOWS)/toy
+	$(FINRACE) sweep --backend express --attempts 4000 --out $(WINDOWS)/express
+	$(FINRACE) sweep --backend gunicorn --attempts 4000 --out $(WINDOWS)/gunicorn
+	$(FINRACE) sweep --backend uwsgi-http11 --attempts 400 --max-time 8min --out $(WINDOWS)/uwsgi
+	$(FINRACE) sweep --backend apache --attempts 4000 --out $(WINDOWS)/apache
+	for window in toy express gunicorn uwsgi apache; do \
+		cp $(WINDOWS)/$$window/window.svg docs/images/window-$$window.svg || exit 1; \
+	done
 
 lint: ## check the format, clippy and the documentation
 	@$(CARGO) fmt --version && $(CARGO) clippy --version || rustup component add rustfmt clippy

@@ -1,9 +1,10 @@
-//! Reading and decoding take no memory per packet.
+//! Neither reading and decoding nor the whole analysis takes memory per packet.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::{Cursor, Write};
 
+use finrace::analysis::{self, Options};
 use finrace::capture::{Interface, Interrupt, LinkType, PcapngWriter, Reader};
 use finrace::packet::decode;
 use flate2::Compression;
@@ -81,4 +82,66 @@ fn nor_does_it_take_one_where_the_capture_is_compressed_or_comes_by_a_pipe() {
     assert_eq!(read(reader), (PACKETS, 0));
     let reader = Reader::from_pipe("pipe", Box::new(compressed), &Interrupt::default()).unwrap();
     assert_eq!(read(reader), (PACKETS, 0));
+}
+
+/// A packet of 192.0.2.1:50000, or of its server, with PSH and ACK.
+fn sent(from_client: bool, id: u16, seq: u32, ack: u32, payload: &[u8]) -> Vec<u8> {
+    let mut packet = [&SYN[..], payload].concat();
+    let len = packet.len() as u16;
+    packet[2..4].copy_from_slice(&len.to_be_bytes());
+    packet[4..6].copy_from_slice(&id.to_be_bytes());
+    if !from_client {
+        let (first, second) = packet[12..20].split_at_mut(4);
+        first.swap_with_slice(second);
+        packet[20..24].rotate_left(2);
+    }
+    packet[24..28].copy_from_slice(&seq.to_be_bytes());
+    packet[28..32].copy_from_slice(&ack.to_be_bytes());
+    packet[33] = 0x18;
+    packet
+}
+
+/// A capture of a kept-alive connection with so many requests, each with its response and a bare acknowledgement.
+fn exchanges(count: u32) -> Vec<u8> {
+    let interface = Interface { name: "tun0".into(), link: LinkType::RAW, snaplen: 0 };
+    let mut writer = PcapngWriter::new(Vec::new(), &[interface]).expect("writing to memory");
+    let request = b"GET /orders/17 HTTP/1.1\r\nHost: shop.example\r\nCookie: a=b\r\n\r\n";
+    let response = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nfine";
+    let (mut client, mut server) = (2, 1_000);
+    for number in 0..count {
+        let id = number as u16 | 1;
+        let asked = client + request.len() as u32;
+        let answered = server + response.len() as u32;
+        let packets = [
+            sent(true, id, client, server, request),
+            sent(false, id, server, asked, response),
+            sent(true, id.wrapping_add(1), asked, answered, &[]),
+        ];
+        for (step, packet) in (0..).zip(packets) {
+            let time_ns = (i64::from(number) * 3 + step) * 1_000_000;
+            writer.packet(0, time_ns, packet.len() as u32, &packet, None).expect("writing to memory");
+        }
+        (client, server) = (asked, answered);
+    }
+    writer.into_inner()
+}
+
+/// Allocations of an analysis in this thread.
+fn analyzed(count: u32) -> u64 {
+    let reader = Reader::from_read("memory", Box::new(Cursor::new(exchanges(count)))).unwrap();
+    let before = ALLOCATIONS.get();
+    let report = analysis::analyze(vec![reader], &Options { threads: 1, ..Options::default() });
+    let allocations = ALLOCATIONS.get() - before;
+    assert_eq!((report.summary.requests, report.summary.incidents), (count.into(), 0));
+    assert_eq!(report.summary.tcp_packets, u64::from(count) * 3);
+    allocations
+}
+
+#[test]
+fn the_analysis_of_sixty_thousand_packets_takes_no_more_allocations_than_that_of_half_of_them() {
+    let (half, all) = (analyzed(10_000), analyzed(20_000));
+    assert!(
+        all <= half + 8,
+        "{half} allocations, {all} for twice as many: more than a few buffers that grow"
+    );
 }

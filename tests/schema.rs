@@ -17,52 +17,67 @@ fn in_repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-fn schema() -> String {
-    let printed = output(&mut finrace(["schema"]));
+/// The documents with a schema, and where it is kept.
+const DOCUMENTS: [(&str, &str); 2] =
+    [("report", "docs/report.schema.json"), ("sweep", "docs/sweep.schema.json")];
+
+fn schema(document: &str) -> String {
+    let printed = output(&mut finrace(["schema", document]));
     assert_eq!(printed.status.code(), Some(0), "{}", text(&printed.stderr));
     text(&printed.stdout)
 }
 
 /// Checks a report, or anything that ought to be one.
 fn mistakes(report: &Value) -> Vec<String> {
-    let schema: Value = serde_json::from_str(&schema()).expect("a schema is JSON");
+    let schema: Value = serde_json::from_str(&schema("report")).expect("a schema is JSON");
     let validator = jsonschema::validator_for(&schema).expect("a valid schema");
     validator.iter_errors(report).map(|error| format!("{}: {error}", error.instance_path())).collect()
 }
 
 #[test]
-fn the_kept_schema_is_the_one_the_program_prints() {
-    let path = in_repository("docs/report.schema.json");
-    if std::env::var_os(BLESS).is_some() {
-        fs::write(&path, schema()).unwrap();
+fn the_kept_schemas_are_those_that_the_program_prints() {
+    for (document, kept_at) in DOCUMENTS {
+        let path = in_repository(kept_at);
+        if std::env::var_os(BLESS).is_some() {
+            fs::write(&path, schema(document)).unwrap();
+        }
+        let kept = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            kept == schema(document),
+            "{kept_at} is not what `finrace schema {document}` prints. If the change of the layout is meant, and old \
+             readers can still read it, keep the new one: {BLESS}=1 cargo test --test schema. If they cannot, raise \
+             its version in src/report first."
+        );
     }
-    let kept = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        kept == schema(),
-        "docs/report.schema.json is not what `finrace schema` prints. If the change of the layout is meant, and old \
-         readers can still read it, keep the new one: {BLESS}=1 cargo test --test schema. If they cannot, raise \
-         SCHEMA_VERSION in src/report/schema.rs first."
+    assert_eq!(
+        text(&output(&mut finrace(["schema"])).stdout),
+        schema("report"),
+        "the report's is the usual one"
     );
 }
 
 #[test]
-fn the_schema_is_one_by_the_rules_of_json_schema() {
-    let schema: Value = serde_json::from_str(&schema()).unwrap();
-    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
-    assert!(jsonschema::meta::is_valid(&schema));
+fn the_schemas_are_some_by_the_rules_of_json_schema() {
+    for (document, _) in DOCUMENTS {
+        let schema: Value = serde_json::from_str(&schema(document)).unwrap();
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+        assert!(jsonschema::meta::is_valid(&schema));
+    }
 }
 
 #[test]
-fn every_field_of_the_schema_says_what_it_means() {
+fn every_field_of_the_schemas_says_what_it_means() {
     fn check(path: &str, schema: &Value) {
         for (name, field) in schema["properties"].as_object().into_iter().flatten() {
             assert!(field["description"].is_string(), "{path}.{name} has no description");
         }
     }
-    let schema: Value = serde_json::from_str(&schema()).unwrap();
-    check("report", &schema);
-    for (name, definition) in schema["$defs"].as_object().expect("definitions") {
-        check(name, definition);
+    for (document, _) in DOCUMENTS {
+        let schema: Value = serde_json::from_str(&schema(document)).unwrap();
+        check(document, &schema);
+        for (name, definition) in schema["$defs"].as_object().expect("definitions") {
+            check(name, definition);
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 mod frame;
 mod generate;
 mod injected;
+mod load;
+mod machine;
 mod measure;
 mod random;
 mod traffic;
@@ -31,6 +33,15 @@ struct Args {
     /// Measure on this capture instead
     #[arg(long)]
     capture: Option<PathBuf>,
+    /// Measure on a capture of so many requests from ab to nginx instead (both must be installed; tcpdump needs root)
+    #[arg(long, value_name = "REQUESTS", conflicts_with = "capture")]
+    load: Option<u64>,
+    /// Measure it in gzip and zstd, too, beside the programs that unpack them
+    #[arg(long)]
+    packed: bool,
+    /// Count instructions, with valgrind, on a capture of 200,000 packets, and do nothing else
+    #[arg(long)]
+    instructions: bool,
     /// Runs of each command
     #[arg(long, default_value_t = 7)]
     runs: usize,
@@ -56,9 +67,18 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench");
     fs::create_dir_all(&folder)?;
-    let (capture, expected) = match &args.capture {
-        Some(capture) => (capture.clone(), None),
-        None => {
+    if args.instructions {
+        let path = folder.join("instructions.pcap");
+        let made = generate::generate(&path, 200_000, args.seed)?;
+        return measure::instructions(
+            &[FINRACE, "analyze", "--threads=1", &path.display().to_string()],
+            made.packets,
+        );
+    }
+    let (capture, expected) = match (&args.capture, args.load) {
+        (Some(capture), _) => (capture.clone(), None),
+        (None, Some(requests)) => (load::capture(&folder, requests)?, None),
+        (None, None) => {
             let path = folder.join(format!("{}-{}.pcap", args.packets, args.seed));
             let made = generate::generate(&path, args.packets, args.seed)?;
             let mib = fs::metadata(&path)?.len() >> 20;
@@ -74,7 +94,7 @@ fn main() -> anyhow::Result<()> {
     if let Some(expected) = &expected {
         check(&capture, expected)?;
     }
-    let mut contestants = contestants(&capture.display().to_string(), args.slow);
+    let mut contestants = contestants(&capture.display().to_string(), args.slow, args.packed)?;
     for contestant in &contestants {
         // Once unmeasured: the file into the page cache, the program too.
         measure::run(&contestant.command)?;
@@ -86,6 +106,7 @@ fn main() -> anyhow::Result<()> {
             }
         }
     }
+    println!("\n{}\n", machine::described()?);
     print(&contestants);
     Ok(())
 }
@@ -100,33 +121,50 @@ fn check(capture: &Path, expected: &BTreeMap<String, u64>) -> anyhow::Result<()>
     Ok(())
 }
 
-fn contestants(capture: &str, slow: bool) -> Vec<Contestant> {
+fn contestants(capture: &str, slow: bool, packed: bool) -> anyhow::Result<Vec<Contestant>> {
+    let piped = format!("cat {capture} | {FINRACE} analyze -");
     let mut commands = vec![
-        vec![FINRACE, "analyze", capture],
-        vec!["tcpdump", "-r", capture, "-w", "/dev/null"],
-        vec!["cat", capture],
-        vec!["capinfos", "-c", capture],
+        ("finrace", vec![FINRACE, "analyze", capture]),
+        ("finrace, one thread", vec![FINRACE, "analyze", "--threads=1", capture]),
+        ("finrace, by a pipe", vec!["sh", "-c", &piped]),
+        ("tcpdump", vec!["tcpdump", "-r", capture, "-w", "/dev/null"]),
+        ("cat", vec!["cat", capture]),
+        ("capinfos", vec!["capinfos", "-c", capture]),
     ];
-    if slow {
-        commands.push(vec!["tcptrace", "-q", capture]);
-        commands.push(vec!["tshark", "-q", "-z", "conv,tcp", "-r", capture]);
+    let (gzip, zstd) = (format!("{capture}.gz"), format!("{capture}.zst"));
+    if packed {
+        for (program, to) in [("gzip", &gzip), ("zstd", &zstd)] {
+            let file = fs::File::create(to)?;
+            let status = Command::new(program).args(["-c", capture]).stdout(file).status();
+            anyhow::ensure!(status.is_ok_and(|status| status.success()), "{program} could not make {to}");
+        }
+        commands.extend([
+            ("finrace, gzip", vec![FINRACE, "analyze", &gzip]),
+            ("gzip", vec!["gzip", "-dc", &gzip]),
+            ("finrace, zstd", vec![FINRACE, "analyze", &zstd]),
+            ("zstd", vec!["zstd", "-dc", &zstd]),
+        ]);
     }
-    let installed = |command: &Vec<&str>| {
+    if slow {
+        commands.push(("tcptrace", vec!["tcptrace", "-q", capture]));
+        commands.push(("tshark", vec!["tshark", "-q", "-z", "conv,tcp", "-r", capture]));
+    }
+    let installed = |(name, command): &(&str, Vec<&str>)| {
         let there = Command::new(command[0]).arg("--version").output().is_ok();
         if !there {
-            println!("{}: not installed, left out", command[0]);
+            println!("{name}: not installed, left out");
         }
         there
     };
-    commands
+    Ok(commands
         .into_iter()
         .filter(installed)
-        .map(|command| Contestant {
-            name: Path::new(command[0]).file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        .map(|(name, command)| Contestant {
+            name: name.to_owned(),
             command: command.into_iter().map(str::to_owned).collect(),
             costs: Vec::new(),
         })
-        .collect()
+        .collect())
 }
 
 fn is_slow(name: &str) -> bool {
@@ -137,10 +175,8 @@ fn print(contestants: &[Contestant]) {
     let wall = |contestant: &Contestant| median(contestant, |cost| cost.wall);
     let cpu = |contestant: &Contestant| median(contestant, |cost| cost.cpu);
     let measure_of = contestants.iter().find(|it| it.name == "tcpdump").map(|it| (wall(it), cpu(it)));
-    println!(
-        "\n{:<10} {:>10} {:>10} {:>10} {:>14} {:>14}",
-        "", "wall s", "cpu s", "peak MiB", "wall/tcpdump", "cpu/tcpdump"
-    );
+    println!("| | wall s | cpu s | peak MiB | wall / tcpdump | cpu / tcpdump |");
+    println!("|---|---:|---:|---:|---:|---:|");
     for contestant in contestants {
         let (wall, cpu) = (wall(contestant), cpu(contestant));
         let peak = contestant.costs.iter().map(|cost| cost.peak_kib).max().unwrap_or(0) as f64 / 1024.0;
@@ -148,7 +184,7 @@ fn print(contestants: &[Contestant]) {
             theirs.map_or(String::new(), |theirs| format!("{:.2}", mine.as_secs_f64() / theirs.as_secs_f64()))
         };
         println!(
-            "{:<10} {:>10.3} {:>10.3} {:>10.1} {:>14} {:>14}",
+            "| {} | {:.3} | {:.3} | {:.1} | {} | {} |",
             contestant.name,
             wall.as_secs_f64(),
             cpu.as_secs_f64(),

@@ -32,6 +32,19 @@ pub fn run(command: &[String]) -> anyhow::Result<Cost> {
     Ok(Cost { wall: Duration::from_micros(wall), cpu: Duration::from_micros(cpu), peak_kib })
 }
 
+/// Prints how many instructions a command takes for each of so many packets: the same in every run, whatever else the machine
+/// does.
+pub fn instructions(command: &[&str], packets: u64) -> anyhow::Result<()> {
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).args(command);
+    let output = valgrind.output().context("starting valgrind")?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    let count = text.lines().find_map(|line| line.split("Collected : ").nth(1)?.trim().parse::<u64>().ok());
+    let count = count.with_context(|| format!("valgrind did not count: {text}"))?;
+    println!("{count} instructions, {} for each of {packets} packets", count / packets);
+    Ok(())
+}
+
 /// What the measuring process does.
 pub fn measure(command: &[String]) -> anyhow::Result<()> {
     let began = Instant::now();

@@ -27,6 +27,9 @@ pub enum AnnotateError {
     /// The copy would take the place of its own source.
     #[error("{} is the capture itself: name another file for the annotated copy", .0.display())]
     OntoItself(PathBuf),
+    /// The user wants no more.
+    #[error("interrupted: the annotated copy was not written")]
+    Interrupted,
     /// The file cannot be made.
     #[error("cannot write {}: {source}", path.display())]
     Write {
@@ -61,18 +64,16 @@ pub fn annotate(
     let summary = section_comment(report, capture);
     write_whole(output, |out| {
         let mut edit = |frame, _: &Record<'_>| Edit::Keep(comments.get(&frame).cloned().unwrap_or_default());
-        capture::copy(path, interrupt, Some(&summary), out, &mut edit)
+        let copied = capture::copy(path, interrupt, Some(&summary), out, &mut edit)?;
+        if interrupt.is_raised() { Err(AnnotateError::Interrupted) } else { Ok(copied) }
     })
 }
 
 /// Writes a file that appears under its name only when it is whole.
-pub(super) fn write_whole<T, E>(
+fn write_whole<T>(
     output: &Path,
-    write: impl FnOnce(&mut dyn Write) -> Result<T, E>,
-) -> Result<T, AnnotateError>
-where
-    AnnotateError: From<E>,
-{
+    write: impl FnOnce(&mut dyn Write) -> Result<T, AnnotateError>,
+) -> Result<T, AnnotateError> {
     let failed = |source| AnnotateError::Write { path: output.to_owned(), source };
     let mut unfinished = output.as_os_str().to_owned();
     unfinished.push(".unfinished");

@@ -4,14 +4,17 @@
 //! one connection again ([`trace()`]), or those of many ([`traces()`]).
 
 mod annotate;
+mod asked;
 mod builder;
 mod clock;
 mod extract;
 mod family;
 mod files;
+mod front;
 mod hops;
 mod incident;
 mod input;
+mod instants;
 mod labels;
 mod notes;
 mod observer;
@@ -23,6 +26,8 @@ mod trace;
 mod traces;
 mod vantage;
 
+use std::thread;
+
 use crate::capture::{CaptureError, Interrupt, Reader};
 use crate::report::Report;
 
@@ -31,8 +36,10 @@ use input::Plan;
 use pass::Pass;
 
 pub use annotate::{AnnotateError, annotate};
+pub use asked::{Asked, Heard, IdleEnd, asked};
 pub use extract::{ExtractError, ExtractRequest, Extracted, Key, extract};
 pub use input::Input;
+pub use instants::{Instants, instants};
 pub use observer::{Observer, Progress, Unobserved};
 pub use timeline::timeline;
 pub use trace::{TraceFile, TraceRequest, trace};
@@ -54,6 +61,9 @@ pub struct Options {
     /// Tell incidents as soon as they are certain, some seconds of trace time after their connection closed. Their numbers
     /// then count in the order in which they were told, and their words know only what had been seen until then.
     pub live: bool,
+    /// Threads that work at the same time, at least 1. With two, one reads and decodes ahead of the other; more are no use yet.
+    /// The report is the same with any number; a live analysis has one.
+    pub threads: usize,
     /// Ends the reading when it is raised; what was found until then is reported.
     pub interrupt: Interrupt,
 }
@@ -65,6 +75,7 @@ impl Default for Options {
             max_connections: DEFAULT_MAX_CONNECTIONS,
             connections: false,
             live: false,
+            threads: thread::available_parallelism().map_or(1, usize::from),
             interrupt: Interrupt::default(),
         }
     }

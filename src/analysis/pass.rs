@@ -9,15 +9,15 @@ use crate::packet::{Decoder, Skip};
 use crate::report;
 
 use super::builder::Builder;
-use super::clock::Clock;
 use super::family::Name;
 use super::files::Files;
+use super::front::{Decoded, Front, Located};
 use super::input::{Group, Listed, Plan};
 use super::notes;
 use super::quality::Quality;
 use super::{Options, describe};
 
-/// Records between two looks at the clock by whoever shows progress.
+/// Records, about, between two looks at the clock by whoever shows progress.
 const PROGRESS_EVERY: u64 = 4_096;
 /// A live pipe that is silent for so long is quiet.
 const QUIET: Duration = Duration::from_secs(1);
@@ -53,6 +53,10 @@ pub(super) struct Pass<'p, 'o> {
     bytes_done: u64,
     bytes_total: Option<u64>,
     packets: u64,
+    /// The first record has been met.
+    begun: bool,
+    /// When progress was told last, in units of [`PROGRESS_EVERY`].
+    progress_at: u64,
     ended: Vec<Connection>,
     unread: usize,
 }
@@ -67,6 +71,8 @@ impl<'p, 'o> Pass<'p, 'o> {
             bytes_done: 0,
             bytes_total: None,
             packets: 0,
+            begun: false,
+            progress_at: 0,
             ended: Vec::new(),
             unread: 0,
         }
@@ -197,63 +203,33 @@ impl<'p, 'o> Pass<'p, 'o> {
     }
 
     /// Reads one capture into a trace.
-    fn file(&mut self, mut reader: Reader, trace: &mut Trace, continues: Option<u32>) {
+    fn file(&mut self, reader: Reader, trace: &mut Trace, continues: Option<u32>) {
         trace.files.begin(self.builder.captures(), trace.frames);
-        let mut failure = None;
-        let mut skipped: BTreeMap<Skip, u64> = BTreeMap::new();
         let joined = trace.decoder.fragments_joined();
-        let mut clock = Clock::default();
-        let mut frame = 0;
-        loop {
-            if self.options.live && !reader.is_ready_within(QUIET) {
-                // Nobody knows when trace time goes on: what is closed is told now.
-                trace
-                    .table
-                    .settle(i64::MAX, &mut |connection| self.builder.settled(&trace.files, connection));
-            }
-            let record = match reader.next() {
-                Ok(Some(record)) => record,
-                Ok(None) => break,
-                Err(error) => {
-                    failure = Some(describe(&error));
+        let Trace { decoder, table, quality, files, frames: before, .. } = &mut *trace;
+        let before = *before;
+        let mut front = Front::new(reader, decoder, table.digester());
+        let mut back = Back { pass: self, table, quality, files, before };
+        if back.pass.options.live {
+            let mut decoded = Decoded::default();
+            loop {
+                if !front.is_ready_within(QUIET) {
+                    // Nobody knows when trace time goes on: what is closed is told now.
+                    back.settle(i64::MAX);
+                }
+                front.next_alone(&mut decoded);
+                if decoded.is_empty() {
                     break;
                 }
-            };
-            frame += 1;
-            let time_ns = record.time_ns;
-            if self.packets + frame == 1 {
-                self.builder.begin(time_ns);
+                back.take(&decoded);
             }
-            clock.record(frame, record.interface, time_ns);
-            if self.options.live {
-                // Before the segment: it may come so late that the table lets closed connections go.
-                trace.table.settle(time_ns, &mut |connection| self.builder.settled(&trace.files, connection));
-            }
-            match trace.decoder.decode(record.link.0, record.data, record.wire_len, time_ns) {
-                Ok(segment) => {
-                    trace.quality.segment(&segment);
-                    let ended = &mut self.ended;
-                    trace.table.ingest(&segment, trace.frames + frame, time_ns, &mut |connection| {
-                        ended.push(connection);
-                    });
-                    for connection in self.ended.drain(..) {
-                        if self.options.live {
-                            self.builder.ended(&trace.files, &connection);
-                        }
-                        self.builder.connection(&trace.files, &connection);
-                        trace.quality.connection(&connection);
-                    }
-                }
-                Err(skip) => {
-                    trace.quality.skip(skip, record.data.len());
-                    *skipped.entry(skip).or_default() += 1;
-                }
-            }
-            if frame.is_multiple_of(PROGRESS_EVERY) {
-                let bytes = self.bytes_done + reader.bytes_read();
-                self.builder.progress(bytes, self.bytes_total, self.packets + frame);
-            }
+        } else if back.pass.options.threads > 1 {
+            front.run_beside(|decoded| back.take(decoded));
+        } else {
+            front.run_in_step(|decoded| back.take(decoded));
         }
+        let Front { reader, frames: frame, clock, seen, mut skipped, failure, .. } = front;
+        trace.quality.add(&seen);
         let summary = reader.summary();
         self.bytes_done += reader.bytes_read();
         self.packets += frame;
@@ -313,6 +289,53 @@ impl<'p, 'o> Pass<'p, 'o> {
             self.builder.note(format!("{} are one trace, in the order of their times", notes::names(&names)));
         }
         self.builder.trace(&trace.files, &trace.quality, trace.table.counts(), self.options.max_connections);
+    }
+}
+
+/// The back half of the pass, on one file: segments into the table, what leaves it into the builder.
+struct Back<'b, 'p, 'o> {
+    pass: &'b mut Pass<'p, 'o>,
+    table: &'b mut Table,
+    quality: &'b mut Quality,
+    files: &'b Files,
+    /// Frames of the trace before the file.
+    before: u64,
+}
+
+impl Back<'_, '_, '_> {
+    fn take(&mut self, decoded: &Decoded) {
+        let Pass { builder, ended, options, begun, .. } = &mut *self.pass;
+        if let Some(first_ns) = decoded.first_ns {
+            if !std::mem::replace(begun, true) {
+                builder.begin(first_ns);
+            }
+            if options.live {
+                // Before the segment: it may come so late that the table lets closed connections go.
+                self.table.settle(first_ns, &mut |connection| builder.settled(self.files, connection));
+            }
+        }
+        decoded.each(self.table, |table, Located { segment, digest, slot, frame, time_ns }| {
+            let finished = &mut |connection| ended.push(connection);
+            table.ingest_digested(&segment, digest, slot, (self.before + frame, time_ns), finished);
+            for connection in ended.drain(..) {
+                if options.live {
+                    builder.ended(self.files, &connection);
+                }
+                builder.connection(self.files, &connection);
+                self.quality.connection(&connection);
+            }
+        });
+        let packets = self.pass.packets + decoded.frames;
+        if packets / PROGRESS_EVERY != self.pass.progress_at {
+            self.pass.progress_at = packets / PROGRESS_EVERY;
+            let bytes = self.pass.bytes_done + decoded.bytes_read;
+            self.pass.builder.progress(bytes, self.pass.bytes_total, packets);
+        }
+    }
+
+    fn settle(&mut self, now_ns: i64) {
+        let (builder, files) = (&mut self.pass.builder, self.files);
+        self.table.settle(now_ns, &mut |connection| builder.settled(files, connection));
     }
 }
 

@@ -12,12 +12,7 @@ const MAX_PORTS: usize = 256;
 /// Counts that tell what a capture could have shown.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Quality {
-    skipped: BTreeMap<Skip, u64>,
-    // The longest record that ended before its TCP header: the snap length, as far as it can be seen.
-    cut_at: usize,
-    segments: u64,
-    control: u64,
-    resets: u64,
+    seen: Seen,
     connections: u64,
     one_way: u64,
     // Connections that may carry HTTP/2 inside TLS.
@@ -30,7 +25,18 @@ pub(super) struct Quality {
     hollow: u64,
 }
 
-impl Quality {
+/// What the packets alone tell.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    skipped: BTreeMap<Skip, u64>,
+    // The longest record that ended before its TCP header: the snap length, as far as it can be seen.
+    cut_at: usize,
+    segments: u64,
+    control: u64,
+    resets: u64,
+}
+
+impl Seen {
     /// Counts a record without a TCP segment, of which `captured` bytes were kept.
     pub fn skip(&mut self, reason: Skip, captured: usize) {
         *self.skipped.entry(reason).or_default() += 1;
@@ -44,6 +50,19 @@ impl Quality {
         self.segments += 1;
         self.resets += u64::from(segment.flags.rst());
         self.control += u64::from(segment.flags.0 & (Flags::SYN | Flags::FIN | Flags::RST) != 0);
+    }
+}
+
+impl Quality {
+    /// Takes in the packets of a file.
+    pub fn add(&mut self, file: &Seen) {
+        for (reason, count) in &file.skipped {
+            *self.seen.skipped.entry(*reason).or_default() += count;
+        }
+        self.seen.cut_at = self.seen.cut_at.max(file.cut_at);
+        self.seen.segments += file.segments;
+        self.seen.control += file.control;
+        self.seen.resets += file.resets;
     }
 
     /// Counts a connection.
@@ -75,7 +94,7 @@ impl Quality {
 
     /// Why a capture without any TCP segment has none, by what was passed over.
     fn nothing_read(&self, link_types: &[&str], recapture: &str) -> String {
-        let cut_inside = self.skipped.iter().find_map(|(reason, count)| match reason {
+        let cut_inside = self.seen.skipped.iter().find_map(|(reason, count)| match reason {
             Skip::CutInsideTunnel(tunnel) => Some((*tunnel, *count)),
             _ => None,
         });
@@ -84,24 +103,24 @@ impl Quality {
                 "{cut} packets are {}, and their inner TCP headers were cut off (snap length {}): nothing can be told. \
                  Capture again: tcpdump -i any -s 320 -w capture.pcap{}",
                 tunnel.name(),
-                self.cut_at,
+                self.seen.cut_at,
                 tunnel_filter(tunnel)
             );
         }
-        if let Some(cut) = self.skipped.get(&Skip::CutBeforeTcpHeader) {
+        if let Some(cut) = self.seen.skipped.get(&Skip::CutBeforeTcpHeader) {
             return format!(
                 "{cut} packets were cut before their TCP header (snap length too small): nothing can be told. Capture \
                  again: {recapture}"
             );
         }
-        if self.skipped.contains_key(&Skip::UnknownLinkType) {
+        if self.seen.skipped.contains_key(&Skip::UnknownLinkType) {
             return format!(
                 "finrace does not read packets of its link type ({}). Capture again where they are Ethernet or IP: \
                  {recapture}",
                 link_types.join(", ")
             );
         }
-        if let Some(encrypted) = self.skipped.get(&Skip::Encrypted) {
+        if let Some(encrypted) = self.seen.skipped.get(&Skip::Encrypted) {
             return format!(
                 "{encrypted} packets are encrypted (IPsec, MACsec or protected 802.11), and no TCP segment is in the \
                  clear. Capture again where that encryption has ended: {recapture}"
@@ -115,7 +134,7 @@ impl Quality {
     fn cut(&self) -> Option<(u64, String)> {
         let mut cut = 0;
         let mut filter = None;
-        for (reason, count) in &self.skipped {
+        for (reason, count) in &self.seen.skipped {
             match reason {
                 Skip::CutBeforeTcpHeader => cut += count,
                 Skip::CutInsideTunnel(tunnel) => {
@@ -135,16 +154,16 @@ impl Quality {
     /// Why a capture of these link types could not have shown a lost request, or not every one; none when it could.
     pub fn objection(&self, link_types: &[&str], dropped_by_kernel: u64) -> Option<String> {
         let recapture = self.recapture("");
-        if self.segments == 0 {
+        if self.seen.segments == 0 {
             return Some(self.nothing_read(link_types, &recapture));
         }
-        if self.resets == self.segments {
+        if self.seen.resets == self.seen.segments {
             return Some(format!(
                 "it holds RST segments only (a filter on flags): which request met them cannot be told. Capture again \
                  without that filter: {recapture}"
             ));
         }
-        if self.control == self.segments && self.hollow > 0 {
+        if self.seen.control == self.seen.segments && self.hollow > 0 {
             return Some(format!(
                 "it holds only SYN, FIN and RST segments (a filter on flags): requests cannot be seen. Capture again \
                  without that filter: {recapture}"
@@ -160,7 +179,7 @@ impl Quality {
             return Some(format!(
                 "{cut} packets were cut before their TCP header (snap length {}), and {} bytes of the connections are \
                  missing: a lost request may be among them. Capture again: {more}",
-                self.cut_at, self.missing
+                self.seen.cut_at, self.missing
             ));
         }
         if dropped_by_kernel > 0 && self.missing > 0 {

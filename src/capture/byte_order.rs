@@ -9,6 +9,7 @@ pub(super) enum ByteOrder {
 
 impl ByteOrder {
     /// The 16-bit integer at `at`, which the caller knows to be within `bytes`.
+    #[inline]
     pub(super) fn u16(self, bytes: &[u8], at: usize) -> u16 {
         let raw = [bytes[at], bytes[at + 1]];
         match self {
@@ -18,6 +19,7 @@ impl ByteOrder {
     }
 
     /// The 32-bit integer at `at`, which the caller knows to be within `bytes`.
+    #[inline]
     pub(super) fn u32(self, bytes: &[u8], at: usize) -> u32 {
         let raw = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
         match self {

@@ -83,6 +83,34 @@ impl Classic {
         format!("pcap, {}, {detail}", self.order.name())
     }
 
+    /// The next record, and its length with its header, if the window has it whole: as [`Classic::step`] finds it, which tells
+    /// what else there is.
+    #[inline]
+    pub(super) fn whole(&self, window: &Window) -> Option<(Found, usize)> {
+        if self.magic == MAGIC_KUZNETZOV {
+            return None;
+        }
+        let available = window.available();
+        let header = available.first_chunk::<16>()?;
+        let captured = self.order.u32(header, 8);
+        let len = 16 + captured as usize;
+        if captured > MAX_PACKET || len > available.len() {
+            return None;
+        }
+        let time_ns = self.time_ns(self.order.u32(header, 0), self.order.u32(header, 4));
+        let start = window.start() + 16;
+        let data = start..start + captured as usize;
+        let wire_len = self.order.u32(header, 12);
+        Some((Found { time_ns: Some(time_ns), link: self.link, interface: 0, wire_len, data }, len))
+    }
+
+    /// Nanoseconds since 1970. At most 2^32 seconds and 2^32 microseconds: below 2^62.
+    #[inline]
+    fn time_ns(&self, seconds: u32, fraction: u32) -> i64 {
+        let ns_per_fraction = if self.magic == MAGIC_NANOSECONDS { 1 } else { 1_000 };
+        i64::from(seconds) * 1_000_000_000 + i64::from(fraction) * ns_per_fraction
+    }
+
     /// Reads the next record.
     pub(super) fn step(&self, window: &mut Window) -> io::Result<Step> {
         let header_len: u32 = if self.magic == MAGIC_KUZNETZOV { 24 } else { 16 };
@@ -94,8 +122,7 @@ impl Classic {
             return Ok(cut(present, header_len as usize));
         }
         let header = window.available();
-        let seconds = i64::from(self.order.u32(header, 0));
-        let fraction = i64::from(self.order.u32(header, 4));
+        let time_ns = self.time_ns(self.order.u32(header, 0), self.order.u32(header, 4));
         let captured = self.order.u32(header, 8);
         let wire_len = self.order.u32(header, 12);
         if captured > MAX_PACKET {
@@ -106,9 +133,6 @@ impl Classic {
         if present < needed {
             return Ok(cut(present, needed));
         }
-        let ns_per_fraction = if self.magic == MAGIC_NANOSECONDS { 1 } else { 1_000 };
-        // At most 2^32 seconds and 2^32 microseconds: below 2^62.
-        let time_ns = seconds * 1_000_000_000 + fraction * ns_per_fraction;
         let record = window.take(needed);
         let data = record.start + header_len as usize..record.end;
         Ok(Step::Record(Found { time_ns: Some(time_ns), link: self.link, interface: 0, wire_len, data }))

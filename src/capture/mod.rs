@@ -8,6 +8,7 @@
 //! A broken file is not an error but an early end: every record before the damage is delivered, and
 //! [`ReaderSummary::truncated`] says where and why the reading ended.
 
+mod batch;
 mod byte_order;
 mod classic;
 mod clock;
@@ -29,6 +30,7 @@ mod step;
 mod window;
 mod zstandard;
 
+pub use batch::Batch;
 pub use copy::{Copied, CopyError, Edit, copy};
 pub use error::CaptureError;
 pub use interrupt::Interrupt;

@@ -2,11 +2,13 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
+use std::mem;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::batch::Batch;
 use super::read_ahead::{ReadAhead, Waiting};
 use super::recognise::{Broken, Format, Recognised, layers, recognise, spoken_name};
 use super::step::{Found, Step};
@@ -19,6 +21,8 @@ pub struct Reader {
     format: Format,
     /// Found by [`Reader::peek_time`] and not yet given.
     peeked: Option<Found>,
+    /// Told when the records before it are handed over.
+    failure: Option<CaptureError>,
     ended: bool,
     last_time_ns: i64,
     interrupt: Interrupt,
@@ -140,6 +144,7 @@ impl Reader {
             window,
             format,
             peeked: None,
+            failure: None,
             ended: false,
             last_time_ns: 0,
             interrupt: interrupt.clone(),
@@ -170,19 +175,98 @@ impl Reader {
                 None => return Ok(None),
             },
         };
+        Ok(Some(Record {
+            time_ns: self.count(&found),
+            link: found.link,
+            interface: found.interface,
+            wire_len: found.wire_len,
+            data: self.window.get(found.data),
+        }))
+    }
+
+    /// As many of the next records as lie in one buffer, in place of what the batch held; none at the end. A pipe is waited for
+    /// until they do.
+    ///
+    /// # Errors
+    /// As [`Reader::next`], once the records before the failure have been handed over.
+    pub fn next_batch(&mut self, batch: &mut Batch) -> Result<(), CaptureError> {
+        batch.clear();
+        self.window.give_back(mem::take(&mut batch.bytes));
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        if self.interrupt.is_raised() {
+            self.peeked = None;
+            self.end_by_interrupt();
+        }
+        if let Some(found) = self.peeked.take() {
+            self.add(&found, batch);
+        }
+        while !batch.is_full() {
+            // Nearly always there is one.
+            while !batch.is_full()
+                && let Some(found) = self.whole()
+            {
+                self.add(&found, batch);
+            }
+            match self.find() {
+                Ok(Some(found)) if self.window.is_retired() => {
+                    self.peeked = Some(found);
+                    break;
+                }
+                Ok(Some(found)) => self.add(&found, batch),
+                Ok(None) => break,
+                Err(failure) if batch.is_empty() => return Err(failure),
+                Err(failure) => {
+                    self.failure = Some(failure);
+                    break;
+                }
+            }
+        }
+        batch.bytes = self.window.hand_over();
+        batch.bytes_read = self.bytes_read();
+        Ok(())
+    }
+
+    /// As [`Reader::next_batch`], with the next record alone, as soon as it is there.
+    ///
+    /// # Errors
+    /// As [`Reader::next`].
+    pub fn next_alone(&mut self, batch: &mut Batch) -> Result<(), CaptureError> {
+        batch.clear();
+        if let Some(record) = self.next()? {
+            batch.copy(&record);
+        }
+        batch.bytes_read = self.bytes_read();
+        Ok(())
+    }
+
+    #[inline]
+    fn add(&mut self, found: &Found, batch: &mut Batch) {
+        self.window.pin();
+        let time_ns = self.count(found);
+        batch.add(found, time_ns);
+    }
+
+    /// The next record, if the buffer has it whole and it is of the simplest kind.
+    #[inline]
+    fn whole(&mut self) -> Option<Found> {
+        let Format::Classic(classic) = &self.format else { return None };
+        let (found, len) = classic.whole(&self.window).filter(|_| !self.ended)?;
+        self.window.take(len);
+        Some(found)
+    }
+
+    /// Takes a record into the summary. Returns its time.
+    #[inline]
+    fn count(&mut self, found: &Found) -> i64 {
         if let Some(time_ns) = found.time_ns {
             self.last_time_ns = time_ns;
             self.summary.first_ns = Some(self.summary.first_ns.map_or(time_ns, |first| first.min(time_ns)));
             self.summary.last_ns = Some(self.summary.last_ns.map_or(time_ns, |last| last.max(time_ns)));
         }
         self.summary.packets += 1;
-        Ok(Some(Record {
-            time_ns: self.last_time_ns,
-            link: found.link,
-            interface: found.interface,
-            wire_len: found.wire_len,
-            data: self.window.get(found.data),
-        }))
+        self.last_time_ns
     }
 
     /// Whether [`Reader::next`] has something to say within `patience`, as far as can be told: false when nothing has arrived
@@ -228,6 +312,9 @@ impl Reader {
     /// Steps over the input to the next packet.
     fn find(&mut self) -> Result<Option<Found>, CaptureError> {
         while !self.ended {
+            if let Some(found) = self.whole() {
+                return Ok(Some(found));
+            }
             let offset = self.window.offset();
             let step = match &mut self.format {
                 Format::Classic(classic) => classic.step(&mut self.window),

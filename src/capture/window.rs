@@ -1,6 +1,7 @@
 //! The one buffer between an input and its records.
 
 use std::io::{self, Cursor, ErrorKind, Read};
+use std::mem;
 use std::ops::Range;
 
 /// Large enough that reading costs little per packet, small enough to stay in the cache.
@@ -17,6 +18,12 @@ pub(super) struct Window {
     end: usize,
     /// Position of `bytes[start]` in the input.
     offset: u64,
+    /// What was taken from the storage is still to be handed over with it: its bytes must stay where they are.
+    pinned: bool,
+    /// The storage that was full while it was pinned.
+    retired: Option<Vec<u8>>,
+    /// Storage to go on with when that happens.
+    spare: Vec<u8>,
     /// What has been taken since [`Window::record`], where somebody wants to write it again.
     taken: Option<Vec<u8>>,
 }
@@ -26,7 +33,17 @@ const MAX_RECORDED: usize = 32 << 20;
 
 impl Window {
     pub(super) fn new(input: Box<dyn Read + Send>) -> Self {
-        Self { input, bytes: vec![0; INITIAL_LEN], start: 0, end: 0, offset: 0, taken: None }
+        Self {
+            input,
+            bytes: vec![0; INITIAL_LEN],
+            start: 0,
+            end: 0,
+            offset: 0,
+            pinned: false,
+            retired: None,
+            spare: Vec::new(),
+            taken: None,
+        }
     }
 
     /// The input from the next byte to take on.
@@ -38,13 +55,21 @@ impl Window {
     }
 
     /// Position in the input of the next byte to take.
+    #[inline]
     pub(super) fn offset(&self) -> u64 {
         self.offset
     }
 
     /// The bytes read and not yet taken.
+    #[inline]
     pub(super) fn available(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
+    }
+
+    /// Where in the storage the next byte to take is: what [`Window::take`] begins with.
+    #[inline]
+    pub(super) fn start(&self) -> usize {
+        self.start
     }
 
     /// Reads until `wanted` bytes are available and no further, so that a pipe's records are seen as they come.
@@ -63,6 +88,7 @@ impl Window {
     }
 
     /// Takes `count` available bytes; [`Window::get`] shows them until the next call that reads.
+    #[inline]
     pub(super) fn take(&mut self, count: usize) -> Range<usize> {
         let taken = self.start..self.start + count;
         self.start = taken.end;
@@ -86,6 +112,7 @@ impl Window {
     }
 
     /// The bytes of a range that [`Window::take`] gave, or of a part of it.
+    #[inline]
     pub(super) fn get(&self, taken: Range<usize>) -> &[u8] {
         &self.bytes[taken]
     }
@@ -105,9 +132,52 @@ impl Window {
         Ok(count - left)
     }
 
+    /// Keeps in their place the bytes taken from now on, and those before that are in the storage, until
+    /// [`Window::hand_over`].
+    pub(super) fn pin(&mut self) {
+        self.pinned = true;
+    }
+
+    /// Whether the pinned bytes lie in a storage that is full: what was taken last does not lie there.
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired.is_some()
+    }
+
+    /// Takes back a storage that was handed over.
+    pub(super) fn give_back(&mut self, mut storage: Vec<u8>) {
+        if storage.len() > INITIAL_LEN {
+            storage.truncate(INITIAL_LEN);
+            storage.shrink_to_fit();
+        }
+        self.spare = storage;
+    }
+
+    /// The storage with the pinned bytes, in the places where they were taken.
+    pub(super) fn hand_over(&mut self) -> Vec<u8> {
+        self.retire();
+        self.retired.take().unwrap_or_default()
+    }
+
+    /// Goes on with another storage, if bytes are pinned in this one.
+    fn retire(&mut self) {
+        if !mem::take(&mut self.pinned) {
+            return;
+        }
+        let left = &self.bytes[self.start..self.end];
+        let mut fresh = mem::take(&mut self.spare);
+        fresh.resize(INITIAL_LEN.max(2 * left.len()), 0);
+        fresh[..left.len()].copy_from_slice(left);
+        (self.start, self.end) = (0, left.len());
+        self.retired = Some(mem::replace(&mut self.bytes, fresh));
+    }
+
     /// Leaves at least one byte of storage after `end`.
     fn make_room(&mut self) {
-        if self.start == self.end {
+        if self.pinned && self.end == self.bytes.len() {
+            self.retire();
+        } else if self.pinned {
+            // There is room behind what must stay.
+        } else if self.start == self.end {
             (self.start, self.end) = (0, 0);
         } else if self.end < self.bytes.len() {
             // There is room.

@@ -1,6 +1,8 @@
 //! `finrace analyze`: verdicts on captures.
 
+use std::borrow::Cow;
 use std::fs;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -64,6 +66,9 @@ pub struct Args {
     /// Connections kept in memory at the same time
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_CONNECTIONS)]
     max_connections: usize,
+    /// Threads that work at the same time; the result is the same with any number [default: as many as there are processors]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZero<usize>>,
 }
 
 /// Analyzes, prints, and says by the exit code what was found.
@@ -79,12 +84,15 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         return Ok(if interrupt.is_raised() { Exit::Inconclusive } else { Exit::Trouble });
     }
     let live = format == Format::Ndjson && args.output.is_none() && inputs.iter().any(Input::is_pipe);
+    let defaults = Options::default();
     let options = Options {
+        threads: args.threads.map_or(defaults.threads, NonZero::get),
         server_ports: args.captures.server_port.clone(),
         max_connections: args.max_connections,
         connections: args.connections,
         live,
         interrupt,
+        ..defaults
     };
     let mut screen = Screen::new(args, &options);
     let mut report = analysis::analyze_inputs(inputs, &options, &mut screen);
@@ -93,30 +101,34 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     let filter =
         args.filter(report.captures.iter().filter_map(|capture| capture.first_ns).min().unwrap_or(0));
     report.narrow(&filter);
-    if let Some(output) = &args.annotate {
-        annotated::write(&report, args.captures.files(), output)?;
-    }
-    let unredacted = (args.redact && postmortem.is_some()).then(|| report.clone());
-    if args.redact {
-        screen.redaction.report(&mut report);
+    let mut redaction = args.redact.then_some(&mut screen.redaction);
+    let mut shown = Cow::Borrowed(&report);
+    if let Some(redaction) = &mut redaction {
+        redaction.report(shown.to_mut());
     }
     let text = match format {
         Format::Table => {
             let color = if args.output.is_some() { Color::Never } else { color };
-            render::report_text::report_text(&report, output::text_options(color))
+            render::report_text::report_text(&shown, output::text_options(color))
         }
-        Format::Html => page::of_report(&report, args.captures.files(), &options),
-        Format::Ndjson if live => render::json::lines_after_incidents(&report),
-        other => output::structured(&report, other),
+        Format::Html => {
+            let drawings = page::drawings(&report, args.captures.files(), &options, redaction.as_deref_mut());
+            render::html::report(&shown, &drawings)
+        }
+        Format::Ndjson if live => render::json::lines_after_incidents(&shown),
+        other => output::structured(&shown, other),
     };
     match &args.output {
         None => output::print(text.as_bytes())?,
         Some(path) => fs::write(path, text)
             .with_context(|| format!("cannot write {}: name another file with -o", path.display()))?,
     }
+    // The copies have the packets anyway, and are told apart by the names of their files.
+    if let Some(output) = &args.annotate {
+        annotated::write(&report, args.captures.files(), output, &options.interrupt)?;
+    }
     if let Some(folder) = postmortem {
-        let redaction = args.redact.then_some(&mut screen.redaction);
-        folder.write(unredacted.as_ref().unwrap_or(&report), args.captures.files(), &options, redaction)?;
+        folder.write(&report, args.captures.files(), &options, redaction)?;
     }
     Ok(verdict(&report, unreadable, args.max_incidents))
 }

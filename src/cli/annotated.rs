@@ -44,7 +44,12 @@ pub fn check(files: &[PathBuf], output: &Path) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// A capture cannot be read again, or a copy cannot be written.
-pub fn write(report: &Report, files: &[PathBuf], output: &Path) -> anyhow::Result<()> {
+pub fn write(report: &Report, files: &[PathBuf], output: &Path, interrupt: &Interrupt) -> anyhow::Result<()> {
+    if interrupt.is_raised() {
+        output::complain("interrupted: no annotated copy was written");
+        return Ok(());
+    }
+
     let in_folder = files.len() > 1 || output.is_dir();
     if in_folder {
         fs::create_dir_all(output)
@@ -56,8 +61,7 @@ pub fn write(report: &Report, files: &[PathBuf], output: &Path) -> anyhow::Resul
             continue;
         };
         let target = if in_folder { output.join(free_name(path, &mut taken)) } else { output.to_owned() };
-        // An interrupted analysis is reported as far as it went, and its copy is whole.
-        let copied = analysis::annotate(report, index, path, &target, &Interrupt::default())?;
+        let copied = analysis::annotate(report, index, path, &target, interrupt)?;
         let uncommented = match copied.uncommented.as_slice() {
             [] => String::new(),
             frames => {

@@ -87,7 +87,7 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
 }
 
 /// What an argument stands for.
-fn party(option: &str, text: &str, faces: Facing, max_wait: Duration) -> anyhow::Result<Party> {
+pub(super) fn party(option: &str, text: &str, faces: Facing, max_wait: Duration) -> anyhow::Result<Party> {
     if text.starts_with("http://") || text.starts_with("https://") {
         if faces == Facing::Upstream {
             bail!(

@@ -9,6 +9,10 @@ mod ctrl_c;
 mod doctor;
 mod extract;
 mod moment;
+mod odds;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod odds_check;
+mod odds_from;
 mod output;
 mod page;
 mod picture;
@@ -18,6 +22,7 @@ mod probe;
 #[cfg(feature = "live")]
 mod probe_upstream;
 mod progress;
+mod quantity;
 #[cfg(feature = "live")]
 mod reproduce;
 #[cfg(feature = "live")]
@@ -25,6 +30,16 @@ mod run_report;
 #[cfg(feature = "live")]
 mod scenarios;
 mod show;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod soak;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod soak_report;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod sweep;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod sweep_progress;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod sweep_report;
 mod timeouts;
 #[cfg(feature = "live")]
 mod truth_table;
@@ -76,6 +91,9 @@ enum Command {
     /// Make the race happen in the lab: tables, captures and pictures of it
     #[cfg(feature = "live")]
     Reproduce(reproduce::Args),
+    /// Find the race window of a backend with natural traffic: where it is, how wide, how likely a loss in it is
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    Sweep(sweep::Args),
     /// Say which requests died in a capture, of what, and what to change
     Analyze(analyze::Args),
     /// Show the idle timers that captures reveal, or those known of a product
@@ -85,6 +103,11 @@ enum Command {
     Probe(probe::Args),
     /// Say whether a proxy is safe in front of a server: whose idle timer is the shorter one
     Check(check::Args),
+    /// Say how many requests a day the race costs, and what each change would make of it
+    Odds(odds::Args),
+    /// Send natural traffic through proxy and pool in the lab, and hold the odds against what is lost
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    Soak(soak::Args),
     /// Draw one incident or connection of a capture
     Show(show::Args),
     /// Write one connection of a capture to a capture of its own, anonymous if wanted
@@ -95,13 +118,30 @@ enum Command {
     /// Say what works on this machine, and what to do about what does not
     #[cfg(feature = "live")]
     Doctor(doctor::Args),
+    /// Hold the odds against soaks of several settings and write both, as Markdown
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    #[command(hide = true)]
+    OddsCheck(odds_check::Args),
     /// Run every proxy in front of every server and write what users see, as Markdown
     #[cfg(feature = "live")]
     #[command(hide = true)]
     TruthTable(truth_table::Args),
-    /// Print the JSON schema of reports
+    /// Print the JSON schema of reports, or of another document
     #[command(hide = true)]
-    Schema,
+    Schema {
+        /// Whose
+        #[arg(value_enum, default_value_t = Document::Report)]
+        of: Document,
+    },
+}
+
+/// A JSON document with a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Document {
+    /// What `analyze` and `reproduce` print
+    Report,
+    /// What `sweep` prints
+    Sweep,
 }
 
 /// Runs the program. Errors go to standard error in one line, causes included; a closed pipe is no error.
@@ -111,11 +151,16 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         #[cfg(feature = "live")]
         Command::Reproduce(args) => reproduce::run(&args, color),
+        #[cfg(all(feature = "live", target_os = "linux"))]
+        Command::Sweep(args) => sweep::run(&args, color),
         Command::Analyze(args) => analyze::run(&args, color),
         Command::Timeouts(args) => timeouts::run(&args, color),
         #[cfg(feature = "live")]
         Command::Probe(args) => probe::run(&args, color),
         Command::Check(args) => check::run(&args, color),
+        Command::Odds(args) => odds::run(&args, color),
+        #[cfg(all(feature = "live", target_os = "linux"))]
+        Command::Soak(args) => soak::run(&args, color),
         Command::Show(args) => show::run(&args, color),
         Command::Extract(args) => extract::run(&args),
         #[cfg(feature = "live")]
@@ -124,7 +169,15 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         #[cfg(feature = "live")]
         Command::TruthTable(args) => truth_table::run(&args),
-        Command::Schema => output::print(crate::report::json_schema().as_bytes()).map(|()| Exit::Clean),
+        #[cfg(all(feature = "live", target_os = "linux"))]
+        Command::OddsCheck(args) => odds_check::run(&args),
+        Command::Schema { of } => {
+            let schema = match of {
+                Document::Report => crate::report::json_schema(),
+                Document::Sweep => crate::report::sweep::sweep_json_schema(),
+            };
+            output::print(schema.as_bytes()).map(|()| Exit::Clean)
+        }
     };
     match result {
         Ok(exit) => exit.into(),

@@ -1,21 +1,32 @@
-//! The page of a report: what it needs of the capture files beside the report itself.
+//! What the page of a report needs of the capture files beside the report itself.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::analysis::{self, Options, TraceFile};
-use crate::render::html::{self, Drawings};
-use crate::report::{Incident, Report};
+use crate::render::html::Drawings;
+use crate::report::{Incident, Redaction, Report};
 
 /// Traces whose connections are drawn on an axis of time: more pictures of that size are looked at by nobody.
 const MAX_TIMELINES: usize = 4;
 
-/// The report as a page, with a ladder of each incident whose capture can be read again.
-pub fn of_report(report: &Report, files: &[PathBuf], options: &Options) -> String {
-    html::report(report, &drawings(report, files, options))
+/// A ladder of each incident whose capture can be read again, and the axis of time, with the names that a `redaction` gives.
+pub fn drawings(
+    report: &Report,
+    files: &[PathBuf],
+    options: &Options,
+    redaction: Option<&mut Redaction>,
+) -> Drawings {
+    let mut drawings = traced(report, files, options);
+    if let Some(redaction) = redaction {
+        drawings.traces.iter_mut().flatten().for_each(|trace| redaction.trace(trace));
+        drawings.timelines.iter_mut().for_each(|timeline| redaction.timeline(timeline));
+        drawings.left_out.iter_mut().for_each(|why| redaction.text(why));
+    }
+    drawings
 }
 
-fn drawings(report: &Report, files: &[PathBuf], options: &Options) -> Drawings {
+fn traced(report: &Report, files: &[PathBuf], options: &Options) -> Drawings {
     let mut drawings = Drawings {
         traces: report.incidents.iter().map(|_| None).collect(),
         timelines: Vec::new(),

@@ -79,7 +79,7 @@ pub struct Args {
 
 /// Which lab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Lab {
+pub(super) enum Lab {
     /// The wire where namespaces and TUN can be had, else loopback
     Auto,
     /// Two hosts in network namespaces and a wire between them (Linux)
@@ -90,7 +90,7 @@ enum Lab {
 
 /// IP version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Family {
+pub(super) enum Family {
     /// 192.0.2.0/24
     Ipv4,
     /// 2001:db8::/32
@@ -156,7 +156,7 @@ fn scenario(args: &Args, default: &str) -> anyhow::Result<Scenario> {
 }
 
 /// Where a run takes place.
-enum Ground {
+pub(super) enum Ground {
     #[cfg(target_os = "linux")]
     Wire(isolation::Entered),
     Loopback,
@@ -165,7 +165,7 @@ enum Ground {
 impl Ground {
     /// Enters the lab asked for. For the wire, the process splits here: what follows runs in the inner half.
     #[cfg(target_os = "linux")]
-    fn enter(lab: Lab) -> anyhow::Result<Ground> {
+    pub(super) fn enter(lab: Lab) -> anyhow::Result<Ground> {
         if lab == Lab::Loopback {
             return Ok(Ground::Loopback);
         }
@@ -182,14 +182,14 @@ impl Ground {
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn enter(lab: Lab) -> anyhow::Result<Ground> {
+    pub(super) fn enter(lab: Lab) -> anyhow::Result<Ground> {
         match lab {
             Lab::Wire => bail!("the wire lab needs Linux: use --lab loopback"),
             Lab::Auto | Lab::Loopback => Ok(Ground::Loopback),
         }
     }
 
-    fn name(&self) -> &'static str {
+    pub(super) fn name(&self) -> &'static str {
         match self {
             #[cfg(target_os = "linux")]
             Ground::Wire(_) => "wire",
@@ -215,7 +215,7 @@ impl Ground {
 }
 
 /// The folder for a run's files: the one asked for, or a new one named by time and scenario.
-fn run_directory(asked: Option<&Path>, scenario: &str) -> anyhow::Result<PathBuf> {
+pub(super) fn run_directory(asked: Option<&Path>, scenario: &str) -> anyhow::Result<PathBuf> {
     let folder = match asked {
         Some(folder) => folder.to_owned(),
         None => {
@@ -234,6 +234,6 @@ fn run_directory(asked: Option<&Path>, scenario: &str) -> anyhow::Result<PathBuf
     fs::canonicalize(&folder).with_context(|| format!("cannot find the run directory {}", folder.display()))
 }
 
-fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }

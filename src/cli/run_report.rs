@@ -191,7 +191,7 @@ fn wire_rules(scenario: &Scenario) -> Vec<String> {
 }
 
 /// A path as short as it can be pasted: relative where it lies below the current folder.
-fn near(path: &Path) -> String {
+pub(super) fn near(path: &Path) -> String {
     let relative =
         std::env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
     relative.unwrap_or_else(|| path.to_owned()).display().to_string()
@@ -263,7 +263,7 @@ fn seen(outcome: &traffic::Outcome) -> String {
     }
 }
 
-fn party(name: &str, version: Option<&str>, idle: Option<std::time::Duration>) -> Party {
+pub(super) fn party(name: &str, version: Option<&str>, idle: Option<std::time::Duration>) -> Party {
     Party {
         name: name.to_owned(),
         version: version.map(version_number),
@@ -287,7 +287,7 @@ fn product_log(lines: &crate::lab::ProductLines, folder: &Path) -> ProductLog {
 }
 
 /// Incidents that one end's capture shows and the other's does not, or judges otherwise: there must be none.
-fn disagreements(client: &Report, server: &Report) -> Vec<String> {
+pub(super) fn disagreements(client: &Report, server: &Report) -> Vec<String> {
     let key = |incident: &Incident| (incident.client.clone(), incident.server.clone(), incident.cause);
     let (here, there): (Vec<_>, Vec<_>) =
         (client.incidents.iter().map(key).collect(), server.incidents.iter().map(key).collect());

@@ -7,7 +7,7 @@ use anyhow::bail;
 
 use crate::analysis::{self, Input, Options, TraceFile, TraceRequest};
 use crate::render::{self, TextOptions, units};
-use crate::report::{self, Incident, Redaction, Report, Trace};
+use crate::report::{Incident, Redaction, Report, Trace};
 
 use super::Exit;
 use super::ctrl_c;
@@ -74,7 +74,7 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     }
     let options = Options { server_ports: args.server_port.clone(), interrupt, ..Options::default() };
     let mut progress = ProgressLine::new();
-    let report = analysis::analyze_inputs(inputs, &options, &mut progress);
+    let mut report = analysis::analyze_inputs(inputs, &options, &mut progress);
     progress.clear();
     if options.interrupt.is_raised() {
         return Ok(Exit::Inconclusive);
@@ -117,7 +117,7 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         products: (None, None),
         server_capture: args.server_end.as_deref(),
     };
-    let Some(trace) = analysis::trace(&trace_files, &request, &options)? else {
+    let Some(mut trace) = analysis::trace(&trace_files, &request, &options)? else {
         let file = report.file_of(capture);
         let several = report.captures.len() > 1;
         match report.summary.connections.checked_sub(1) {
@@ -132,12 +132,13 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     if let Some(path) = &args.server_end {
         check_clocks(&trace, path)?;
     }
-    let (trace, incident) = match args.redact {
-        true => report::redacted(&report, trace, incident),
-        false => (trace, incident.cloned()),
-    };
-    let incident = incident.as_ref();
-    let report = if args.redact { without_names(report) } else { report };
+    let id = incident.map(|incident| incident.id);
+    if args.redact {
+        let mut redaction = Redaction::default();
+        redaction.report(&mut report);
+        redaction.trace(&mut trace);
+    }
+    let incident = report.incidents.iter().find(|incident| Some(incident.id) == id);
     match &args.output {
         None => {
             let text = output::text_options(color);
@@ -170,12 +171,6 @@ impl Args {
     }
 }
 
-/// The report, naming nobody.
-fn without_names(mut report: Report) -> Report {
-    Redaction::default().report(&mut report);
-    report
-}
-
 /// The files of the trace that a capture belongs to.
 fn trace_files<'f>(report: &Report, files: &'f [PathBuf], capture: u32) -> Vec<TraceFile<'f>> {
     let file = |capture: u32| {
@@ -205,14 +200,14 @@ fn timeline(
         [incident.time_ns.saturating_sub(half_ns), incident.time_ns.saturating_add(half_ns)]
     });
     let mut timeline = analysis::timeline(files, report, window, options)?;
-    if args.redact {
-        let mut redaction = Redaction::default();
-        // The same names as in the whole report.
-        redaction.report(&mut report.clone());
-        redaction.timeline(&mut timeline);
-    }
     if timeline.lanes.is_empty() {
         bail!("there is no TCP connection to draw in these captures: `finrace analyze` says what they hold");
+    }
+    if args.redact {
+        let mut redaction = Redaction::default();
+        // The same names as in the report.
+        redaction.report(&mut report.clone());
+        redaction.timeline(&mut timeline);
     }
     let zero_ns = around.map_or(timeline.first_ns, |incident| incident.time_ns);
     render::timeline::timeline(&timeline, window, zero_ns, args.theme.into())

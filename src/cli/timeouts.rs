@@ -32,9 +32,6 @@ pub struct Args {
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Name nobody in the timers of captures: addresses become roles (proxy-1, backend-3), file names numbers
-    #[arg(long)]
-    redact: bool,
     /// Draw the idle times of a server into this file, .svg or .png, beside what is printed
     #[arg(short, long, value_name = "FILE", conflicts_with = "list")]
     output: Option<PathBuf>,
@@ -44,6 +41,9 @@ pub struct Args {
     /// Colours of the picture; auto follows the viewer where the format can (SVG), and is light elsewhere
     #[arg(long, value_enum, default_value_t = Theme::Auto, requires = "output")]
     theme: Theme,
+    /// Name nobody in the timers of captures: addresses become roles (proxy-1, backend-3), file names numbers
+    #[arg(long)]
+    redact: bool,
 }
 
 /// Prints the timers observed in captures, or those known of products.

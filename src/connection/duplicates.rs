@@ -4,13 +4,13 @@ use std::net::IpAddr;
 
 use crate::packet::Segment;
 
+use super::mix::Mix;
+
 /// Packets remembered, of all connections together; copies follow each other closely.
 const REMEMBERED: usize = 4096;
 /// The most time between two copies of a packet: no kernel retransmits by its timer before 200 ms (Linux TCP_RTO_MIN), and
 /// what takes a packet longer than this through one host is no capture's doing.
 const COPY_WINDOW_NS: i64 = 100_000_000;
-/// Odd, with bits well spread: Knuth's multiplicative hashing by the golden ratio.
-const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// What the window says of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,11 +44,11 @@ impl Window {
         Window { seen: vec![Seen { fingerprint: 0, time_ns: i64::MIN }; REMEMBERED].into_boxed_slice() }
     }
 
-    /// Looks a segment up and remembers it.
+    /// Looks a segment with this [`fingerprint`] up and remembers it.
     ///
     /// The time to live may differ (a router between two mirrors), VLAN tags and link headers may; all else of a copy is the same.
-    pub fn sight(&mut self, segment: &Segment<'_>, time_ns: i64) -> Sighting {
-        let fingerprint = fingerprint(segment);
+    #[inline]
+    pub fn sight(&mut self, segment: &Segment<'_>, fingerprint: u64, time_ns: i64) -> Sighting {
         // The high bits of a product depend on all bits of its factors.
         let place = &mut self.seen[(fingerprint >> 32) as usize % REMEMBERED];
         let known = place.fingerprint == fingerprint
@@ -62,8 +62,7 @@ impl Window {
     }
 
     /// The pair is complete: a further packet like this one is the first of another pair.
-    pub fn forget(&mut self, segment: &Segment<'_>) {
-        let fingerprint = fingerprint(segment);
+    pub fn forget(&mut self, fingerprint: u64) {
         let place = &mut self.seen[(fingerprint >> 32) as usize % REMEMBERED];
         if place.fingerprint == fingerprint {
             place.time_ns = i64::MIN;
@@ -82,24 +81,32 @@ fn is_unique(segment: &Segment<'_>) -> bool {
         || (numbered && segment.timestamps.is_some_and(|(value, _)| value != 0))
 }
 
-fn fingerprint(segment: &Segment<'_>) -> u64 {
-    let mut hash = SPREAD;
-    let mut add = |word: u64| hash = (hash ^ word).wrapping_mul(SPREAD).rotate_left(29);
-    for ip in [segment.src.ip, segment.dst.ip] {
-        match ip {
-            IpAddr::V4(ip) => add(u64::from(ip.to_bits())),
-            IpAddr::V6(ip) => {
-                add((ip.to_bits() >> 64) as u64);
-                add(ip.to_bits() as u64);
-            }
+/// All of a packet that a copy has in common with it, and hardly another packet, in one number.
+#[inline]
+pub(super) fn fingerprint(segment: &Segment<'_>) -> u64 {
+    let mut mix = Mix::new();
+    if let (IpAddr::V4(src), IpAddr::V4(dst)) = (segment.src.ip, segment.dst.ip) {
+        mix.add(u64::from(src.to_bits()) << 32 | u64::from(dst.to_bits()));
+    } else {
+        for ip in [segment.src.ip, segment.dst.ip] {
+            let bits = match ip {
+                IpAddr::V4(ip) => u128::from(ip.to_bits()),
+                IpAddr::V6(ip) => ip.to_bits(),
+            };
+            mix.add((bits >> 64) as u64);
+            mix.add(bits as u64);
         }
     }
-    add(u64::from(segment.src.port) << 48 | u64::from(segment.dst.port) << 32 | u64::from(segment.tunnel));
-    add(u64::from(segment.seq) << 32 | u64::from(segment.ack));
-    let id = segment.ip_id.map_or(0, |id| u64::from(id) + 1);
-    add(u64::from(segment.payload_len) << 32 | u64::from(segment.window) << 16 | u64::from(segment.flags.0));
-    add(id);
+    mix.add(
+        u64::from(segment.src.port) << 48 | u64::from(segment.dst.port) << 32 | u64::from(segment.tunnel),
+    );
+    mix.add(u64::from(segment.seq) << 32 | u64::from(segment.ack));
+    mix.add(
+        u64::from(segment.payload_len) << 32 | u64::from(segment.window) << 16 | u64::from(segment.flags.0),
+    );
+    // None is another value than any that there is.
+    mix.add(segment.ip_id.map_or(0, |id| u64::from(id) + 1));
     let (value, echo) = segment.timestamps.unwrap_or_default();
-    add(u64::from(value) << 32 | u64::from(echo));
-    hash.wrapping_mul(SPREAD)
+    mix.add(u64::from(value) << 32 | u64::from(echo));
+    mix.finish()
 }

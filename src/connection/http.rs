@@ -245,11 +245,11 @@ impl Framer {
 
     /// At the start of a segment: a lost framer that sees a message begin can go on.
     pub fn resynchronise(&mut self, payload: &[u8]) {
-        let begins = match self.kind {
+        let begins = || match self.kind {
             Kind::Request => starts_request(payload),
             Kind::Response => starts_response(payload),
         };
-        if self.is_lost() && begins {
+        if self.is_lost() && begins() {
             self.state = State::Start;
         }
     }
@@ -295,9 +295,12 @@ impl Framer {
                     }
                 }
                 State::FirstLine | State::Header | State::ChunkSize | State::Trailer => {
-                    let (step, complete) = self.take_line(rest);
-                    used += step;
-                    if complete && let Some(event) = self.line_complete(answers) {
+                    let Some(newline) = memchr::memchr(b'\n', rest) else {
+                        self.keep(rest);
+                        return (bytes.len(), None);
+                    };
+                    used += newline + 1;
+                    if let Some(event) = self.line(&rest[..newline], answers) {
                         return (used, Some(event));
                     }
                 }
@@ -321,29 +324,37 @@ impl Framer {
         Event::End
     }
 
-    fn take_line(&mut self, rest: &[u8]) -> (usize, bool) {
-        let newline = rest.iter().position(|&byte| byte == b'\n');
-        let part = &rest[..newline.unwrap_or(rest.len())];
-        let room = LINE_LIMIT - self.line.len();
-        self.line.extend_from_slice(&part[..part.len().min(room)]);
-        (part.len() + usize::from(newline.is_some()), newline.is_some())
+    /// Keeps a part of a line whose end is still to come.
+    fn keep(&mut self, part: &[u8]) {
+        self.line.extend(part.iter().take(LINE_LIMIT - self.line.len()));
     }
 
-    fn line_complete(&mut self, answers: Option<Method>) -> Option<Event> {
-        if self.line.last() == Some(&b'\r') {
-            self.line.pop();
+    /// A line ends with `last`: mostly that is the whole of it, which is read where it lies.
+    fn line(&mut self, last: &[u8], answers: Option<Method>) -> Option<Event> {
+        if self.line.is_empty() {
+            return self.line_complete(&last[..last.len().min(LINE_LIMIT)], answers);
         }
-        let event = match self.state {
-            State::FirstLine => self.first_line(),
-            State::Header if self.line.is_empty() => self.head_complete(answers),
+        self.keep(last);
+        let line = std::mem::take(&mut self.line);
+        let event = self.line_complete(&line, answers);
+        self.line = line;
+        self.line.clear();
+        event
+    }
+
+    fn line_complete(&mut self, line: &[u8], answers: Option<Method>) -> Option<Event> {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        match self.state {
+            State::FirstLine => self.first_line(line),
+            State::Header if line.is_empty() => self.head_complete(answers),
             State::Header => {
-                self.header_line();
+                self.header_line(line);
                 None
             }
-            State::ChunkSize if self.line.is_empty() => None,
+            State::ChunkSize if line.is_empty() => None,
             State::ChunkSize => {
-                let digits = self.line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
-                let size = std::str::from_utf8(&self.line[..digits])
+                let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+                let size = std::str::from_utf8(&line[..digits])
                     .ok()
                     .and_then(|hex| u64::from_str_radix(hex, 16).ok());
                 self.state = match size {
@@ -353,24 +364,22 @@ impl Framer {
                 };
                 None
             }
-            State::Trailer if self.line.is_empty() => Some(self.end()),
+            State::Trailer if line.is_empty() => Some(self.end()),
             _ => None,
-        };
-        self.line.clear();
-        event
+        }
     }
 
-    fn first_line(&mut self) -> Option<Event> {
+    fn first_line(&mut self, line: &[u8]) -> Option<Event> {
         match self.kind {
-            Kind::Request if self.line.starts_with(b"PROXY ") => {
+            Kind::Request if line.starts_with(b"PROXY ") => {
                 self.state = State::Start;
                 None
             }
-            Kind::Request => match Method::at_start(&self.line) {
+            Kind::Request => match Method::at_start(line) {
                 Some(method) => {
                     self.state = State::Header;
                     self.method = Some(method);
-                    let target = self.line[method.name().len() + 1..].split(|&byte| byte == b' ').next();
+                    let target = line[method.name().len() + 1..].split(|&byte| byte == b' ').next();
                     keep_path(target.unwrap_or_default(), &mut self.path);
                     Some(Event::Request(method))
                 }
@@ -379,12 +388,12 @@ impl Framer {
                     None
                 }
             },
-            Kind::Response => match status_code(&self.line) {
+            Kind::Response => match status_code(line) {
                 Some(status) => {
                     self.state = State::Header;
                     self.status = status;
                     // 1.0 closes unless told otherwise (RFC 9112 section 9.3).
-                    self.close = self.line.starts_with(b"HTTP/1.0");
+                    self.close = line.starts_with(b"HTTP/1.0");
                     (status >= 200 || status == 101).then_some(Event::Response(status))
                 }
                 None => {
@@ -395,11 +404,15 @@ impl Framer {
         }
     }
 
-    fn header_line(&mut self) {
-        let Some(colon) = self.line.iter().position(|&byte| byte == b':') else { return };
-        let (name, value) = (&self.line[..colon], self.line[colon + 1..].trim_ascii());
+    fn header_line(&mut self, line: &[u8]) {
+        // Of most lines the first letter tells that they do not matter here.
+        if !matches!(line, [b'c' | b'C' | b't' | b'T', ..]) {
+            return;
+        }
+        let Some(colon) = line.iter().position(|&byte| byte == b':') else { return };
+        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
         if name.eq_ignore_ascii_case(b"content-length") {
-            self.length = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok());
+            self.length = number(value);
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             self.chunked = contains_token(value, b"chunked");
         } else if name.eq_ignore_ascii_case(b"connection") {
@@ -422,9 +435,8 @@ impl Framer {
                 self.state = State::Start;
                 return Some(Event::Interim);
             }
-            Kind::Response if answers == Some("HEAD") || matches!(self.status, 204 | 304) => {
-                return Some(self.end());
-            }
+            Kind::Response if matches!(self.status, 204 | 304) => return Some(self.end()),
+            Kind::Response if answers == Some("HEAD") => return Some(self.end()),
             _ => {}
         }
         match (self.chunked, self.length, self.kind) {
@@ -439,8 +451,14 @@ impl Framer {
 
 fn status_code(line: &[u8]) -> Option<u16> {
     let digits = line.strip_prefix(b"HTTP/1.")?.get(2..5)?;
-    let status = std::str::from_utf8(digits).ok()?.parse().ok()?;
-    (100..600).contains(&status).then_some(status)
+    number(digits).filter(|status| (100..600).contains(status)).map(|status| status as u16)
+}
+
+/// A number, of digits only (RFC 9110 section 8.6).
+fn number(digits: &[u8]) -> Option<u64> {
+    let add =
+        |sum: u64, digit: &u8| sum.checked_mul(10)?.checked_add(char::from(*digit).to_digit(10)?.into());
+    if digits.is_empty() { None } else { digits.iter().try_fold(0, add) }
 }
 
 fn contains_token(value: &[u8], token: &[u8]) -> bool {
@@ -450,14 +468,20 @@ fn contains_token(value: &[u8], token: &[u8]) -> bool {
 /// Captures are hostile input: what is kept of a path is printable ASCII, bounded, and free of query strings.
 fn keep_path(target: &[u8], path: &mut Vec<u8>) {
     path.clear();
-    let without_scheme = match target.windows(3).position(|window| window == b"://") {
+    // Only the absolute form has a scheme (RFC 9112 section 3.2.2); a query may hold a whole URL.
+    let absolute = || target.windows(3).position(|window| window == b"://");
+    let without_scheme = match if target.starts_with(b"/") { None } else { absolute() } {
         Some(at) => target[at + 3..]
             .iter()
             .position(|&byte| byte == b'/')
             .map_or(&b"/"[..], |slash| &target[at + 3 + slash..]),
         None => target,
     };
-    for &byte in without_scheme.iter().take_while(|byte| !matches!(byte, b'?' | b'#')) {
+    let is_plain = |byte: &&u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'\\');
+    let plain = without_scheme.iter().take(PATH_LIMIT).take_while(is_plain).count();
+    let (plain, odd) = without_scheme.split_at(plain);
+    path.extend_from_slice(plain);
+    for &byte in odd.iter().take_while(|byte| !matches!(byte, b'?' | b'#')) {
         if path.len() >= PATH_LIMIT {
             path.extend_from_slice(b"...");
             break;

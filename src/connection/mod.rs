@@ -10,6 +10,7 @@ mod exchange;
 mod half;
 pub mod http;
 pub(crate) mod http2;
+mod mix;
 mod requests;
 mod responses;
 mod roles;
@@ -28,7 +29,7 @@ pub use exchange::{Exchange, Retry};
 pub use half::{Fresh, Half, is_passive_reset};
 pub use roles::RoleHints;
 pub use seq::Seq;
-pub use table::{SETTLE_NS, Table, TableCounts};
+pub use table::{Digest, Digester, SETTLE_NS, Slot, Table, TableCounts};
 
 use http::Framer;
 
@@ -293,10 +294,12 @@ impl Connection {
         let sender = usize::from(segment.src != self.ends[0]);
         self.settle_roles(segment, sender, hints);
         let side = if self.client == Some(1 - sender as u8) { Side::Server } else { Side::Client };
-        let outstanding = self.exchanges.iter().any(|exchange| !exchange.answered());
         let ends_it = segment.flags.rst() || segment.flags.fin();
         let half = &self.halves[sender];
-        let first_end = ends_it && half.fin.is_none() && half.rst.is_none();
+        let ends_idle = ends_it
+            && half.fin.is_none()
+            && half.rst.is_none()
+            && self.exchanges.iter().all(Exchange::answered);
         let requests = self.requests;
         if segment.flags.ack() {
             self.halves[1 - sender].base.get_or_insert(Seq(mark.ack.0.wrapping_sub(1)));
@@ -311,7 +314,7 @@ impl Connection {
         };
         if exchanged {
             self.last_data = Some(mark);
-        } else if first_end && !outstanding {
+        } else if ends_idle {
             self.idle_before_close[side as usize] = self.last_data.map(|last| mark.time_ns - last.time_ns);
         }
         (self.requests > requests)

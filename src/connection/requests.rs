@@ -1,11 +1,10 @@
 //! What the client sends: where requests begin and end.
 
-use std::hash::{DefaultHasher, Hasher};
-
 use crate::packet::Segment;
 use crate::report::Side;
 
 use super::http::{self, Event};
+use super::mix::Mix;
 use super::{Connection, Exchange, Framing, Fresh, Mark, Protocol, Seq, http2, tls};
 
 /// Pipelined requests kept apart; more are counted, not kept.
@@ -259,7 +258,7 @@ fn detect(payload: &[u8], server_speaks_first: bool) -> Protocol {
 }
 
 fn fingerprint(payload: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(&payload[..payload.len().min(FINGERPRINT_BYTES)]);
-    hasher.finish()
+    let mut mix = Mix::new();
+    mix.add_bytes(&payload[..payload.len().min(FINGERPRINT_BYTES)]);
+    mix.finish()
 }

@@ -149,7 +149,7 @@ pub async fn run(
     })
 }
 
-fn capture_file(recording: Recording) -> CaptureFile {
+pub(super) fn capture_file(recording: Recording) -> CaptureFile {
     CaptureFile {
         packets: recording.packets.len() as u64,
         dropped: recording.stats.dropped_by_kernel + recording.stats.dropped_by_interface,
@@ -157,7 +157,7 @@ fn capture_file(recording: Recording) -> CaptureFile {
     }
 }
 
-fn addresses(family: Family) -> (IpAddr, IpAddr) {
+pub(super) fn addresses(family: Family) -> (IpAddr, IpAddr) {
     match family {
         Family::Ipv4 => (Ipv4Addr::new(192, 0, 2, 1).into(), Ipv4Addr::new(192, 0, 2, 2).into()),
         Family::Ipv6 => {
@@ -167,7 +167,7 @@ fn addresses(family: Family) -> (IpAddr, IpAddr) {
     }
 }
 
-fn wire_settings(scenario: &Scenario, edge: IpAddr, origin: IpAddr) -> WireSettings {
+pub(super) fn wire_settings(scenario: &Scenario, edge: IpAddr, origin: IpAddr) -> WireSettings {
     let mut settings = WireSettings::new(edge, origin, scenario.wire.delay);
     settings.holds = scenario
         .wire
@@ -250,7 +250,7 @@ async fn drive(edge: &Host, driver: Driver, stop: StopRequest) -> (Vec<Attempt>,
 }
 
 /// Waits, but not for long, until no program on the host has a connection any more.
-async fn connections_end(host: &Host) {
+pub(super) async fn connections_end(host: &Host) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     // Where it cannot be told there is nothing to wait for.
     while let Ok(Ok(true)) = host.spawn(|| async { sockets::connected() }).await
@@ -261,13 +261,13 @@ async fn connections_end(host: &Host) {
 }
 
 /// A proxy or backend at work.
-enum Running {
+pub(super) enum Running {
     Toy { task: JoinHandle<()>, log: Option<(String, PathBuf)> },
     Program { server: Server, name: String, version: Option<String>, log: Option<PathBuf> },
 }
 
 impl Running {
-    fn version(&self) -> Option<String> {
+    pub(super) fn version(&self) -> Option<String> {
         match self {
             Running::Toy { .. } => None,
             Running::Program { version, .. } => version.clone(),
@@ -299,7 +299,7 @@ impl Running {
         Some(ProductLines { name: name.to_owned(), file: path.to_owned(), lines })
     }
 
-    async fn stop(self) {
+    pub(super) async fn stop(self) {
         match self {
             Running::Toy { task, .. } => {
                 task.abort();
@@ -323,7 +323,7 @@ fn printable(line: &str) -> String {
 }
 
 /// Starts the toy proxy, with the access log of whom it imitates.
-async fn start_toy_proxy(
+pub(super) async fn start_toy_proxy(
     edge: &Host,
     settings: &ToyProxy,
     (addresses, backends): (&[SocketAddr], &[SocketAddr]),
@@ -362,7 +362,7 @@ async fn start_toy_proxy(
 }
 
 /// Starts a toy on a host: `bind` reports its failure here, `serve` then runs until it is stopped.
-async fn serve<T, B, F, S>(
+pub(super) async fn serve<T, B, F, S>(
     host: &Host,
     bind: impl FnOnce() -> B + Send + 'static,
     run: F,
@@ -391,7 +391,11 @@ where
 }
 
 /// Starts a real program on a host, in a folder of its own.
-async fn start(host: &Arc<Host>, program: &Program, places: &Places<'_>) -> Result<Running, LabError> {
+pub(super) async fn start(
+    host: &Arc<Host>,
+    program: &Program,
+    places: &Places<'_>,
+) -> Result<Running, LabError> {
     fs::create_dir_all(places.dir)
         .map_err(|source| LabError::Write { path: places.dir.to_owned(), source })?;
     let expanded = program.expand(places);

@@ -27,7 +27,7 @@ use crate::capture::{Interface, PcapngWriter};
 
 /// Bytes kept of a packet: headers and more than any head of the toys. libpcap reserves this much for every packet in
 /// its buffer, so a larger one would make the buffer hold fewer packets than a burst has (measured).
-const SNAPLEN: u32 = 4096;
+pub(super) const SNAPLEN: u32 = 4096;
 /// Silence, in milliseconds, after which everything that the toys' kernel had to say has been captured.
 const QUIET: u8 = 100;
 /// The capture ends then at the latest: other traffic on the toys' ports cannot be, but may never keep a run alive.
@@ -137,7 +137,7 @@ async fn drive(driver: Driver, stopped: impl Future<Output = ()>) -> (Vec<Attemp
 }
 
 /// Writes packets until told to finish and the device has been quiet; returns how many, and how many were dropped.
-fn record(mut capture: LiveCapture, file: &Path, finish: &AtomicBool) -> io::Result<(u64, u64)> {
+pub(super) fn record(mut capture: LiveCapture, file: &Path, finish: &AtomicBool) -> io::Result<(u64, u64)> {
     let interface =
         Interface { name: capture.device().to_owned(), link: capture.link(), snaplen: capture.snaplen() };
     let mut writer = PcapngWriter::new(BufWriter::new(File::create(file)?), &[interface])?;

@@ -22,7 +22,11 @@ pub mod proxy;
 pub mod recorder;
 pub mod scenario;
 #[cfg(target_os = "linux")]
+pub mod soak;
+#[cfg(target_os = "linux")]
 mod sockets;
+#[cfg(target_os = "linux")]
+pub mod sweep;
 pub mod traffic;
 #[cfg(target_os = "linux")]
 pub mod tun;

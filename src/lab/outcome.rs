@@ -102,6 +102,12 @@ pub enum LabError {
         /// What the system said.
         source: io::Error,
     },
+    /// A sweep's driver lacks something of the system.
+    #[error("cannot drive the sweep; fewer connections at one time (--connections) need less")]
+    Sweep {
+        /// What the system said.
+        source: io::Error,
+    },
     /// A part of the lab ended before its time.
     #[error("{part} ended before its time; the cause was printed above")]
     Gone {

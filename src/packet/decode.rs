@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use super::cursor::Cursor;
 use super::fragments::Fragments;
 use super::layer::{self, Context, End, Layer};
-use super::{Segment, Skip, tcp, tunnel};
+use super::{Segment, Skip, fast, tcp, tunnel};
 
-/// Finds the TCP segment in a record, by that record alone: fragments are refused. [`Decoder`] joins them.
+/// Finds the TCP segment in a record, by that record alone and header by header: fragments are refused. [`Decoder`] joins
+/// them, and is faster.
 ///
 /// `link` is the record's `LINKTYPE_` number, `wire_len` the bytes it had on the wire. Checksums are not looked at: with
 /// offload the capturing host's own are always wrong. The payload's length is the one the IP header gives, so neither
@@ -60,7 +61,22 @@ impl Decoder {
     ///
     /// # Errors
     /// [`Skip`] says why there is no TCP segment that can be read.
+    #[inline]
     pub fn decode<'a>(
+        &'a mut self,
+        link: u16,
+        data: &'a [u8],
+        wire_len: u32,
+        time_ns: i64,
+    ) -> Result<Segment<'a>, Skip> {
+        if let Some(segment) = fast::segment(link, data) {
+            return Ok(segment);
+        }
+        self.decode_odd(link, data, wire_len, time_ns)
+    }
+
+    /// The same for any packet.
+    fn decode_odd<'a>(
         &'a mut self,
         link: u16,
         data: &'a [u8],

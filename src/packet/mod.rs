@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 mod cursor;
 mod decode;
+mod fast;
 mod fragments;
 mod ip;
 mod layer;

@@ -10,6 +10,7 @@ const HEADER_LEN: usize = 20;
 const NEEDED_LEN: usize = 16;
 
 /// The TCP header (RFC 9293 section 3.1), its options as far as they were captured.
+#[inline]
 pub(super) fn segment<'a>(ip: &ip::Header, vni: u32, cursor: &Cursor<'a>) -> Result<Segment<'a>, Skip> {
     if cursor.wire_len() < HEADER_LEN {
         return Err(Skip::MalformedTcp);
@@ -41,17 +42,20 @@ pub(super) fn segment<'a>(ip: &ip::Header, vni: u32, cursor: &Cursor<'a>) -> Res
 
 /// The timestamps option (RFC 7323 section 3.2). Options of unknown kind are passed over by their length, as RFC 9293
 /// section 3.1 demands; etherparse's iterator ends at the first of them.
+#[inline]
 fn timestamps(mut options: &[u8]) -> Option<(u32, u32)> {
     const END: u8 = 0;
     const NO_OPERATION: u8 = 1;
     const TIMESTAMPS: u8 = 8;
     loop {
         match *options {
-            [] | [END, ..] => return None,
-            [NO_OPERATION, ref rest @ ..] => options = rest,
-            [TIMESTAMPS, 10, a, b, c, d, e, f, g, h, ..] => {
+            // As nearly all kernels place them (RFC 7323 appendix A).
+            [NO_OPERATION, NO_OPERATION, TIMESTAMPS, 10, a, b, c, d, e, f, g, h, ..]
+            | [TIMESTAMPS, 10, a, b, c, d, e, f, g, h, ..] => {
                 return Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])));
             }
+            [] | [END, ..] => return None,
+            [NO_OPERATION, ref rest @ ..] => options = rest,
             // The length counts kind and length themselves; anything below would not advance.
             [_, len, ..] if len >= 2 => options = options.get(usize::from(len)..)?,
             _ => return None,

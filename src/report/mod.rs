@@ -6,9 +6,12 @@
 //! (`connection::http`), so it can be shown on a terminal; markup still has to be escaped where markup is made.
 
 mod filter;
+mod odds;
 mod redact;
 mod run;
 mod schema;
+mod soak;
+pub mod sweep;
 mod timeline;
 mod trace;
 mod words;
@@ -19,9 +22,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use filter::Filter;
-pub use redact::{Redaction, redacted};
+pub use odds::{ODDS_SCHEMA, Odds, OddsChange, OddsTimer};
+pub use redact::Redaction;
 pub use run::{Attempt, Expectation, Party, ProductLog, Run};
 pub use schema::{SCHEMA_VERSION, json_schema};
+pub use soak::{SOAK_SCHEMA, Soak, SoakCause, SoakMeasured, SoakPrediction, SoakShare};
 pub use timeline::{Timeline, TimelineClose, TimelineIncident, TimelineLane, TimelineSpan};
 pub use trace::{Clocks, Lane, Segment, SegmentKind, Trace};
 pub use words::{Cause, Confidence, Ending, RetrySafe, Role, Side, Vantage, Verdict};

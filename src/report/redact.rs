@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{Capture, Incident, Report, Run, Segment, Timeline, Trace};
+use super::{Capture, Incident, Report, Run, Timeline, Trace};
 
 /// Gives names and remembers them: the same address has one name through everything that one redaction has seen.
 #[derive(Debug, Clone, Default)]
@@ -72,30 +72,23 @@ impl Redaction {
         self.end(&mut client.address, Job::Proxy);
         self.end(&mut server.address, Job::Backend);
         for (number, file) in (1..).zip(&mut trace.files) {
-            if !self.files.contains_key(file) {
-                self.name_file(number, file);
-            }
-            if let Some(name) = self.files.get(file) {
-                file.clone_from(name);
-            }
+            self.file(number, file);
         }
         for segment in &mut trace.segments {
-            self.label(segment);
+            self.request(&mut segment.label);
             self.text(&mut segment.meaning);
         }
     }
 
     /// Takes every name out of a timeline.
     pub fn timeline(&mut self, timeline: &mut Timeline) {
-        for file in &mut timeline.files {
-            if let Some(name) = self.files.get(file) {
-                file.clone_from(name);
-            }
+        for (number, file) in (1..).zip(&mut timeline.files) {
+            self.file(number, file);
         }
         for lane in &mut timeline.lanes {
             self.end(&mut lane.client, Job::Proxy);
             self.end(&mut lane.server, Job::Backend);
-            lane.incidents.iter_mut().for_each(|incident| self.text(&mut incident.request));
+            lane.incidents.iter_mut().for_each(|incident| self.request(&mut incident.request));
         }
     }
 
@@ -145,6 +138,16 @@ impl Redaction {
         self.files.insert(file.to_owned(), format!("capture-{number}{kept}"));
     }
 
+    /// A file that a report may have named already.
+    fn file(&mut self, number: usize, file: &mut String) {
+        if !self.files.contains_key(file) {
+            self.name_file(number, file);
+        }
+        if let Some(name) = self.files.get(file) {
+            file.clone_from(name);
+        }
+    }
+
     /// One end of a connection: `address:port`.
     fn end(&mut self, end: &mut String, job: Job) {
         match end.parse::<std::net::SocketAddr>() {
@@ -176,21 +179,22 @@ impl Redaction {
     }
 
     /// `POST /orders + FIN`: a word in capitals and a path, or something without names.
-    fn label(&mut self, segment: &mut Segment) {
-        let mut words: Vec<String> = segment.label.split(' ').map(str::to_owned).collect();
-        // What was sent before says so first.
-        let repeated = usize::from(words.first().is_some_and(|word| word == "again:"));
-        if let [method, path, ..] = &mut words[repeated..]
-            && method.bytes().all(|byte| byte.is_ascii_uppercase())
+    fn request(&mut self, label: &mut String) {
+        let is_method = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_uppercase());
+        let mut words: Vec<String> = label.split(' ').map(str::to_owned).collect();
+        // What was sent already is called `again: POST /orders`.
+        let behind = usize::from(words.first().is_some_and(|word| word.ends_with(':')));
+        if let [method, path, ..] = &mut words[behind..]
+            && is_method(method)
             && path != "+"
         {
             *path = self.path(path);
         }
-        segment.label = words.join(" ");
+        *label = words.join(" ");
     }
 
     /// Replaces addresses and file names wherever they stand in a text.
-    fn text(&mut self, text: &mut String) {
+    pub fn text(&mut self, text: &mut String) {
         let named = self.without_paths(text);
         let mut out = String::with_capacity(named.len());
         let mut rest = named.as_str();
@@ -218,19 +222,6 @@ impl Redaction {
         names.sort_by_key(|(file, _)| std::cmp::Reverse(file.len()));
         names.iter().fold(text.to_owned(), |text, (file, name)| replaced(&text, file, name))
     }
-}
-
-/// An incident and its connection without names: what is shown of one connection.
-pub fn redacted(report: &Report, mut trace: Trace, incident: Option<&Incident>) -> (Trace, Option<Incident>) {
-    let mut redaction = Redaction::default();
-    // The same names as in the whole report.
-    redaction.report(&mut report.clone());
-    let mut incident = incident.cloned();
-    if let Some(incident) = &mut incident {
-        redaction.incident(incident);
-    }
-    redaction.trace(&mut trace);
-    (trace, incident)
 }
 
 /// Replaces a file's name where it stands by itself, not within a longer word.

@@ -9,3 +9,4 @@ mod hints;
 mod live;
 mod names;
 mod rings;
+mod threads;

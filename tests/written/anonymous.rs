@@ -157,3 +157,42 @@ fn tshark_finds_nothing_wrong_with_the_packets() {
         assert_eq!(!fields[1].is_empty(), empty, "{file}, frame {number}: {}", fields[1]);
     }
 }
+
+/// Bytes that are anything, the same in every run (the generator of Numerical Recipes).
+struct Dice(u32);
+
+impl Dice {
+    fn throw(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (self.0 >> 8) as usize % sides
+    }
+}
+
+#[test]
+fn a_damaged_capture_is_written_without_its_addresses_or_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (broken, target) = (folder.path().join("broken.pcap"), folder.path().join("extract.pcapng"));
+    let mut dice = Dice(7);
+    let mut written = 0;
+    for path in formats("links").into_iter().chain(labelled()) {
+        let mut bytes = fs::read(&path).expect("a file");
+        for _ in 0..bytes.len() / 60 {
+            // Behind the file header and the header of the first record.
+            let at = 40 + dice.throw(bytes.len() - 40);
+            bytes[at] = dice.throw(256) as u8;
+        }
+        fs::write(&broken, &bytes).expect("a file");
+        let report = report(&broken);
+        for stream in streams(&report) {
+            if extract(&broken, &report, stream, Some("a key"), &target).is_err() {
+                continue;
+            }
+            written += 1;
+            let bytes = fs::read(&target).expect("a file");
+            for secret in secrets_of(&path) {
+                assert!(!holds(&bytes, &secret), "{}: {secret:02x?} is still there", name(&path));
+            }
+        }
+    }
+    assert!(written > 100, "{written} extracts: most damage leaves some stream whole");
+}

@@ -8,7 +8,8 @@ use finrace::packet::Decoder;
 use finrace::report::Report;
 
 use super::common::finrace::{finrace, output, text};
-use super::files::{captures, formats, labelled, name, records, report};
+use super::common::tshark;
+use super::files::{blocks, captures, formats, labelled, name, records, report};
 
 /// Writes one stream of a capture, under other names with a key.
 pub fn extract(
@@ -75,6 +76,23 @@ fn an_extract_of_every_format_keeps_its_verdict() {
             assert_eq!(extracted.server_port, None, "{}", name(&path));
         }
     }
+}
+
+#[test]
+fn tshark_reads_an_extract_with_all_its_blocks() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let target = folder.path().join("extract.pcapng");
+    // Frames that are no packets are not of the connection, names and statistics stay.
+    let path = captures().join("formats/containers/between.pcapng");
+    extract(&path, &report(&path), 0, None, &target).expect("an extract");
+    let seen = tshark::fields(&target, &["frame.number", "tcp.stream", "frame.comment"]);
+    let wanted: Vec<_> =
+        (1..=11).map(|number| vec![number.to_string(), "0".into(), "a comment".into()]).collect();
+    assert_eq!(seen, wanted);
+    let kinds = |path: &Path| -> Vec<u32> {
+        blocks(&fs::read(path).expect("a file")).iter().map(|block| block.kind).collect()
+    };
+    assert_eq!(kinds(&target), kinds(&path));
 }
 
 /// What must survive anonymising, of each segment.
@@ -189,6 +207,32 @@ fn the_captures_of_both_ends_stay_comparable() {
     });
     let [client, server] = ends;
     assert_eq!(client, server, "from the IP addresses on, the same packets");
+}
+
+#[test]
+fn a_connection_over_two_files_of_a_ring_is_one_extract() {
+    const FILE_HEADER: usize = 24;
+    /// Up to the lost request: its FIN is in the second file.
+    const IN_THE_FIRST: usize = 7;
+    let folder = tempfile::tempdir().expect("a folder");
+    let whole = fs::read(crossed_fin()).expect("a file");
+    let cut = FILE_HEADER
+        + records(&crossed_fin())[..IN_THE_FIRST].iter().map(|it| 16 + it.data.len()).sum::<usize>();
+    let halves = [whole[..cut].to_vec(), [&whole[..FILE_HEADER], &whole[cut..]].concat()];
+    let ring = ["ring_00001.pcap", "ring_00002.pcap"].map(|file| folder.path().join(file));
+    for (path, half) in ring.iter().zip(halves) {
+        fs::write(path, half).expect("a file");
+    }
+    let target = folder.path().join("race.pcapng");
+    for anonymize in [false, true] {
+        let mut command = finrace(["extract"]);
+        command.args(&ring).args(["1", "-w"]).arg(&target).args(anonymize.then_some("--anonymize"));
+        let run = output(&mut command);
+        assert_eq!(run.status.code(), Some(0), "{}", text(&run.stderr));
+        let said = "11 packets; its verdict is that of the whole capture (crossed-fin, certain)";
+        assert!(text(&run.stderr).contains(said), "{}", text(&run.stderr));
+        assert_eq!(records(&target).len(), 11);
+    }
 }
 
 #[test]

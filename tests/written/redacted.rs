@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use finrace::analysis::{self, Options, TraceFile, TraceRequest};
-use finrace::render::{self, TextOptions};
-use finrace::report::{Redaction, Report, redacted};
+use finrace::render::{self, TextOptions, Theme};
+use finrace::report::{Redaction, Report};
 
 use super::common::finrace::{finrace, output, text};
 use super::files::{captures, labelled, name, report};
@@ -22,11 +22,12 @@ pub fn addresses(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Everything that can be made of a report, and of the ladder of its first incident or stream.
+/// Everything that can be made of a report, and of the connection of its first incident or stream.
 fn everything(path: &Path) -> Vec<(&'static str, String)> {
     let original = report(path);
+    let mut redaction = Redaction::default();
     let mut report = original.clone();
-    Redaction::default().report(&mut report);
+    redaction.report(&mut report);
     let options = TextOptions::default();
     let mut all = vec![
         ("table", render::report_text::report_text(&report, options)),
@@ -37,12 +38,24 @@ fn everything(path: &Path) -> Vec<(&'static str, String)> {
         ("markdown", render::markdown::incidents(&report)),
         ("chat", render::chat::message(&report)),
     ];
-    all.extend(ladder(path, &original));
+    all.extend(report.servers.iter().filter_map(|server| {
+        Some(("histogram", render::histogram::idle_times(server, Theme::Auto).expect("a picture")?))
+    }));
+    let files = [TraceFile { path, capture: 0 }];
+    let mut timeline = analysis::timeline(&files, &original, None, &Options::default()).expect("a timeline");
+    redaction.timeline(&mut timeline);
+    all.push(("timeline", render::timeline::timeline(&timeline, None, 0, Theme::Auto).expect("a picture")));
+    all.extend(connection(&files, &original, &report, &mut redaction));
     all
 }
 
-fn ladder(path: &Path, report: &Report) -> Vec<(&'static str, String)> {
-    let incident = report.incidents.first();
+fn connection(
+    files: &[TraceFile<'_>],
+    original: &Report,
+    report: &Report,
+    redaction: &mut Redaction,
+) -> Vec<(&'static str, String)> {
+    let incident = original.incidents.first();
     let request = TraceRequest {
         stream: incident.map_or(0, |incident| incident.stream),
         capture: 0,
@@ -51,12 +64,11 @@ fn ladder(path: &Path, report: &Report) -> Vec<(&'static str, String)> {
         products: (None, None),
         server_capture: None,
     };
-    let files = [TraceFile { path, capture: 0 }];
-    let trace = analysis::trace(&files, &request, &Options::default()).expect("a capture").expect("a stream");
-    let (trace, incident) = redacted(report, trace, incident);
-    let (incident, outcome) = (incident.as_ref(), Default::default());
-    let svg =
-        render::ladder::themed_svg(&render::ladder::layout(&trace, incident, &outcome), render::Theme::Auto);
+    let mut trace =
+        analysis::trace(files, &request, &Options::default()).expect("a capture").expect("a stream");
+    redaction.trace(&mut trace);
+    let (incident, outcome) = (report.incidents.first(), Default::default());
+    let svg = render::ladder::themed_svg(&render::ladder::layout(&trace, incident, &outcome), Theme::Auto);
     vec![
         ("trace", serde_json::to_string(&trace).expect("JSON")),
         ("mermaid", render::mermaid::sequence(&trace, incident)),
@@ -64,6 +76,10 @@ fn ladder(path: &Path, report: &Report) -> Vec<(&'static str, String)> {
         ("packets", render::table::segments(&trace, TextOptions::default())),
         ("ladder", render::ladder::text(&trace, incident, &outcome, TextOptions::default())),
         ("svg", svg),
+        ("sequence", render::sequence::sequence(&trace, incident, Theme::Auto).expect("a picture")),
+        ("mermaid", render::mermaid::sequence(&trace, incident)),
+        ("story", render::markdown::story(&trace, incident)),
+        ("page of a connection", render::html::story(report, incident, &trace)),
     ]
 }
 

@@ -54,6 +54,10 @@ impl FrameFilter {
             return if byte == PREFACE[passed] { byte } else { 0 };
         }
         if self.head.len() < HEADER {
+            if !may_be_head(self.head.len(), byte) {
+                self.lost = true;
+                return 0;
+            }
             self.head.push(byte);
             self.at = 0;
             if self.head.len() == HEADER && self.length() == 0 {
@@ -88,5 +92,19 @@ impl FrameFilter {
             PUSH_PROMISE => field,
             _ => 0,
         }
+    }
+}
+
+/// Whether a frame header may have this byte there: what is none, because the place was mistaken, is not to survive.
+fn may_be_head(at: usize, byte: u8) -> bool {
+    /// PRIORITY_UPDATE (RFC 9218); those up to CONTINUATION have all numbers.
+    const PRIORITY_UPDATE: u8 = 0x10;
+    match at {
+        // Lengths below 128 KiB: the default limit is 16 KiB (RFC 9113 section 6.5.2).
+        0 => byte <= 1,
+        3 => byte <= CONTINUATION || byte == PRIORITY_UPDATE,
+        // Reserved.
+        5 => byte & 0x80 == 0,
+        _ => true,
     }
 }

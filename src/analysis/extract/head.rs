@@ -80,9 +80,11 @@ fn version_of(text: &[u8]) -> Vec<u8> {
     text[..kept].iter().copied().chain(text[kept..].iter().map(|&byte| filler(byte))).collect()
 }
 
-/// The size in hexadecimal, without extensions (RFC 9112 section 7.1).
+/// The size in hexadecimal, without extensions (RFC 9112 section 7.1). Where the chunks are none, a word of hexadecimal digits
+/// may stand there: no size has more than these.
 pub(super) fn chunk_size(line: &[u8]) -> Vec<u8> {
-    let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    const DIGITS: usize = 8;
+    let digits = line.iter().take(DIGITS).take_while(|byte| byte.is_ascii_hexdigit()).count();
     line[..digits].iter().copied().chain(line[digits..].iter().map(|&byte| filler(byte))).collect()
 }
 

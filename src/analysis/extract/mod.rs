@@ -93,6 +93,9 @@ pub enum ExtractError {
         /// What the system said.
         source: io::Error,
     },
+    /// The user wants no more.
+    #[error("interrupted: the extract was not written")]
+    Interrupted,
     /// The extract says something else than the whole capture; it was not kept.
     #[error("the extract was not kept, because it would not say the same: {0}")]
     OtherVerdict(String),
@@ -114,7 +117,11 @@ pub fn extract(
     if request.files.iter().any(|file| is_output(file.path)) {
         return Err(ExtractError::OntoItself(output.to_owned()));
     }
-    let scan = Scan::of(request, options)?;
+    let scan = Scan::of(request, options);
+    if options.interrupt.is_raised() {
+        return Err(ExtractError::Interrupted);
+    }
+    let scan = scan?;
     let mut unfinished = output.as_os_str().to_owned();
     unfinished.push(".unfinished");
     let unfinished = PathBuf::from(unfinished);
@@ -129,7 +136,14 @@ pub fn extract(
             }
         };
         out.flush().map_err(failed)?;
+        if options.interrupt.is_raised() {
+            return Err(ExtractError::Interrupted);
+        }
         let extracted = verdict::checked(request, &mut written, &unfinished, options)?;
+        // A comparison that was interrupted compared nothing.
+        if options.interrupt.is_raised() {
+            return Err(ExtractError::Interrupted);
+        }
         fs::rename(&unfinished, output).map_err(failed)?;
         Ok(extracted)
     };

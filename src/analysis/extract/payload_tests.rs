@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::packet::Flags;
 
@@ -18,6 +20,11 @@ impl Talk {
 
     /// What is left of the next bytes of one side.
     fn say(&mut self, side: usize, payload: &[u8]) -> String {
+        String::from_utf8(self.bytes(side, payload, 0)).expect("text").replace('\0', ".")
+    }
+
+    /// The same as bytes, with some behind them that the capture does not hold.
+    fn bytes(&mut self, side: usize, payload: &[u8], cut: u32) -> Vec<u8> {
         let segment = Segment {
             src: end(side as u16),
             dst: end(1 - side as u16),
@@ -26,16 +33,16 @@ impl Talk {
             ack: self.next[1 - side],
             flags: Flags(Flags::ACK),
             window: 1,
-            payload_len: payload.len() as u32,
+            payload_len: payload.len() as u32 + cut,
             payload,
             ttl: 64,
             ip_id: None,
             timestamps: None,
         };
-        self.next[side] += payload.len() as u32;
+        self.next[side] = self.next[side].wrapping_add(payload.len() as u32 + cut);
         let out = self.filter.payload(&segment, 1, 0);
         assert_eq!(out.len(), payload.len(), "as long as it was");
-        String::from_utf8(out).expect("text").replace('\0', ".")
+        out
     }
 }
 
@@ -111,4 +118,56 @@ fn addresses_of_the_proxy_protocol_do_not_survive() {
         talk.say(0, b"PROXY TCP4 203.0.113.7 198.51.100.2 443 80\r\nGET /a HTTP/1.1\r\n\r\n"),
         "PROXY TCP4 111.1.111.1 111.11.111.1 111 11\r\nGET /x HTTP/1.1\r\n\r\n"
     );
+}
+
+const STARTS: [&[u8]; 8] = [
+    b"",
+    b"POST / HTTP/1.1\r\nContent-Length: 30\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+    b"HTTP/1.1 101 x\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    b"PROXY TCP4 ",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c",
+    b"\x16\x03\x03\0\x50\x01",
+];
+
+proptest! {
+    #[test]
+    fn anything_comes_out_as_long_as_it_was(
+        parts in prop::collection::vec((0..2_usize, 0..8_usize, prop::collection::vec(any::<u8>(), 0..80), 0..20_u32), 1..12)
+    ) {
+        let mut talk = Talk::new();
+        for (side, start, bytes, cut) in parts {
+            let payload = [STARTS[start], &bytes].concat();
+            // The length is asserted there.
+            talk.bytes(side, &payload, cut.saturating_sub(15));
+        }
+    }
+
+    #[test]
+    fn no_word_of_a_head_or_body_survives(
+        words in prop::collection::vec("[a-z]{6,12}", 6), cuts in prop::collection::vec(1..60_usize, 0..4)
+    ) {
+        let [path, name, value, token, reason, body] = words.as_slice() else { unreachable!() };
+        let request = format!(
+            "PUT /{path} HTTP/1.1\r\n{name}: {value}\r\nConnection: {token}, close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let response = format!("HTTP/1.1 200 {reason}\r\nTransfer-Encoding: chunked\r\n\r\n5;{name}\r\n{}\r\n0\r\n{name}: {value}\r\n\r\n", &body[..5]);
+        let mut talk = Talk::new();
+        for (side, message) in [(0, request), (1, response)] {
+            let mut out = String::new();
+            let mut rest = message.as_bytes();
+            for cut in &cuts {
+                let (part, behind) = rest.split_at((*cut).min(rest.len()));
+                out += &talk.say(side, part);
+                rest = behind;
+            }
+            out += &talk.say(side, rest);
+            for word in &words {
+                let known = ["chunked", "identity", "websocket", "connection", "upgrade", "expect"];
+                prop_assert!(!out.contains(word.as_str()) || known.contains(&word.as_str()), "{}", out);
+            }
+        }
+    }
 }

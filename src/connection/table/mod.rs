@@ -4,6 +4,7 @@
 //! stays behind so that what comes late still gets the right stream index.
 
 mod closing;
+mod digest;
 mod eviction;
 mod records;
 mod retries;
@@ -26,6 +27,7 @@ use retries::Retries;
 use slots::{Flow, Key, Slots};
 
 pub use closing::SETTLE_NS;
+pub use digest::{Digest, Digester};
 
 /// Records kept for each connection that may be kept.
 const RECORDS_PER_CONNECTION: usize = 4;
@@ -68,6 +70,10 @@ pub struct Table {
     limit: usize,
     counts: TableCounts,
 }
+
+/// A place in a table, in which another connection may be by and by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot(u32);
 
 /// What a connection that begins is to be called.
 struct Begin {
@@ -112,23 +118,50 @@ impl Table {
         time_ns: i64,
         finished: &mut impl FnMut(Connection),
     ) -> u32 {
+        let digest = self.slots.digester().digest(segment);
+        self.ingest_digested(segment, digest, None, (frame, time_ns), finished)
+    }
+
+    /// Where the connection of a segment is now, if it is in the table.
+    #[inline]
+    pub fn look_up(&self, segment: &Segment<'_>, digest: Digest) -> Option<Slot> {
+        self.slots.find(digest.key, (&segment.src, &segment.dst), segment.tunnel).map(Slot)
+    }
+
+    /// What makes digests for [`Table::ingest_digested`].
+    pub fn digester(&self) -> Digester {
+        self.slots.digester().clone()
+    }
+
+    /// As [`Table::ingest`], with a digest made before by this table's [`Digester`]; and with where the connection was lately,
+    /// which may have changed.
+    pub fn ingest_digested(
+        &mut self,
+        segment: &Segment<'_>,
+        digest: Digest,
+        likely: Option<Slot>,
+        (frame, time_ns): (u64, i64),
+        finished: &mut impl FnMut(Connection),
+    ) -> u32 {
         while let Some(slot) = self.closing.retire(&self.slots, time_ns) {
             self.retire(slot, finished);
         }
         if proves_server(segment.flags) {
             self.hints.learn(segment.src);
         }
-        let key = Key::of(segment);
-        let hash = self.slots.hash(&key);
-        let known = self.slots.find(hash, &key);
-        let shared = self.number_shared(&key, segment);
-        let sighting = self.window.sight(segment, time_ns);
-        let slot = match known.filter(|&slot| !self.is_left_by(slot, &key, segment)) {
+        let is_there = |slot: &Slot| self.slots.has(slot.0, (&segment.src, &segment.dst), segment.tunnel);
+        let known = likely.filter(is_there).or_else(|| self.look_up(segment, digest)).map(|slot| slot.0);
+        let is_shared = segment.tunnel != 0 || !self.shared.is_empty();
+        let shared = if is_shared { self.number_shared(segment) } else { None };
+        let sighting = self.window.sight(segment, digest.packet, time_ns);
+        let slot = match known.filter(|&slot| !segment.flags.syn() || !self.is_left_by(slot, segment)) {
             Some(slot) => {
-                if let Some(flow) = self.slots.get_mut(slot) {
+                if self.streams.file() > 0
+                    && let Some(flow) = self.slots.get_mut(slot)
+                {
                     flow.appear(segment, &mut self.streams, shared.map(|(_, in_file)| in_file));
                 }
-                if self.is_copy(slot, sighting, segment) {
+                if self.is_copy(slot, sighting, digest) {
                     self.counts.duplicates += 1;
                     self.slots.count_copy(slot, segment, time_ns, &self.hints);
                     return self.slots.get(slot).map_or(0, Flow::stream);
@@ -139,8 +172,8 @@ impl Table {
                 if let Some((_, replaced)) = known.and_then(|slot| self.slots.remove(slot)) {
                     finished(*replaced.grow(&self.hints));
                 }
-                match self.name(&key, hash, segment, shared) {
-                    Ok(begin) => self.begin(begin, hash, segment, frame, finished),
+                match self.name(digest.key, segment, shared) {
+                    Ok(begin) => self.begin(begin, digest.key, segment, frame, finished),
                     Err(late) => return late,
                 }
             }
@@ -150,15 +183,16 @@ impl Table {
 
     /// Lets the connection in a slot take a segment into account. Returns its stream.
     fn judge(&mut self, slot: u32, segment: &Segment<'_>, mark: Mark) -> u32 {
-        let was_closed = self.slots.get(slot).is_some_and(Flow::is_closed);
+        let ends = segment.flags.fin() || segment.flags.rst();
+        let was_closed = ends && self.slots.get(slot).is_some_and(Flow::is_closed);
         let begun = self.slots.ingest(slot, segment, mark, &self.hints);
         let Some(flow) = self.slots.get(slot) else { return 0 };
         let stream = flow.stream();
-        if flow.is_closed() && !was_closed {
-            let serial = flow.serial();
-            self.closing.add(&self.slots, slot, serial, mark.time_ns);
-        }
-        if segment.flags.fin() || segment.flags.rst() {
+        if ends {
+            if flow.is_closed() && !was_closed {
+                let serial = flow.serial();
+                self.closing.add(&self.slots, slot, serial, mark.time_ns);
+            }
             self.retries.watch_outstanding(&self.slots, slot, mark.time_ns);
         }
         if let Some(fingerprint) = begun {
@@ -194,24 +228,22 @@ impl Table {
         }
     }
 
-    fn is_left_by(&self, slot: u32, key: &Key, segment: &Segment<'_>) -> bool {
-        segment.flags.syn()
-            && self
-                .slots
-                .get(slot)
-                .is_none_or(|flow| flow.bases().are_left_by(key.place(segment.src), segment))
+    /// Whether a SYN begins a new connection where the one in a slot was.
+    fn is_left_by(&self, slot: u32, syn: &Segment<'_>) -> bool {
+        let sender = Key::of(syn).place(syn.src);
+        self.slots.get(slot).is_none_or(|flow| flow.bases().are_left_by(sender, syn))
     }
 
     /// Whether a segment was captured before. Where that cannot be proven, it takes a connection whose packets come twice, and
     /// one of the two is a packet still.
-    fn is_copy(&mut self, slot: u32, sighting: Sighting, segment: &Segment<'_>) -> bool {
+    fn is_copy(&mut self, slot: u32, sighting: Sighting, digest: Digest) -> bool {
         match sighting {
             Sighting::First => false,
             Sighting::Copy => true,
             Sighting::Alike => {
                 let mirrored = self.slots.get(slot).is_some_and(Flow::is_mirrored);
                 if mirrored {
-                    self.window.forget(segment);
+                    self.window.forget(digest.packet);
                 }
                 mirrored
             }
@@ -219,14 +251,8 @@ impl Table {
     }
 
     /// What a connection that is not in the table is to be called; or the stream of one that is over for good.
-    fn name(
-        &mut self,
-        key: &Key,
-        hash: u64,
-        segment: &Segment<'_>,
-        shared: Option<(u32, u32)>,
-    ) -> Result<Begin, u32> {
-        let sender = key.place(segment.src);
+    fn name(&mut self, hash: u64, segment: &Segment<'_>, shared: Option<(u32, u32)>) -> Result<Begin, u32> {
+        let sender = Key::of(segment).place(segment.src);
         let in_later_file = self.streams.file() > 0;
         if let Some(tombstone) = self.tombstones.find(hash)
             && !tombstone.bases().are_left_by(sender, segment)
@@ -279,10 +305,8 @@ impl Table {
     }
 
     /// Stream and index in the file in hand of endpoints that were seen in a virtual network; none for others.
-    fn number_shared(&mut self, key: &Key, segment: &Segment<'_>) -> Option<(u32, u32)> {
-        if segment.tunnel == 0 && self.shared.is_empty() {
-            return None;
-        }
+    fn number_shared(&mut self, segment: &Segment<'_>) -> Option<(u32, u32)> {
+        let key = Key::of(segment);
         let outside = key.without_tunnel();
         let hash = self.slots.hash(&outside);
         if self.shared.find(hash).is_none() {
@@ -313,7 +337,7 @@ impl Table {
 
     /// What is known of a connection, in the table or gone.
     fn record_of(&mut self, hash: u64, key: &Key) -> Option<Record> {
-        match self.slots.find(hash, key).and_then(|slot| self.slots.get(slot)) {
+        match self.slots.find(hash, key.ends(), 0).and_then(|slot| self.slots.get(slot)) {
             Some(flow) => Some(record(hash, flow)),
             None => self.tombstones.find(hash).copied(),
         }

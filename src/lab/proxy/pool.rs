@@ -1,4 +1,4 @@
-//! Idle connections to the backend, the one used last first.
+//! Idle connections to the backend, and which of them is used next.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -7,6 +7,7 @@ use std::mem::MaybeUninit;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
+use rand::RngExt;
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -15,7 +16,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::lab::events::{Actor, Connection, EventLog, What};
 use crate::lab::http::HttpStream;
-use crate::lab::scenario::ToyProxy;
+use crate::lab::scenario::{Reuse, ToyProxy};
 
 /// A connection to the backend.
 pub(super) struct Upstream {
@@ -101,10 +102,22 @@ impl Pool {
         Self { idle: Mutex::default(), added: Notify::new(), settings: settings.clone(), lane, log }
     }
 
-    /// The connection used last, if the settings do not forbid it.
+    /// The connection to use next.
     pub(super) fn take(&self) -> Option<Upstream> {
         loop {
-            let Idle { upstream, .. } = self.lock().pop_back()?;
+            let Idle { upstream, .. } = {
+                let mut idle = self.lock();
+                match self.settings.reuse {
+                    Reuse::Lifo => idle.pop_back(),
+                    Reuse::Fifo => idle.pop_front(),
+                    Reuse::Random if idle.is_empty() => None,
+                    // What is left stays in the order of idle times.
+                    Reuse::Random => {
+                        let any = rand::rng().random_range(0..idle.len());
+                        idle.remove(any)
+                    }
+                }
+            }?;
             match upstream.defect().filter(|_| self.settings.check_before_reuse) {
                 None => return Some(upstream),
                 Some(defect) => self.record(&upstream, What::StaleDiscarded { found: defect.found() }),

@@ -5,7 +5,7 @@ use crate::lab::backend::Backend;
 use crate::lab::events::testing::wait_for;
 use crate::lab::events::{Connection, Event};
 use crate::lab::http::Fields;
-use crate::lab::scenario::{Close, Retry, ToyBackend};
+use crate::lab::scenario::{Close, Retry, Reuse, ToyBackend};
 use tokio::net::TcpSocket;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -288,4 +288,29 @@ async fn lanes_have_pools_of_their_own() {
     let is_choice = |what: &What| matches!(what, What::NewConnection | What::Reuse);
     let chosen = wait_for(&mut setup.events, is_choice).await;
     assert_eq!(chosen.what, What::NewConnection, "the first lane's idle connection is not for the second");
+}
+
+#[tokio::test]
+async fn the_pool_uses_the_connection_that_its_setting_says() {
+    for (reuse, expected) in [(Reuse::Lifo, Some(1)), (Reuse::Fifo, Some(0)), (Reuse::Random, None)] {
+        let settings = ToyProxy { reuse, ..ToyProxy::default() };
+        let mut setup = with_toys(
+            settings,
+            ToyBackend { response_delay: Duration::from_millis(5), ..ToyBackend::default() },
+        )
+        .await;
+        // Two requests under way at once make two connections.
+        let (mut one, mut other) = (setup.send("GET").await, setup.send("GET").await);
+        one.read_response("GET").await.unwrap();
+        other.read_response("GET").await.unwrap();
+        let pooled = |what: &What| *what == What::Pooled;
+        let idle = [setup.connection_of(pooled).await, setup.connection_of(pooled).await];
+        assert_ne!(idle[0], idle[1]);
+        setup.ask("GET").await;
+        let reused = setup.connection_of(|what| *what == What::Reuse).await;
+        match expected {
+            Some(index) => assert_eq!(reused, idle[index], "{reuse:?}"),
+            None => assert!(idle.contains(&reused)),
+        }
+    }
 }

@@ -18,8 +18,8 @@ use serde::Serialize;
 pub use crate::duration::{format_duration, parse_duration};
 pub use program::{Expanded, Places, Program};
 pub use tables::{
-    Backend, Close, Expect, Family, Hold, Imitated, Loss, Packet, Party, Proxy, Retry, SendWhen, ToyBackend,
-    ToyProxy, Traffic, Wire,
+    Backend, Close, Expect, Family, Hold, Imitated, Loss, Packet, Party, Proxy, Retry, Reuse, SendWhen,
+    ToyBackend, ToyProxy, Traffic, Wire,
 };
 
 /// Most lanes side by side: each is a listener, a pool and a few descriptors on both hosts.

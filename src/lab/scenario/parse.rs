@@ -242,7 +242,7 @@ mod tests {
             Scenario::parse("name = 'a'\nsummary = 'b'\n", "my.toml").unwrap_err().to_string(),
         ];
         insta::assert_snapshot!(complaints.join("\n"), @r#"
-        my.toml:4: unknown key `idle`, expected one of `idle_timeout`, `retry`, `check_before_reuse`, `max_idle`, `port`, `imitates`; in `idle = '5s'`
+        my.toml:4: unknown key `idle`, expected one of `idle_timeout`, `retry`, `check_before_reuse`, `max_idle`, `reuse`, `port`, `imitates`; in `idle = '5s'`
         my.toml:5: a duration needs a unit: 60 could mean "60s" or "60ms", write the one you mean; in `idle_timeout = 60`
         my.toml:4: a duration needs a unit: 1.5 could mean "1.5s" or "1.5ms", write the one you mean; in `idle_timeout = 1.5`
         my.toml:4: a duration needs a unit: 60 could mean "60s" or "60ms", write the one you mean; in `idle_timeout = '60'`

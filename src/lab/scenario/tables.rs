@@ -60,6 +60,9 @@ pub struct ToyProxy {
     pub check_before_reuse: bool,
     /// Idle connections kept; the longest idle one goes first.
     pub max_idle: usize,
+    /// Which idle connection the next request uses.
+    #[serde(skip_serializing_if = "Reuse::is_default")]
+    pub reuse: Reuse,
     /// First lane's port.
     pub port: u16,
     /// Whose words it speaks: error page and access log.
@@ -75,9 +78,30 @@ impl Default for ToyProxy {
             retry: Retry::Never,
             check_before_reuse: true,
             max_idle: 64,
+            reuse: Reuse::Lifo,
             port: 8080,
             imitates: None,
         }
+    }
+}
+
+/// Which idle connection of a pool is used next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reuse {
+    /// The one used last.
+    #[default]
+    Lifo,
+    /// The one idle longest.
+    Fifo,
+    /// Any of them.
+    Random,
+}
+
+impl Reuse {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+    fn is_default(&self) -> bool {
+        *self == Reuse::default()
     }
 }
 

@@ -11,7 +11,7 @@ const ADDRESSES_LEN: usize = 12;
 const MAX_LENGTH: u16 = 1500;
 
 /// EtherTypes (IEEE registry).
-mod ethertype {
+pub(in crate::packet) mod ethertype {
     pub const IPV4: u16 = 0x0800;
     pub const TRANSPARENT_BRIDGING: u16 = 0x6558;
     pub const VLAN: u16 = 0x8100;

@@ -16,7 +16,7 @@ mod wan;
 pub(super) mod wireless;
 
 /// `LINKTYPE_` numbers.
-mod linktype {
+pub(super) mod linktype {
     pub const NULL: u16 = 0;
     pub const ETHERNET: u16 = 1;
     pub const IEEE802_5: u16 = 6;

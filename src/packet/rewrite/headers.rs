@@ -179,6 +179,8 @@ fn padding(mut out: &mut [u8]) {
 /// UDP and the tunnel that it carries: VXLAN (RFC 7348) and GENEVE (RFC 8926), without the network's number.
 fn udp(header: &[u8], out: &mut [u8], names: &dyn Names) -> Option<()> {
     const HEADER: usize = 8;
+    const TUNNEL_HEADER: usize = 8;
+    const GENEVE_OPTIONS_LEN: u8 = 0x3f;
     let port = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
     let known = |port: u16| VXLAN.contains(&port) || port == GENEVE;
     let (from, to) = (port(0), port(2));
@@ -189,10 +191,14 @@ fn udp(header: &[u8], out: &mut [u8], names: &dyn Names) -> Option<()> {
     }
     out[4..6].copy_from_slice(&header[4..6]);
     let (inner, out) = (&header[HEADER..], &mut out[HEADER..]);
-    if VXLAN.contains(&tunnel) {
+    if VXLAN.contains(&tunnel) && inner.len() == TUNNEL_HEADER {
         const VNI_VALID: u8 = 0x08;
         out[0] = inner[0] & VNI_VALID;
-    } else if tunnel == GENEVE {
+    } else if tunnel == GENEVE
+        && inner
+            .first()
+            .is_some_and(|it| inner.len() == TUNNEL_HEADER + 4 * usize::from(it & GENEVE_OPTIONS_LEN))
+    {
         // Version and length of the options; what follows.
         out[0] = inner[0];
         out[2..4].copy_from_slice(&inner[2..4]);

@@ -1,0 +1,45 @@
+//! One connection of a sweep.
+
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use super::{Ending, Plan};
+
+/// Where a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Connecting,
+    FirstSent,
+    Idle,
+    SecondSent,
+}
+
+/// One connection.
+pub(super) struct Link {
+    pub(super) stream: TcpStream,
+    pub(super) number: u32,
+    pub(super) plan: Plan,
+    pub(super) state: State,
+    pub(super) opened: Instant,
+    pub(super) handshake: Option<Duration>,
+    pub(super) local: Option<SocketAddr>,
+    /// The first response was read.
+    pub(super) idle_since: Option<Instant>,
+    pub(super) due: Option<Instant>,
+    pub(super) sent: Option<Instant>,
+    /// What has been read of the response.
+    pub(super) received: Vec<u8>,
+    /// The second request, ready to be sent.
+    pub(super) second: Vec<u8>,
+}
+
+/// What an error after the second request means.
+pub(super) fn lost_by(error: &io::Error) -> Ending {
+    match error.kind() {
+        ErrorKind::ConnectionReset => Ending::Reset,
+        // A RST that came after a FIN.
+        ErrorKind::BrokenPipe => Ending::Eof,
+        _ => Ending::CutOff,
+    }
+}
