@@ -22,7 +22,7 @@ use super::quantity::{parse_rate, parse_share};
 
 /// Requests simulated for each line unless told otherwise: at least, and at most, as long as that lets every timer fire
 /// some ten times.
-const REQUESTS: (u64, u64) = (1_000_000, 5_000_000);
+const REQUESTS: (u64, u64) = (2_000_000, 5_000_000);
 /// Most requests to simulate for each line.
 const MOST_REQUESTS: u64 = 1_000_000_000;
 

@@ -63,8 +63,7 @@ pub fn judge(given: &Given<'_>, soaked: &Soaked) -> anyhow::Result<Soak> {
         proxy: analysis::asked(open(&at_proxy.path)?, &[]),
         backend: analysis::asked(open(&at_backend.path)?, &[]),
     };
-    let mut missing = soaked.missing.clone();
-    missing.extend(disagreements(&report, &other));
+    let differing = disagreements(&report, &other).len().div_ceil(2);
     let requests = traffic.proxy.requests.len() as u64;
     let causes = causes(&report, requests);
     let of_timers = causes.iter().filter(|found| OF_TIMERS.contains(&found.cause));
@@ -73,6 +72,12 @@ pub fn judge(given: &Given<'_>, soaked: &Soaked) -> anyhow::Result<Soak> {
     let measured = measured(&history, requests, soaked.elapsed.as_secs_f64(), *pools);
     let retried = report.incidents.iter().filter(|incident| incident.retried).count();
     let mut notes = Vec::new();
+    if differing > 0 {
+        notes.push(format!(
+            "The captures of both ends judge {differing} requests differently: they were held for so long that one end's times \
+             fit another cause. The causes told are those of the proxy's capture."
+        ));
+    }
     if soaked.withheld > 0 {
         notes.push(format!(
             "{} requests that were due were not sent, because too many were under way: the machine is too slow for this rate.",
@@ -139,8 +144,8 @@ pub fn judge(given: &Given<'_>, soaked: &Soaked) -> anyhow::Result<Soak> {
         seed: *seed,
         elapsed_ns: nanoseconds(soaked.elapsed.as_secs_f64()),
         interrupted: soaked.interrupted,
-        complete: soaked.complete && missing.is_empty(),
-        missing,
+        complete: soaked.complete,
+        missing: soaked.missing.clone(),
         packets: at_proxy.packets,
         requests,
         answers: soaked.answers.clone(),

@@ -56,7 +56,7 @@ fn timer(timer: &OddsTimer, does: &str) -> String {
         None => format!("never {does} for being idle"),
         Some(idle_ns) => format!("{does} after {}{spread}", length(*idle_ns)),
     };
-    if name.is_empty() { told } else { format!("{name} {told} ({known_from})") }
+    if name.is_empty() { told } else { format!("{name} {told}: {known_from}") }
 }
 
 /// A time that was set, or one that was measured.
@@ -103,7 +103,7 @@ fn changes(page: &mut Page, odds: &Odds) {
             if index == 0 { what.strong() } else { what },
             failing,
             Cell::plain(one_in(change)),
-            Cell::toned(change.formula_per_day.map_or("–".to_owned(), brief), Tone::Muted),
+            Cell::toned(formula(change), Tone::Muted),
             Cell::toned(simulation(change), Tone::Muted),
         ]
     });
@@ -123,6 +123,20 @@ fn one_in(change: &OddsChange) -> String {
     change.one_in.map_or("–".to_owned(), |one_in| format!("{from}{}", brief(one_in)))
 }
 
+/// In brackets where it is not believed.
+fn formula(change: &OddsChange) -> String {
+    match change.formula_per_day {
+        None => "–".to_owned(),
+        Some(per_day) if is_guess(change) => format!("({})", brief(per_day)),
+        Some(per_day) => brief(per_day),
+    }
+}
+
+/// There is a formula, and the simulation was believed.
+fn is_guess(change: &OddsChange) -> bool {
+    change.formula_per_day.is_some() && change.method == "simulation"
+}
+
 fn simulation(change: &OddsChange) -> String {
     match (change.simulation_per_day, change.simulation_error_per_day) {
         (Some(0.0), Some(error)) => format!("< {}", brief(error)),
@@ -137,30 +151,28 @@ fn sureness(odds: &Odds) -> String {
         return "Nothing had to be computed: the proxy gives every connection up before the server closes it."
             .to_owned();
     }
-    let both = |agree: bool| odds.changes.iter().filter(|change| change.agree == Some(agree)).count();
-    let (agree, differ) = (both(true), both(false));
     let simulation =
         format!("The simulation ({} requests a line, seed {})", count(odds.requests_simulated), odds.seed);
-    let none = odds.changes.iter().find(|change| change.formula_per_day.is_none());
-    match (agree, differ) {
-        (0, 0) => {
-            let reason = none.and_then(|change| change.formula_note.clone()).unwrap_or_default();
-            format!("{simulation} gave every number; ± is half of its 95 % interval. {reason}")
-        }
-        (_, 0) => format!(
-            "{simulation} and the formula agree within three standard errors wherever there are both; ± is half of the \
-             simulation's 95 % interval. Where they agree, the formula's number is told."
+    let half = "± is half of its 95 % interval";
+    let guess = odds.changes.iter().find(|change| is_guess(change));
+    let told = match guess.or_else(|| odds.changes.iter().find(|change| change.formula_per_day.is_none())) {
+        None => String::new(),
+        Some(change) => change.formula_note.clone().unwrap_or_default(),
+    };
+    let agree = odds.changes.iter().any(|change| change.agree == Some(true));
+    match (agree, guess) {
+        (false, None) => format!("{simulation} gave every number; {half}. {told}"),
+        (true, None) => format!(
+            "{simulation} and the formula agree within three standard errors wherever there are both, and then the formula's \
+             number is told; {half}."
         ),
-        _ => {
-            let reason = odds.changes.iter().find(|change| change.agree == Some(false));
-            let reason = reason.and_then(|change| change.formula_note.clone());
-            let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
-            format!(
-                "{simulation} and the formula differ by more than three standard errors in {differ} of {} lines. The \
-                 formula is a guess there{reason}; the simulation's number is told.",
-                agree + differ
-            )
-        }
+        (true, Some(_)) => format!(
+            "{simulation} and the formula agree within three standard errors, and then the formula's number is told, but not \
+             where it is in brackets: {told}; there the simulation's is; {half}."
+        ),
+        (false, Some(_)) => format!(
+            "{simulation} and the formula do not agree where it is in brackets: {told}; the simulation's number is told; {half}."
+        ),
     }
 }
 
@@ -232,7 +244,7 @@ pub fn markdown(odds: &Odds) -> String {
             markdown::escape(&change.what),
             failing(change),
             one_in(change),
-            change.formula_per_day.map_or("–".to_owned(), brief),
+            formula(change),
             simulation(change),
         ];
         text += &format!("| {} |\n", cells.join(" | "));

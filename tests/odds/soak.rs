@@ -25,7 +25,8 @@ fn soaked(user: &OrdinaryUser, more: &str) -> Value {
     };
     let mut soak = once();
     for _ in 1..TRIES {
-        if prediction(&soak, "packets")["agree"] == true {
+        let undisturbed = soak["complete"] == true && soak["answers"]["502"] == soak["lost"]["count"];
+        if undisturbed && prediction(&soak, "packets")["agree"] == true {
             break;
         }
         soak = once();
