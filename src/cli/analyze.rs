@@ -84,15 +84,13 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         return Ok(if interrupt.is_raised() { Exit::Inconclusive } else { Exit::Trouble });
     }
     let live = format == Format::Ndjson && args.output.is_none() && inputs.iter().any(Input::is_pipe);
-    let defaults = Options::default();
     let options = Options {
-        threads: args.threads.map_or(defaults.threads, NonZero::get),
+        threads: args.threads.map_or(Options::default().threads, NonZero::get),
         server_ports: args.captures.server_port.clone(),
         max_connections: args.max_connections,
         connections: args.connections,
         live,
         interrupt,
-        ..defaults
     };
     let mut screen = Screen::new(args, &options);
     let mut report = analysis::analyze_inputs(inputs, &options, &mut screen);
