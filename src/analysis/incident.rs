@@ -81,7 +81,15 @@ impl Pending {
 
     /// The incident with its number, in the words that the server's timers suggest.
     pub fn told(self, id: u32, timers: &ServerTimers) -> Incident {
-        let Pending { mut incident, finding, .. } = self;
+        let Pending { mut incident, mut finding, .. } = self;
+        if diagnosis::discarded_by_timer(&mut finding, timers) {
+            incident.cause = finding.cause;
+            incident.confidence = finding.confidence;
+            incident.retry_safe = finding.retry_safe;
+            incident.evidence = std::mem::take(&mut finding.evidence);
+            incident.counter_evidence = std::mem::take(&mut finding.counter_evidence);
+            incident.race = finding.is_race();
+        }
         let story = diagnosis::tell(&finding, incident.idle_ns, timers);
         incident.id = id;
         // The packets are those of the race; what made them was a restart, and timers cannot cure it.

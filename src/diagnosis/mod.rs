@@ -20,6 +20,7 @@ pub use advice::{Story, happened_in_restart, tell, timer_advice};
 pub use ending::ending;
 pub use limits::Limit;
 pub use logs::would_log;
+pub use race::discarded_by_timer;
 pub use restart::Restart;
 pub use timers::{IdleTimes, ServerTimers, Spread};
 

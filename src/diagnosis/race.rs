@@ -1,8 +1,9 @@
 //! The keep-alive race in its four forms.
 
 use crate::connection::is_passive_reset;
-use crate::report::{Cause, Confidence, RetrySafe};
+use crate::report::{Cause, Confidence, RetrySafe, Role};
 
+use super::timers::ServerTimers;
 use super::{Case, Finding, RACE_GAP_NS, duration, relative};
 
 /// Longest time between the kernel's acknowledgement of a request and the RST of a process that closed without
@@ -142,4 +143,47 @@ pub(super) fn unread_request(case: &Case<'_>) -> Option<Finding> {
     }
     finding.counter_evidence.push("no FIN of the server, and no byte of a response".into());
     Some(finding)
+}
+
+/// `discarded-request`, of a request that arrived just before the FIN; told by the server's timer, so only once all of its
+/// connections are known:
+/// 1. the server's FIN acknowledges the request, and is the first to do so or comes within a tenth of [`UNREAD_WINDOW_NS`]
+///    of the kernel's own acknowledgement;
+/// 2. the connection had been idle for as long as the server lets others be: it closed because of that;
+/// 3. there is no RST: it closed in two steps, as Apache httpd does, and threw away what it read in between.
+///
+/// Without the second this is `died-mid-request`: a server that reads a request and hangs up (nginx `return 444`) looks the
+/// same.
+pub fn discarded_by_timer(finding: &mut Finding, timers: &ServerTimers) -> bool {
+    let marks = [Role::PreviousResponse, Role::RequestAck, Role::Fin].map(|role| finding.mark(role));
+    let [Some(answered), Some(acked), Some(fin)] = marks else { return false };
+    let Some(timer_ns) = timers.server_close.timer_ns() else { return false };
+    let idle_ns = fin.time_ns.saturating_sub(answered.time_ns);
+    let by_timer = (idle_ns - timer_ns).abs() <= timer_ns / 50;
+    let at_once = fin.time_ns.saturating_sub(acked.time_ns) <= UNREAD_WINDOW_NS / 10;
+    if finding.cause != Cause::DiedMidRequest || finding.mark(Role::Reset).is_some() || !by_timer || !at_once
+    {
+        return false;
+    }
+    finding.cause = Cause::DiscardedRequest;
+    finding.confidence = Confidence::Likely;
+    finding.retry_safe = RetrySafe::Unknown;
+    finding.evidence = vec![
+        format!(
+            "the server closed after {} idle, as it does with idle connections ({}): its timer, not the request, made it close",
+            duration(idle_ns),
+            duration(timer_ns)
+        ),
+        match fin.time_ns.saturating_sub(acked.time_ns) {
+            0 => "the FIN is the first to acknowledge the request: it arrived when the close was decided"
+                .into(),
+            held_ns => format!(
+                "its kernel had acknowledged the request {} before the FIN: it arrived when the close was decided",
+                duration(held_ns)
+            ),
+        },
+    ];
+    finding.counter_evidence =
+        vec!["no byte of a response, and no RST: a search for RST does not find this".into()];
+    true
 }

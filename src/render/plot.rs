@@ -92,6 +92,14 @@ impl Sheet {
         free
     }
 
+    /// Writes one line on a patch of the page's colour if it touches no other and stays on the sheet.
+    pub fn patch_if_free(&mut self, at: [i32; 2], align: Align, face: Face, tone: Tone, text: &str) {
+        let new = words(at, align, face, tone, &visible(text));
+        if self.is_free(new.area(&METRICS)) {
+            self.patched.push(new);
+        }
+    }
+
     /// Whether an area is inside the margins and holds no words yet.
     pub fn is_free(&self, [left, top, right, bottom]: [i32; 4]) -> bool {
         let inside = left >= 8 && right <= WIDTH - 8;

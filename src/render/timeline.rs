@@ -243,7 +243,7 @@ fn label_idle_times(sheet: &mut Sheet, row: &Row<'_>, scale: Scale) {
     let (from, to) = (scale.x(last.to_ns), scale.x(end));
     let words = format!("{} idle", duration(idle_ns));
     if idle_ns >= SHORTEST_IDLE_NS && to - from >= METRICS.measure(Face::Plain, &words) + 40 {
-        sheet.patch([(from + to) / 2, row.y - 9], Align::Middle, Face::Plain, Tone::Muted, &words);
+        sheet.patch_if_free([(from + to) / 2, row.y - 9], Align::Middle, Face::Plain, Tone::Muted, &words);
     }
 }
 

@@ -145,3 +145,13 @@ fn incidents_from_a_pipe_are_redacted_as_they_come() {
     assert!(said.lines().count() > 1 && said.contains("proxy-1:40000"), "{said}");
     assert_eq!(addresses(&said), [""; 0]);
 }
+
+#[test]
+fn a_redacted_page_has_its_ladders() {
+    let path = captures().join("crossed-fin/client.pcap");
+    let run = output(finrace(["analyze", "--redact", "--format", "html"]).arg(&path));
+    let page = text(&run.stdout);
+    assert!(page.contains("class=\"segment\"") && page.contains("backend-1:8080"), "no ladder");
+    assert!(!page.contains("/orders"), "the path");
+    assert_eq!(addresses(&page), [""; 0]);
+}

@@ -129,6 +129,8 @@ fn draw(
         .y_label_formatter(&|share| {
             if *share > top + 1e-9 { String::new() } else { format!("{share:.unit$}") }
         })
+        // Above 100 % is only the legend.
+        .set_tick_mark_size(LabelAreaPosition::Left, 0)
         .x_labels(12)
         .label_style((FONTS, 13).into_font().color(&color(Tone::Muted)))
         .axis_desc_style((FONTS, 14).into_font().color(&ink))
