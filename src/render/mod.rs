@@ -30,6 +30,7 @@ pub mod units;
 mod visible;
 mod wrap;
 
+pub use ladder::png;
 pub use style::{TextOptions, Theme};
 pub use visible::visible;
 
