@@ -126,8 +126,10 @@ impl Streams {
 /// A connection is over: what it was goes to its lane, if it has one.
 fn keep(lanes: &mut BTreeMap<u32, Lane>, connection: Connection, files: &[TraceFile<'_>]) {
     let Some(lane) = lanes.get_mut(&connection.stream) else { return };
-    let stream = (0..).zip(files).find_map(|(at, _)| connection.stream_in(at)).unwrap_or(connection.stream);
+    let first = (0..).zip(files).find_map(|(at, _)| Some((at, connection.stream_in(at)?)));
+    let (file, stream) = first.unwrap_or((0, connection.stream));
     lane.ended = Some(Ended {
+        file,
         stream,
         client: connection.endpoint(Side::Client),
         server: connection.endpoint(Side::Server),
@@ -189,6 +191,7 @@ struct Burst {
 /// What is known of a connection when it is over.
 #[derive(Debug, Clone, Copy)]
 struct Ended {
+    file: u32,
     stream: u32,
     client: Endpoint,
     server: Endpoint,
@@ -263,7 +266,7 @@ impl Lane {
 
     /// The lane as it is drawn; none for a connection that the table gave up and never handed over.
     fn told(self, incidents: Vec<TimelineIncident>) -> Option<TimelineLane> {
-        let Ended { stream, client, server, first_ns, last_ns } = self.ended?;
+        let Ended { file, stream, client, server, first_ns, last_ns } = self.ended?;
         let mut exchanges: Vec<TimelineSpan> = Vec::new();
         let mut is_asked = false;
         for burst in &self.bursts {
@@ -276,6 +279,7 @@ impl Lane {
         }
         let side = |end: Endpoint| if end == client { Side::Client } else { Side::Server };
         Some(TimelineLane {
+            file,
             stream,
             client: client.to_string(),
             server: server.to_string(),

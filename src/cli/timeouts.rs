@@ -158,11 +158,8 @@ fn observed(args: &Args, color: Color) -> anyhow::Result<Exit> {
 
 /// Draws one server's idle times.
 fn draw(path: &Path, report: &Report, args: &Args) -> anyhow::Result<()> {
-    let is_drawn = |server: &&Server| {
-        server.server_idle_close.is_some()
-            || server.client_idle_close.is_some()
-            || server.longest_reuse_ns.is_some()
-    };
+    let is_drawn =
+        |server: &&Server| server.server_idle_close.is_some() || server.client_idle_close.is_some();
     let server = match &args.server {
         Some(name) => {
             let known = report.servers.iter().find(|server| server.server == *name);
@@ -178,7 +175,9 @@ fn draw(path: &Path, report: &Report, args: &Args) -> anyhow::Result<()> {
         }),
     };
     let Some(server) = server else {
-        bail!("nothing to draw: no idle connection was closed or used again in these captures");
+        bail!(
+            "nothing to draw: nobody closed an idle connection in these captures; capture for longer than both idle timeouts"
+        );
     };
     let svg = render::histogram::idle_times(server, args.theme.into())
         .map_err(|error| picture::refused(error.as_ref()))?

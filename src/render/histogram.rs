@@ -33,15 +33,15 @@ struct Pointer {
     words: String,
 }
 
-/// Draws one server's idle times; none when nobody closed an idle connection and none was used again.
+/// Draws one server's idle times; none when nobody closed an idle connection.
 ///
 /// # Errors
 /// When the drawing library refuses, which no report should bring about.
 pub fn idle_times(server: &Server, theme: Theme) -> Result<Option<String>, Trouble> {
-    let pointers = pointers(server);
-    if pointers.is_empty() {
+    if server.server_idle_close.is_none() && server.client_idle_close.is_none() {
         return Ok(None);
     }
+    let pointers = pointers(server);
     let scale = Scale::of(server);
     let zone = zone(server, scale);
     let mut sheet =
@@ -328,14 +328,14 @@ fn axes(sheet: &mut Sheet, scale: Scale, bars: &Bars, [top, middle, bottom]: [i3
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
     use crate::render::ladder::png;
     use crate::report::IdleBucket;
 
     const MS: i64 = 1_000_000;
 
-    pub fn close(buckets: &[(i64, i64, u64)]) -> IdleClose {
+    fn close(buckets: &[(i64, i64, u64)]) -> IdleClose {
         let histogram: Vec<IdleBucket> = buckets
             .iter()
             .map(|&(from, to, count)| IdleBucket { from_ns: from * MS, to_ns: to * MS, count })
@@ -351,7 +351,7 @@ pub(super) mod tests {
         }
     }
 
-    pub fn server(
+    fn server(
         verdict: Verdict,
         server: Option<IdleClose>,
         client: Option<IdleClose>,
@@ -394,9 +394,8 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_server_without_idle_times_has_no_picture() {
-        let mut nothing = server(Verdict::Unknown, None, None, 0);
-        nothing.longest_reuse_ns = None;
+    fn a_server_whose_connections_nobody_closed_has_no_picture() {
+        let nothing = server(Verdict::Unknown, None, None, 4_000);
         assert!(idle_times(&nothing, Theme::Auto).unwrap().is_none());
     }
 

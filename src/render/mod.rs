@@ -38,6 +38,7 @@ mod visible;
 pub mod window;
 mod wrap;
 
+pub use ladder::png;
 pub use style::{TextOptions, Theme};
 pub use visible::{quoted, visible};
 

@@ -60,16 +60,23 @@ pub fn timeline(
         Sheet::new(&title(timeline, window), &subtitle(timeline, [from_ns, to_ns]), &description(timeline));
     let servers: std::collections::BTreeSet<&str> =
         timeline.lanes.iter().map(|lane| lane.server.as_str()).collect();
+    let heading = if timeline.files.len() > 1 { "file:stream, client" } else { "stream, client" };
     let names: Vec<String> = timeline
         .lanes
         .iter()
-        .map(|lane| match servers.len() {
-            0 | 1 => format!("{} {}", lane.stream, lane.client),
-            _ => format!("{} {} → {}", lane.stream, lane.client, lane.server),
+        .map(|lane| {
+            let stream = match timeline.files.len() {
+                0 | 1 => lane.stream.to_string(),
+                _ => format!("{}:{}", lane.file.saturating_add(1), lane.stream),
+            };
+            match servers.len() {
+                0 | 1 => format!("{stream} {}", lane.client),
+                _ => format!("{stream} {} → {}", lane.client, lane.server),
+            }
         })
         .collect();
     let widest = names.iter().map(|name| METRICS.measure(Face::Mono, name)).max().unwrap_or(0).min(NAME);
-    let left = MARGIN + widest.max(METRICS.measure(Face::Plain, HEADING)) + 18;
+    let left = MARGIN + widest.max(METRICS.measure(Face::Plain, heading)) + 18;
     // A little air, so that what happens at the edges is seen whole.
     let air = to_ns.saturating_sub(from_ns) / if window.is_some() { i64::MAX } else { 60 };
     let scale = Scale {
@@ -80,7 +87,7 @@ pub fn timeline(
     };
     let step = if timeline.lanes.len() <= ROOMY { 34 } else { 22 };
     let top = sheet.top;
-    sheet.word([MARGIN, top], Align::Left, Face::Plain, Tone::Muted, HEADING);
+    sheet.word([MARGIN, top], Align::Left, Face::Plain, Tone::Muted, heading);
     let mut rows = Vec::new();
     let mut y = top + 34;
     for (lane, name) in timeline.lanes.iter().zip(&names) {
@@ -127,9 +134,6 @@ pub fn timeline(
         Ok(())
     })
 }
-
-/// Above the names.
-const HEADING: &str = "stream, client";
 
 fn title(timeline: &Timeline, window: Option<[i64; 2]>) -> String {
     let lost: usize = timeline.lanes.iter().map(|lane| lane.incidents.len()).sum();
@@ -356,6 +360,7 @@ mod tests {
                 request: "POST /orders/of/a/customer/with/a/very/long/path/<script>".to_owned(),
             };
             TimelineLane {
+                file: number % 2,
                 stream: number,
                 client: format!("{client}:{}", 40_000 + number),
                 server: format!("[2001:db8:aaaa:bbbb:cccc:dddd:eeee:ff{:02x}]:8080", number % 2),

@@ -25,7 +25,9 @@ pub struct Timeline {
 /// One connection.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TimelineLane {
-    /// Wireshark's `tcp.stream` in the first file of the trace that holds it.
+    /// Index in [`Timeline::files`] of the first file that holds it.
+    pub file: u32,
+    /// Wireshark's `tcp.stream` in that file.
     pub stream: u32,
     /// The side that sends requests.
     pub client: String,

@@ -98,18 +98,22 @@ fn the_timeline_of_a_ring_is_that_of_the_capture_it_was_cut_from() {
     let drawn = |folder: &tempfile::TempDir, files: &[&str], id: &[&str]| {
         let words = [&["show"], files, id, &["--chart", "timeline", "-o", "lanes.svg"]].concat();
         assert_eq!(run_in(folder, &words).status.code(), Some(0), "{words:?}");
-        fs::read_to_string(folder.path().join("lanes.svg")).unwrap().replace("r0.pcap to r2.pcap", "r0.pcap")
+        fs::read_to_string(folder.path().join("lanes.svg")).unwrap()
+    };
+    let signs = |picture: &str| {
+        ["<rect", "<polygon", "<polyline", "<circle"].map(|sign| picture.matches(sign).count())
     };
     let ring = ["r1.pcap", "r2.pcap", "r0.pcap"];
     let lanes = drawn(&cut, &ring, &[]);
     assert!(
-        lanes.contains(">21 connections, 1 request lost<") && lanes.contains(">20 192.0.2.1:40019<"),
+        lanes.contains(">21 connections, 1 request lost<") && lanes.contains(">file:stream, client<"),
         "{lanes}"
     );
-    assert_eq!(lanes, drawn(&one, &["r0.pcap"], &[]));
+    assert!(lanes.contains(">1:2 192.0.2.1:40100<") && lanes.contains(" 192.0.2.1:40019<"), "{lanes}");
+    assert_eq!(signs(&lanes), signs(&drawn(&one, &["r0.pcap"], &[])));
     let around = drawn(&cut, &ring, &["1"]);
     assert!(around.contains(" around a lost request: "), "{around}");
-    assert_eq!(around, drawn(&one, &["r0.pcap"], &["1"]));
+    assert_eq!(signs(&around), signs(&drawn(&one, &["r0.pcap"], &["1"])));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A ladder as PNG: its SVG, rasterised. There is no second drawing path.
+//! A picture as PNG: its SVG, rasterised. There is no second drawing path.
 
 use std::sync::{Arc, LazyLock};
 
@@ -26,7 +26,7 @@ static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
 pub enum PngError {
     /// The rasteriser refused the SVG: a defect of finrace.
     #[error(
-        "the ladder could not be rasterised; its SVG is not affected: write that instead, and please report this"
+        "the picture could not be rasterised; its SVG is not affected: write that instead, and please report this"
     )]
     Svg(#[source] resvg::usvg::Error),
     /// So many segments that the picture has no size a rasteriser accepts.
