@@ -22,6 +22,13 @@ pub fn addresses(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// A page without its style sheet, whose `::before` parses as an address.
+fn without_style(page: &str) -> String {
+    let pieces =
+        page.split("<style").map(|piece| piece.split_once("</style>").map_or(piece, |(_, rest)| rest));
+    pieces.collect()
+}
+
 /// Everything that can be made of a report, and of the connection of its first incident or stream.
 fn everything(path: &Path) -> Vec<(&'static str, String)> {
     let original = report(path);
@@ -79,7 +86,7 @@ fn connection(
         ("sequence", render::sequence::sequence(&trace, incident, Theme::Auto).expect("a picture")),
         ("mermaid", render::mermaid::sequence(&trace, incident)),
         ("story", render::markdown::story(&trace, incident)),
-        ("page of a connection", render::html::story(report, incident, &trace)),
+        ("page of a connection", without_style(&render::html::story(report, incident, &trace))),
     ]
 }
 
@@ -153,5 +160,5 @@ fn a_redacted_page_has_its_ladders() {
     let page = text(&run.stdout);
     assert!(page.contains("class=\"segment\"") && page.contains("backend-1:8080"), "no ladder");
     assert!(!page.contains("/orders"), "the path");
-    assert_eq!(addresses(&page), [""; 0]);
+    assert_eq!(addresses(&without_style(&page)), [""; 0]);
 }
