@@ -128,7 +128,7 @@ fn exchanges(count: u32) -> Vec<u8> {
 
 /// Allocations of an analysis in this thread.
 fn analyzed(count: u32) -> u64 {
-    let reader = Reader::from_read("memory", Box::new(Cursor::new(exchanges(count)))).unwrap();
+    let reader = Reader::from_read("memory", Box::new(Cursor::new(exchanges(count)))).expect("a capture");
     let before = ALLOCATIONS.get();
     let report = analysis::analyze(vec![reader], &Options { threads: 1, ..Options::default() });
     let allocations = ALLOCATIONS.get() - before;

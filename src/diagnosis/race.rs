@@ -147,7 +147,7 @@ pub(super) fn unread_request(case: &Case<'_>) -> Option<Finding> {
 
 /// `discarded-request`, of a request that arrived just before the FIN; told by the server's timer, so only once all of its
 /// connections are known:
-/// 1. the server's FIN acknowledges the request, and is the first to do so or comes within a tenth of [`UNREAD_WINDOW_NS`]
+/// 1. the server's FIN acknowledges the request, and is the first to do so or comes within 10 ms
 ///    of the kernel's own acknowledgement;
 /// 2. the connection had been idle for as long as the server lets others be: it closed because of that;
 /// 3. there is no RST: it closed in two steps, as Apache httpd does, and threw away what it read in between.

@@ -1,6 +1,6 @@
 //! A report as one page of HTML: opens from disk, asks the network for nothing, and reads without JavaScript, too.
 //!
-//! Everything that a reader sees is written here, in Rust, and escaped in one place ([`escape`]); the script sorts, filters
+//! Everything that a reader sees is written here, in Rust, and escaped in one place (`escape`); the script sorts, filters
 //! and unfolds it, and puts nothing into the page that was not part of it. The drawings are those of
 //! [`ladder`](super::ladder): what an incident opens lies in the page compressed, some dozens of incidents together, and is
 //! unpacked when it is asked for.
