@@ -126,8 +126,9 @@ fn draw(
         .x_desc("idle time before the request, ms (arrival of the response to departure of the request)")
         .y_desc("requests lost, %")
         .x_label_formatter(&|ms| format!("{ms:.1}").trim_end_matches(".0").to_owned())
+        // The space keeps the number off the axis.
         .y_label_formatter(&|share| {
-            if *share > top + 1e-9 { String::new() } else { format!("{share:.unit$}") }
+            if *share > top + 1e-9 { String::new() } else { format!("{share:.unit$}\u{a0}") }
         })
         // Above 100 % is only the legend.
         .set_tick_mark_size(LabelAreaPosition::Left, 0)
