@@ -58,6 +58,9 @@ pub struct Args {
     /// Repeat the choices of an earlier sweep
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Send each lost request once more on a new connection, as proxies do with a GET, and count what is answered then
+    #[arg(long)]
+    retry: bool,
     /// HTTP method of the requests
     #[arg(long, value_name = "METHOD")]
     method: Option<String>,
@@ -125,6 +128,7 @@ fn settings(args: &Args, usual: &Usual) -> Settings {
         precision: args.precision,
         watched_first: usual.watched_first,
         seed: args.seed.unwrap_or_else(|| rand::random::<u32>().into()),
+        retry: args.retry,
     }
 }
 
@@ -171,6 +175,11 @@ fn live(args: &Args, url: &str) -> anyhow::Result<SweepReport> {
     }
     if args.delay.is_some() || args.backend_idle.is_some() || args.family.is_some() {
         bail!("--delay, --backend-idle and --family are of the lab: a server that runs already has its own");
+    }
+    if args.retry {
+        bail!(
+            "--retry is of the lab: a server that runs already gets no more connections than are announced"
+        );
     }
     let settings = settings(args, &LIVE);
     let host = format!("{}:{}", target.host, target.port);

@@ -293,6 +293,11 @@ fn judge(attempt: &Attempt, proven: Option<&Proven>) -> SweepAttempt {
         Ending::StillOpen => ("still-open", String::new()),
         Ending::NotIdle { reason } => ("unusable", reason.clone()),
     };
+    let detail = match attempt.retried {
+        None => detail,
+        Some(true) => format!("{detail}; sent again: answered"),
+        Some(false) => format!("{detail}; sent again: not answered"),
+    };
     let idle_ns = match (&attempt.ending, proven) {
         // What was not sent has no packet: the moment at which it would have been sent.
         (Ending::ClosedBefore { .. }, Some(proven)) => {
@@ -321,6 +326,7 @@ fn judge(attempt: &Attempt, proven: Option<&Proven>) -> SweepAttempt {
         detail,
         cause: cause.filter(|cause| attempt.ending.is_lost() && *cause != Cause::Unknown),
         timer_ns,
+        retried: attempt.retried,
     }
 }
 
@@ -357,6 +363,7 @@ fn counts(attempts: &[SweepAttempt]) -> SweepCounts {
         answered: of("answered", true),
         closed_before: of("closed-before", true),
         lost: of("lost", true),
+        retried: attempts.iter().filter(|attempt| attempt.retried == Some(true)).count() as u64,
         proven: attempts.iter().filter(|attempt| attempt.cause.is_some()).count() as u64,
         unusable: of("unusable", true) + of("unusable", false),
     }

@@ -94,6 +94,8 @@ pub struct SweepCounts {
     pub closed_before: u64,
     /// The second request was sent and lost.
     pub lost: u64,
+    /// Lost requests that were answered when they were sent once more, on a new connection (`--retry`).
+    pub retried: u64,
     /// Lost requests whose cause the packets at both ends prove alike.
     pub proven: u64,
     /// The first request was not answered, or the answer ended the connection: they say nothing.
@@ -221,4 +223,6 @@ pub struct SweepAttempt {
     pub cause: Option<Cause>,
     /// After which idle time the backend closed, of a connection that was only watched.
     pub timer_ns: Option<i64>,
+    /// Whether a lost request was answered when it was sent once more; none where it was not.
+    pub retried: Option<bool>,
 }

@@ -79,9 +79,11 @@ fn is_sound(found: &Value, folder: &Path) {
 
 #[test]
 fn the_window_of_a_toy_is_found_without_being_told_its_timer() {
-    let (found, folder) = swept(&["--backend-idle", "300ms", "--delay", "10ms", "--attempts", "400"]);
+    let (found, folder) =
+        swept(&["--backend-idle", "300ms", "--delay", "10ms", "--attempts", "400", "--retry"]);
     is_sound(&found, folder.path());
     assert!(number(&found["counts"]["lost"]) >= 20, "{}", found["counts"]);
+    assert_eq!(found["counts"]["retried"], found["counts"]["lost"], "a new connection is answered");
     let window = &found["window"];
     let (opens, closes) = (number(&window["opens"]["at_ns"]), number(&window["closes"]["at_ns"]));
     // The timer of 300 ms and the round trip of 20, and what a busy machine adds to both.

@@ -135,6 +135,8 @@ impl Driver {
             self.open_if_due();
             self.wait(end)?;
         };
+        // Lost all the same, whatever would have become of the second try.
+        self.attempts.extend(self.links.iter_mut().flatten().filter_map(|link| link.lost.take()));
         self.attempts.sort_by_key(|attempt| attempt.number);
         Ok(Driven {
             attempts: std::mem::take(&mut self.attempts),
@@ -237,6 +239,7 @@ impl Driver {
                     due_ns: None,
                     idle: None,
                     late: None,
+                    retried: None,
                 });
             }
         }
@@ -274,6 +277,7 @@ impl Driver {
             sent: None,
             received: Vec::new(),
             second: Vec::new(),
+            lost: None,
         })
     }
 
@@ -331,7 +335,10 @@ impl Driver {
             link.handshake = Some(link.opened.elapsed());
             link.local = link.stream.local_addr().ok();
             link.state = State::FirstSent;
-            let first = self.requests.bytes(link.number, false);
+            let first = match &link.lost {
+                Some(lost) => self.requests.bytes(lost.number, true),
+                None => self.requests.bytes(link.number, false),
+            };
             match link.stream.write(&first) {
                 Ok(written) if written == first.len() => {}
                 Ok(_) => return self.not_idle(place, "the first request does not fit into the socket"),
@@ -409,7 +416,7 @@ impl Driver {
             }
         };
         let Answer { status, keep_alive } = found;
-        if link.state == State::SecondSent {
+        if link.state == State::SecondSent || link.lost.is_some() {
             self.end(place, Ending::Answered { status });
             return true;
         }
@@ -442,8 +449,7 @@ impl Driver {
 
     /// The connection has served its purpose.
     fn end(&mut self, place: usize, ending: Ending) {
-        let Some(link) = self.links[place].take() else { return };
-        self.free.push(place);
+        let Some(mut link) = self.links[place].take() else { return };
         self.open -= 1;
         self.idle -= usize::from(link.state == State::Idle);
         let wall_ns = |at: Instant| {
@@ -452,6 +458,11 @@ impl Driver {
         };
         // Found closed later than planned, it counts for the moment at which it was looked at.
         let found = matches!(ending, Ending::ClosedBefore { .. }).then(Instant::now);
+        if let Some(lost) = link.lost.take() {
+            drop(link);
+            self.free.push(place);
+            return self.tell(Attempt { retried: Some(matches!(ending, Ending::Answered { .. })), ..lost });
+        }
         let attempt = Attempt {
             number: link.number,
             local: link.local,
@@ -461,10 +472,31 @@ impl Driver {
             due_ns: link.due.map(|due| wall_ns(found.map_or(due, |found| found.max(due)))),
             idle: link.sent.zip(link.idle_since).map(|(sent, since)| sent - since),
             late: link.sent.zip(link.due).map(|(sent, due)| sent.saturating_duration_since(due)),
+            retried: None,
         };
         // Closing sends a FIN, and takes it off the list of events.
         drop(link);
+        if self.settings.retry && attempt.ending.leaves_nothing() {
+            return self.send_again(place, attempt);
+        }
+        self.free.push(place);
         self.tell(attempt);
+    }
+
+    /// Sends a lost request on a new connection in the place of the old one.
+    fn send_again(&mut self, place: usize, lost: Attempt) {
+        match self.connect(place, lost.plan) {
+            Ok(link) => {
+                let until = Instant::now() + ANSWER_WITHIN;
+                self.deadlines.push(Reverse((until, place, link.number)));
+                self.links[place] = Some(Link { lost: Some(lost), ..link });
+                self.open += 1;
+            }
+            Err(_) => {
+                self.free.push(place);
+                self.tell(Attempt { retried: Some(false), ..lost });
+            }
+        }
     }
 
     fn tell(&mut self, attempt: Attempt) {

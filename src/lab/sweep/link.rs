@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::{Ending, Plan};
+use super::{Attempt, Ending, Plan};
 
 /// Where a connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub(super) struct Link {
     pub(super) received: Vec<u8>,
     /// The second request, ready to be sent.
     pub(super) second: Vec<u8>,
+    /// What was lost elsewhere and is sent again on this connection.
+    pub(super) lost: Option<Attempt>,
 }
 
 /// What an error after the second request means.

@@ -47,6 +47,9 @@ pub struct Settings {
     pub watched_first: u32,
     /// Chooses the idle times, together with what has been seen.
     pub seed: u64,
+    /// Whether a request that was lost without a byte of an answer is sent once more, on a new connection, as proxies do
+    /// with a GET.
+    pub retry: bool,
 }
 
 /// What a connection is for.
@@ -91,6 +94,11 @@ pub enum Ending {
 }
 
 impl Ending {
+    /// The connection ended without a byte of an answer: a proxy would send a GET again.
+    fn leaves_nothing(&self) -> bool {
+        matches!(self, Ending::Reset | Ending::Eof)
+    }
+
     /// The second request was sent and not answered.
     pub fn is_lost(&self) -> bool {
         matches!(self, Ending::Reset | Ending::Eof | Ending::CutOff | Ending::NoAnswer)
@@ -117,6 +125,8 @@ pub struct Attempt {
     pub idle: Option<Duration>,
     /// How much later than planned the second request was sent.
     pub late: Option<Duration>,
+    /// Whether a lost request was answered when it was sent once more; none where it was not.
+    pub retried: Option<bool>,
 }
 
 /// How far a sweep is.

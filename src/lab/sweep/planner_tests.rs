@@ -35,6 +35,7 @@ impl World {
             due_ns: None,
             idle: None,
             late: None,
+            retried: None,
         }
     }
 }
@@ -49,6 +50,7 @@ fn settings(attempts: u32, precision: Option<Duration>) -> Settings {
         precision,
         watched_first: 16,
         seed: 1,
+        retry: false,
     }
 }
 

@@ -40,7 +40,8 @@ pub fn bins(sweep: &Sweep) -> String {
 
 /// One row for each connection.
 pub fn attempts(attempts: &[SweepAttempt]) -> String {
-    let mut text = String::from("number,client,planned_ns,idle_ns,late_ns,fate,detail,cause,timer_ns\n");
+    let mut text =
+        String::from("number,client,planned_ns,idle_ns,late_ns,fate,detail,cause,timer_ns,retried\n");
     for attempt in attempts {
         let row = [
             attempt.number.to_string(),
@@ -52,6 +53,7 @@ pub fn attempts(attempts: &[SweepAttempt]) -> String {
             field(&attempt.detail),
             attempt.cause.map_or_else(String::new, |cause| cause.to_string()),
             number(attempt.timer_ns),
+            attempt.retried.map_or_else(String::new, |answered| answered.to_string()),
         ];
         text += &row.join(",");
         text.push('\n');

@@ -60,6 +60,7 @@ pub fn sweep() -> Sweep {
             answered: of(|fate| *fate == Fate::Answered),
             closed_before: of(|fate| *fate == Fate::Closed),
             lost,
+            retried: 0,
             proven: lost,
             unusable: 0,
         },
@@ -84,6 +85,7 @@ pub fn attempts() -> Vec<SweepAttempt> {
         detail: "connection reset".to_owned(),
         cause: Some(Cause::CrossedFin),
         timer_ns: None,
+        retried: None,
     };
     let watched = SweepAttempt {
         number: 2,

@@ -214,13 +214,17 @@ fn lost(sweep: &Sweep) -> String {
 fn done(sweep: &Sweep) -> String {
     let counts = &sweep.counts;
     format!(
-        "{} in {}, up to {} side by side: {} used and answered, {} found closed, {} lost, {} only watched; seed {}",
+        "{} in {}, up to {} side by side: {} used and answered, {} found closed, {} lost{}, {} only watched; seed {}",
         counted(counts.connections, "connection"),
         duration(sweep.elapsed_ns),
         count(sweep.side_by_side),
         count(counts.answered),
         count(counts.closed_before),
         count(counts.lost),
+        match counts.retried {
+            0 => String::new(),
+            retried => format!(" ({} answered when sent again)", count(retried)),
+        },
         count(counts.watched),
         sweep.seed
     )
