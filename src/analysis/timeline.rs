@@ -10,7 +10,7 @@ use crate::report::{
 };
 
 use super::Options;
-use super::trace::{At, TraceFile, each_segment};
+use super::trace::{At, TraceFile, each_segment, streams_of_trace};
 
 /// Connections shown at most: more lanes than a slide has room for are read by nobody.
 const MAX_LANES: usize = 40;
@@ -39,7 +39,9 @@ pub fn timeline(
         .filter(|incident| files.iter().any(|file| file.capture == incident.capture))
         .collect();
     of_trace.retain(|incident| in_window(incident.time_ns));
-    let streams = streams_of_trace(files, &of_trace, options)?;
+    let known: Vec<(u32, u32)> =
+        of_trace.iter().map(|incident| (incident.capture, incident.stream)).collect();
+    let streams = streams_of_trace(files, &known, options)?;
     let mut incidents: BTreeMap<u32, Vec<TimelineIncident>> = BTreeMap::new();
     let mut incidents_left_out = 0;
     for (incident, stream) in of_trace.iter().zip(streams) {
@@ -136,47 +138,6 @@ fn keep(lanes: &mut BTreeMap<u32, Lane>, connection: Connection, files: &[TraceF
         first_ns: connection.first_ns,
         last_ns: connection.last_ns,
     });
-}
-
-/// The stream index over the whole trace of the connection of each incident.
-pub(super) fn streams_of_trace(
-    files: &[TraceFile<'_>],
-    incidents: &[&Incident],
-    options: &Options,
-) -> Result<Vec<Option<u32>>, CaptureError> {
-    let position = |incident: &Incident| (0..).zip(files).find(|(_, file)| file.capture == incident.capture);
-    let mut streams: Vec<Option<u32>> = incidents
-        .iter()
-        .map(|incident| position(incident).filter(|(at, _)| *at == 0).map(|_| incident.stream))
-        .collect();
-    if streams.iter().all(Option::is_some) {
-        return Ok(streams);
-    }
-    let mut wanted: BTreeMap<(u32, u32), Vec<usize>> = BTreeMap::new();
-    for (index, incident) in incidents.iter().enumerate() {
-        if let Some((at, _)) = position(incident) {
-            wanted.entry((at, incident.stream)).or_default().push(index);
-        }
-    }
-    let mut look = |connection: Connection| {
-        for at in (0..).take(files.len()) {
-            let Some(stream) = connection.stream_in(at) else { continue };
-            for index in wanted.get(&(at, stream)).into_iter().flatten() {
-                streams[*index] = Some(connection.stream);
-            }
-        }
-    };
-    let mut table = Table::new(RoleHints::new(options.server_ports.clone()), options.max_connections);
-    let mut begun = 0;
-    each_segment(files, |at, segment| {
-        for _ in begun..at.file {
-            table.begin_file();
-        }
-        begun = at.file;
-        table.ingest(segment, at.number, at.time_ns, &mut look);
-    })?;
-    table.finish_all(&mut look);
-    Ok(streams)
 }
 
 /// Data that one end sent without being interrupted by the other.

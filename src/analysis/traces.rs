@@ -8,8 +8,9 @@ use crate::packet::Segment;
 use crate::report::{Incident, Role, Trace};
 
 use super::Options;
-use super::timeline::streams_of_trace;
-use super::trace::{At, MAX_SEGMENTS, Passed, TraceFile, TraceRequest, each_segment, name, role, told};
+use super::trace::{
+    At, MAX_SEGMENTS, Passed, TraceFile, TraceRequest, each_segment, name, role, streams_of_trace, told,
+};
 
 /// Segments kept at the same time, of all connections together, when there are so many that each has only its share.
 const MAX_KEPT: usize = 1_000_000;
@@ -34,7 +35,8 @@ pub fn traces(
     options: &Options,
 ) -> Result<Vec<Option<Trace>>, CaptureError> {
     let traced = &incidents[..incidents.len().min(MAX_TRACES)];
-    let streams = streams_of_trace(files, traced, options)?;
+    let known: Vec<(u32, u32)> = traced.iter().map(|incident| (incident.capture, incident.stream)).collect();
+    let streams = streams_of_trace(files, &known, options)?;
     let share = (MAX_KEPT / traced.len().max(1)).clamp(*SHARE.start(), *SHARE.end());
     let mut stories: Vec<Story<'_>> = traced.iter().map(|incident| Story::of(incident, share / 2)).collect();
     let mut of_stream: BTreeMap<u32, Vec<usize>> = BTreeMap::new();

@@ -1,9 +1,13 @@
 //! The captures that a command is given.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::analysis::Input;
+use anyhow::bail;
+
+use crate::analysis::{Input, TraceFile};
 use crate::capture::Interrupt;
+use crate::report::Report;
 
 use super::output;
 
@@ -52,4 +56,44 @@ impl Captures {
         }
         found
     }
+}
+
+/// Capture files, and the number of an incident or a stream behind them if there is one. A number alone is a file.
+pub fn files_and_id(words: &[PathBuf]) -> (&[PathBuf], Option<u32>) {
+    if let [files @ .., last] = words
+        && !files.is_empty()
+        && let Some(id) = last.to_str().and_then(|last| last.parse().ok())
+    {
+        (files, Some(id))
+    } else {
+        (words, None)
+    }
+}
+
+/// Looks at captures that `command` reads more than once, which no pipe allows.
+///
+/// # Errors
+/// One of them is a pipe or cannot be read.
+pub fn read_again(files: &[PathBuf], command: &str, interrupt: &Interrupt) -> anyhow::Result<Vec<Input>> {
+    let mut inputs = Vec::new();
+    for file in files {
+        let is_pipe =
+            file.as_os_str() == "-" || fs::metadata(file).is_ok_and(|it| !it.is_file() && !it.is_dir());
+        if is_pipe {
+            bail!(
+                "{command} reads the capture twice and cannot do that with a pipe: save it to a file first"
+            );
+        }
+        inputs.push(Input::look_at(file, interrupt)?);
+    }
+    Ok(inputs)
+}
+
+/// The files of the trace that a capture belongs to.
+pub fn trace_files<'f>(report: &Report, files: &'f [PathBuf], capture: u32) -> Vec<TraceFile<'f>> {
+    let file = |capture: u32| {
+        let path = files.iter().find(|file| file.display().to_string() == report.file_of(capture))?;
+        Some(TraceFile { path, capture })
+    };
+    report.trace_of(capture).into_iter().filter_map(file).collect()
 }

@@ -1,14 +1,14 @@
 //! `finrace extract`: one connection of a capture as a capture of its own.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
-use crate::analysis::{self, ExtractRequest, Extracted, Input, Key, Options, TraceFile};
+use crate::analysis::{self, ExtractRequest, Extracted, Key, Options};
 use crate::report::{Incident, Report};
 
 use super::Exit;
+use super::captures::{files_and_id, read_again, trace_files};
 use super::ctrl_c;
 use super::output;
 use super::progress::ProgressLine;
@@ -43,19 +43,10 @@ pub struct Args {
 /// # Errors
 /// A capture cannot be read, the connection is not there, or its extract would not give the same verdict.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let (files, id) = args.files_and_id();
+    let (files, id) = files_and_id(&args.words);
+    let id = id.unwrap_or(1);
     let interrupt = ctrl_c::interrupts_reading()?;
-    let mut inputs = Vec::new();
-    for file in files {
-        let is_pipe =
-            file.as_os_str() == "-" || fs::metadata(file).is_ok_and(|it| !it.is_file() && !it.is_dir());
-        if is_pipe {
-            bail!(
-                "extract reads the capture several times and cannot do that with a pipe: save it to a file first"
-            );
-        }
-        inputs.push(Input::look_at(file, &interrupt)?);
-    }
+    let inputs = read_again(files, "extract", &interrupt)?;
     let options = Options { server_ports: args.server_port.clone(), interrupt, ..Options::default() };
     let mut progress = ProgressLine::new();
     let report = analysis::analyze_inputs(inputs, &options, &mut progress);
@@ -64,14 +55,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         return Ok(Exit::Inconclusive);
     }
     let (capture, stream) = args.wanted(&report, files, id)?;
-    let trace_captures = report.trace_of(capture);
-    let trace_files: Vec<TraceFile<'_>> = trace_captures
-        .iter()
-        .filter_map(|&capture| {
-            let path = files.iter().find(|file| file.display().to_string() == report.file_of(capture))?;
-            Some(TraceFile { path, capture })
-        })
-        .collect();
+    let trace_files = trace_files(&report, files, capture);
     let anonymize = args.anonymize.then(|| args.key.as_deref().map_or_else(Key::random, Key::from_text));
     let request = ExtractRequest { report: &report, files: &trace_files, capture, stream, anonymize };
     let extracted = analysis::extract(&request, &args.write, &options)?;
@@ -80,18 +64,6 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 }
 
 impl Args {
-    /// The files, and the number behind them. A number alone is a file.
-    fn files_and_id(&self) -> (&[PathBuf], u32) {
-        if let [files @ .., last] = self.words.as_slice()
-            && !files.is_empty()
-            && let Some(id) = last.to_str().and_then(|last| last.parse().ok())
-        {
-            (files, id)
-        } else {
-            (&self.words, 1)
-        }
-    }
-
     /// The connection that is asked for: its capture and its stream there.
     fn wanted(&self, report: &Report, files: &[PathBuf], id: u32) -> anyhow::Result<(u32, u32)> {
         if self.stream {

@@ -1,15 +1,15 @@
 //! `finrace show`: one incident or connection, drawn.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
-use crate::analysis::{self, Input, Options, TraceFile, TraceRequest};
+use crate::analysis::{self, Options, TraceFile, TraceRequest};
 use crate::render::{self, TextOptions, units};
 use crate::report::{Incident, Redaction, Report, Trace};
 
 use super::Exit;
+use super::captures::{files_and_id, read_again, trace_files};
 use super::ctrl_c;
 use super::output::{self, Color};
 use super::picture::{self, Theme};
@@ -60,18 +60,10 @@ enum Chart {
 
 /// Draws one incident.
 pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
-    let (files, given) = args.files_and_id();
+    let (files, given) = files_and_id(&args.words);
     let id = given.unwrap_or(1);
     let interrupt = ctrl_c::interrupts_reading()?;
-    let mut inputs = Vec::new();
-    for file in files {
-        let is_pipe =
-            file.as_os_str() == "-" || fs::metadata(file).is_ok_and(|it| !it.is_file() && !it.is_dir());
-        if is_pipe {
-            bail!("show reads the capture twice and cannot do that with a pipe: save it to a file first");
-        }
-        inputs.push(Input::look_at(file, &interrupt)?);
-    }
+    let inputs = read_again(files, "show", &interrupt)?;
     let options = Options { server_ports: args.server_port.clone(), interrupt, ..Options::default() };
     let mut progress = ProgressLine::new();
     let mut report = analysis::analyze_inputs(inputs, &options, &mut progress);
@@ -155,29 +147,6 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         Some(path) => picture::write(path, &drawn(path, &report, &trace, incident, args.theme)?)?,
     }
     Ok(Exit::Clean)
-}
-
-impl Args {
-    /// The files, and the number behind them. A number alone is a file.
-    fn files_and_id(&self) -> (&[PathBuf], Option<u32>) {
-        if let [files @ .., last] = self.words.as_slice()
-            && !files.is_empty()
-            && let Some(id) = last.to_str().and_then(|last| last.parse().ok())
-        {
-            (files, Some(id))
-        } else {
-            (&self.words, None)
-        }
-    }
-}
-
-/// The files of the trace that a capture belongs to.
-fn trace_files<'f>(report: &Report, files: &'f [PathBuf], capture: u32) -> Vec<TraceFile<'f>> {
-    let file = |capture: u32| {
-        let path = files.iter().find(|file| file.display().to_string() == report.file_of(capture))?;
-        Some(TraceFile { path, capture })
-    };
-    report.trace_of(capture).into_iter().filter_map(file).collect()
 }
 
 /// Draws all connections of a trace, or what happened around one incident.

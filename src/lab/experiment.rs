@@ -68,32 +68,9 @@ pub async fn run(
     let proxies: Vec<SocketAddr> = (0..lanes)
         .map(|lane| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), scenario.proxy.port() + lane))
         .collect();
-    let backend = match &scenario.backend {
-        Backend::Toy(settings) => {
-            let (settings, addresses, log) = (settings.clone(), backends.clone(), log.clone());
-            serve(
-                &origin,
-                move || async move { backend::Backend::bind(settings, &addresses, log).await },
-                backend::Backend::serve,
-            )
-            .await?
-        }
-        Backend::Program(program) => {
-            let places =
-                Places { dir: &folder.join("backend"), listen: backends[0], backend: backends[0], servers };
-            start(&origin, program, &places).await?
-        }
-    };
-    let proxy = match &scenario.proxy {
-        Proxy::Toy(settings) => {
-            start_toy_proxy(&edge, settings, (&proxies, &backends), &log, &folder.join("proxy")).await?
-        }
-        Proxy::Program(program) => {
-            let places =
-                Places { dir: &folder.join("proxy"), listen: proxies[0], backend: backends[0], servers };
-            start(&edge, program, &places).await?
-        }
-    };
+    let hosts = (&edge, &origin);
+    let (proxy, backend) =
+        start_both(scenario, hosts, (&proxies, &backends), &log, (folder, servers)).await?;
 
     // What a program logs after the first attempt's second request has set out is about that.
     let logged_before = Arc::new(OnceLock::new());
@@ -165,6 +142,47 @@ pub(super) fn addresses(family: Family) -> (IpAddr, IpAddr) {
             (host(1), host(2))
         }
     }
+}
+
+/// Starts what a scenario puts onto both hosts, the backend first: the proxy, then the backend are given. Files are made in
+/// the run's folder, `servers` holds the packages of real servers.
+///
+/// # Errors
+/// See [`LabError`].
+pub(super) async fn start_both(
+    scenario: &Scenario,
+    (edge, origin): (&Arc<Host>, &Arc<Host>),
+    (proxies, backends): (&[SocketAddr], &[SocketAddr]),
+    log: &EventLog,
+    (folder, servers): (&Path, &Path),
+) -> Result<(Running, Running), LabError> {
+    let backend = match &scenario.backend {
+        Backend::Toy(settings) => {
+            let (settings, addresses, log) = (settings.clone(), backends.to_vec(), log.clone());
+            serve(
+                origin,
+                move || async move { backend::Backend::bind(settings, &addresses, log).await },
+                backend::Backend::serve,
+            )
+            .await?
+        }
+        Backend::Program(program) => {
+            let places =
+                Places { dir: &folder.join("backend"), listen: backends[0], backend: backends[0], servers };
+            start(origin, program, &places).await?
+        }
+    };
+    let proxy = match &scenario.proxy {
+        Proxy::Toy(settings) => {
+            start_toy_proxy(edge, settings, (proxies, backends), log, &folder.join("proxy")).await?
+        }
+        Proxy::Program(program) => {
+            let places =
+                Places { dir: &folder.join("proxy"), listen: proxies[0], backend: backends[0], servers };
+            start(edge, program, &places).await?
+        }
+    };
+    Ok((proxy, backend))
 }
 
 pub(super) fn wire_settings(scenario: &Scenario, edge: IpAddr, origin: IpAddr) -> WireSettings {

@@ -16,16 +16,14 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout};
 
 use super::events::EventLog;
-use super::experiment::{
-    addresses, capture_file, connections_end, serve, start, start_toy_proxy, wire_settings,
-};
+use super::experiment::{addresses, capture_file, connections_end, start_both, wire_settings};
 use super::host::Host;
 use super::http::{Fields, HttpError, HttpStream, Request};
 use super::isolation::StopRequest;
 use super::recorder::{Recorder, compare, expected_packets};
-use super::scenario::{Backend, Places, Proxy, Scenario, Traffic};
+use super::scenario::{Scenario, Traffic};
 use super::wire::{Side, Wire};
-use super::{CaptureFile, LabError, backend};
+use super::{CaptureFile, LabError};
 
 /// How long an answer may take.
 const ANSWER_AT_MOST: Duration = Duration::from_secs(30);
@@ -87,32 +85,9 @@ pub async fn run(
     let proxies: Vec<SocketAddr> = (0..pools)
         .map(|pool| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), scenario.proxy.port() + pool))
         .collect();
-    let backend = match &scenario.backend {
-        Backend::Toy(settings) => {
-            let (settings, addresses, log) = (settings.clone(), backends.clone(), log.clone());
-            serve(
-                &origin,
-                move || async move { backend::Backend::bind(settings, &addresses, log).await },
-                backend::Backend::serve,
-            )
-            .await?
-        }
-        Backend::Program(program) => {
-            let places =
-                Places { dir: &folder.join("backend"), listen: backends[0], backend: backends[0], servers };
-            start(&origin, program, &places).await?
-        }
-    };
-    let proxy = match &scenario.proxy {
-        Proxy::Toy(settings) => {
-            start_toy_proxy(&edge, settings, (&proxies, &backends), &log, &folder.join("proxy")).await?
-        }
-        Proxy::Program(program) => {
-            let places =
-                Places { dir: &folder.join("proxy"), listen: proxies[0], backend: backends[0], servers };
-            start(&edge, program, &places).await?
-        }
-    };
+    let hosts = (&edge, &origin);
+    let (proxy, backend) =
+        start_both(scenario, hosts, (&proxies, &backends), &log, (folder, servers)).await?;
 
     let began = Instant::now();
     let (told, mut answers) = unbounded_channel();
