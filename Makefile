@@ -72,7 +72,7 @@ windows: servers ## sweep a toy and real servers, and draw docs/images/window-*.
 	$(FINRACE) sweep --attempts 10000 --out $(WINDOWS)/toy
 	$(FINRACE) sweep --backend express --attempts 4000 --out $(WINDOWS)/express
 	$(FINRACE) sweep --backend gunicorn --attempts 4000 --out $(WINDOWS)/gunicorn
-	$(FINRACE) sweep --backend uwsgi-http11 --attempts 400 --max-time 8min --out $(WINDOWS)/uwsgi
+	$(FINRACE) sweep --backend uwsgi-http11 --attempts 300 --max-time 5min --out $(WINDOWS)/uwsgi
 	$(FINRACE) sweep --backend apache --attempts 4000 --out $(WINDOWS)/apache
 	for window in toy express gunicorn uwsgi apache; do \
 		cp $(WINDOWS)/$$window/window.svg docs/images/window-$$window.svg || exit 1; \
