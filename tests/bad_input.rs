@@ -281,7 +281,7 @@ fn show_says_what_there_is_to_be_shown() {
 #[test]
 fn show_needs_a_file_that_can_be_read_twice_and_a_form_that_it_can_draw() {
     let folder = folder();
-    insta::assert_snapshot!(complaint(&run_in(&folder, &["show", "-"])), @"show reads the capture twice and cannot do that with a pipe: save it to a file first");
+    insta::assert_snapshot!(complaint(&run_in(&folder, &["show", "-"])), @"show reads the capture more than once and cannot do that with a pipe: save it to a file first");
     for name in ["race.gif", "race"] {
         let said = complaint(&run_in(&folder, &["show", "race.pcap", "-o", name]));
         assert_eq!(

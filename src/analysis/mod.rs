@@ -21,6 +21,7 @@ mod observer;
 mod pass;
 mod quality;
 mod servers;
+mod streams;
 mod timeline;
 mod trace;
 mod traces;

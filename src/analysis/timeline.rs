@@ -10,7 +10,8 @@ use crate::report::{
 };
 
 use super::Options;
-use super::trace::{At, TraceFile, each_segment, streams_of_trace};
+use super::streams::streams_of_trace;
+use super::trace::{At, TraceFile, each_segment};
 
 /// Connections shown at most: more lanes than a slide has room for are read by nobody.
 const MAX_LANES: usize = 40;

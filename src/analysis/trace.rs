@@ -1,6 +1,5 @@
 //! The second pass: the segments of one connection, from one capture or from the captures of both ends.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::capture::{CaptureError, Reader};
@@ -8,6 +7,7 @@ use crate::connection::{Connection, Protocol, RoleHints, Table};
 use crate::packet::{Decoder, Endpoint, Flags, Segment};
 use crate::report::{self, Clocks, FrameIn, Incident, Lane, Role, SegmentKind, Side, Trace};
 
+use super::streams::stream_of_trace;
 use super::{Options, labels};
 
 /// Segments shown at most; what lies beyond is counted as omitted.
@@ -158,58 +158,6 @@ pub(super) fn told(
         },
         omitted,
     }
-}
-
-/// The stream index over the whole trace of what has another index in one of its files.
-pub(super) fn stream_of_trace(
-    files: &[TraceFile<'_>],
-    request: &TraceRequest<'_>,
-    options: &Options,
-) -> Result<Option<u32>, CaptureError> {
-    Ok(streams_of_trace(files, &[(request.capture, request.stream)], options)?.pop().flatten())
-}
-
-/// The stream index over the whole trace of each connection that has another one in one of its files: given are capture
-/// and stream, in that order.
-pub(super) fn streams_of_trace(
-    files: &[TraceFile<'_>],
-    known: &[(u32, u32)],
-    options: &Options,
-) -> Result<Vec<Option<u32>>, CaptureError> {
-    let position = |capture: u32| (0..).zip(files).find(|(_, file)| file.capture == capture);
-    let mut streams: Vec<Option<u32>> = known
-        .iter()
-        .map(|(capture, stream)| position(*capture).filter(|(at, _)| *at == 0).map(|_| *stream))
-        .collect();
-    if streams.iter().all(Option::is_some) {
-        return Ok(streams);
-    }
-    let mut wanted: BTreeMap<(u32, u32), Vec<usize>> = BTreeMap::new();
-    for (index, (capture, stream)) in known.iter().enumerate() {
-        if let Some((at, _)) = position(*capture) {
-            wanted.entry((at, *stream)).or_default().push(index);
-        }
-    }
-    // Each connection is handed over once, and has its index in every file then.
-    let mut look = |connection: Connection| {
-        for at in (0..).take(files.len()) {
-            let Some(stream) = connection.stream_in(at) else { continue };
-            for index in wanted.get(&(at, stream)).into_iter().flatten() {
-                streams[*index] = Some(connection.stream);
-            }
-        }
-    };
-    let mut table = Table::new(RoleHints::new(options.server_ports.clone()), options.max_connections);
-    let mut begun = 0;
-    each_segment(files, |at, segment| {
-        for _ in begun..at.file {
-            table.begin_file();
-        }
-        begun = at.file;
-        table.ingest(segment, at.number, at.time_ns, &mut look);
-    })?;
-    table.finish_all(&mut look);
-    Ok(streams)
 }
 
 /// Where and when a segment was captured.

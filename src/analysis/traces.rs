@@ -8,9 +8,8 @@ use crate::packet::Segment;
 use crate::report::{Incident, Role, Trace};
 
 use super::Options;
-use super::trace::{
-    At, MAX_SEGMENTS, Passed, TraceFile, TraceRequest, each_segment, name, role, streams_of_trace, told,
-};
+use super::streams::streams_of_trace;
+use super::trace::{At, MAX_SEGMENTS, Passed, TraceFile, TraceRequest, each_segment, name, role, told};
 
 /// Segments kept at the same time, of all connections together, when there are so many that each has only its share.
 const MAX_KEPT: usize = 1_000_000;

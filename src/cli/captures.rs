@@ -81,7 +81,7 @@ pub fn read_again(files: &[PathBuf], command: &str, interrupt: &Interrupt) -> an
             file.as_os_str() == "-" || fs::metadata(file).is_ok_and(|it| !it.is_file() && !it.is_dir());
         if is_pipe {
             bail!(
-                "{command} reads the capture twice and cannot do that with a pipe: save it to a file first"
+                "{command} reads the capture more than once and cannot do that with a pipe: save it to a file first"
             );
         }
         inputs.push(Input::look_at(file, interrupt)?);

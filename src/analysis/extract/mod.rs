@@ -26,7 +26,7 @@ use crate::packet::rewrite::{self, Names};
 use crate::packet::{Decoder, Endpoint, Segment, Skip, fragment_between};
 use crate::report::Report;
 
-use super::trace::stream_of_trace;
+use super::streams::stream_of_trace;
 use super::{Options, TraceFile, TraceRequest};
 
 use key::OtherNames;

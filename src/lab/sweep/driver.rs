@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::time::{Duration, Instant};
@@ -19,7 +19,6 @@ use nix::sys::prctl;
 use nix::sys::time::TimeSpec;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use socket2::{Domain, Protocol, Socket, Type};
 
 use super::answer::{Answer, LONGEST, answer};
 use super::link::{Link, State, lost_by};
@@ -251,34 +250,11 @@ impl Driver {
     }
 
     fn connect(&self, place: usize, plan: Plan) -> io::Result<Link> {
-        let socket = Socket::new(Domain::for_address(self.backend), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_nonblocking(true)?;
-        socket.set_tcp_nodelay(true)?;
-        let opened = Instant::now();
-        match socket.connect(&self.backend.into()) {
-            Ok(()) => {}
-            Err(error) if error.raw_os_error() == Some(Errno::EINPROGRESS as i32) => {}
-            Err(error) => return Err(error),
-        }
-        let stream = TcpStream::from(socket);
+        let link = Link::open(self.opened, plan, self.backend)?;
         let interest =
             EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET;
-        self.epoll.add(&stream, EpollEvent::new(interest, place as u64))?;
-        Ok(Link {
-            local: stream.local_addr().ok(),
-            stream,
-            number: self.opened,
-            plan,
-            state: State::Connecting,
-            opened,
-            handshake: None,
-            idle_since: None,
-            due: None,
-            sent: None,
-            received: Vec::new(),
-            second: Vec::new(),
-            lost: None,
-        })
+        self.epoll.add(&link.stream, EpollEvent::new(interest, place as u64))?;
+        Ok(link)
     }
 
     /// Sleeps until something is due or comes in, and takes in what came.

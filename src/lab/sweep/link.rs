@@ -4,6 +4,9 @@ use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
+use socket2::{Domain, Protocol, Socket, Type};
+
 use super::{Attempt, Ending, Plan};
 
 /// Where a connection is.
@@ -34,6 +37,40 @@ pub(super) struct Link {
     pub(super) second: Vec<u8>,
     /// What was lost elsewhere and is sent again on this connection.
     pub(super) lost: Option<Attempt>,
+}
+
+impl Link {
+    /// Begins to open a connection; it comes about later, or does not.
+    ///
+    /// # Errors
+    /// What the kernel says at once.
+    pub(super) fn open(number: u32, plan: Plan, backend: SocketAddr) -> io::Result<Link> {
+        let socket = Socket::new(Domain::for_address(backend), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        socket.set_tcp_nodelay(true)?;
+        let opened = Instant::now();
+        match socket.connect(&backend.into()) {
+            Ok(()) => {}
+            Err(error) if error.raw_os_error() == Some(Errno::EINPROGRESS as i32) => {}
+            Err(error) => return Err(error),
+        }
+        let stream = TcpStream::from(socket);
+        Ok(Link {
+            local: stream.local_addr().ok(),
+            stream,
+            number,
+            plan,
+            state: State::Connecting,
+            opened,
+            handshake: None,
+            idle_since: None,
+            due: None,
+            sent: None,
+            received: Vec::new(),
+            second: Vec::new(),
+            lost: None,
+        })
+    }
 }
 
 /// What an error after the second request means.
