@@ -261,7 +261,7 @@ impl<'o> Builder<'o> {
     fn leave_out_scans(&mut self) {
         let mut refused: BTreeMap<IpAddr, BTreeSet<Endpoint>> = BTreeMap::new();
         for pending in self.pending.iter().filter(|pending| pending.is_refusal()) {
-            refused.entry(pending.client.ip).or_default().insert(pending.server);
+            refused.entry(pending.client.ip()).or_default().insert(pending.server);
         }
         refused.retain(|_, targets| targets.len() >= SCAN_TARGETS);
         for (client, targets) in &refused {
@@ -270,7 +270,7 @@ impl<'o> Builder<'o> {
                 targets.len()
             ));
         }
-        self.pending.retain(|pending| !pending.is_refusal() || !refused.contains_key(&pending.client.ip));
+        self.pending.retain(|pending| !pending.is_refusal() || !refused.contains_key(&pending.client.ip()));
     }
 
     /// The same lost request on two hops is one incident: the one captured first.

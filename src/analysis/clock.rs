@@ -24,18 +24,23 @@ struct Step {
 
 impl Clock {
     /// Takes the time of a record into account.
+    #[inline]
     pub fn record(&mut self, frame: u64, interface: u32, time_ns: i64) {
-        let interface = interface as usize;
-        if interface >= self.last_ns.len() {
-            if interface >= MAX_INTERFACES {
-                return;
-            }
-            self.last_ns.resize(interface + 1, i64::MIN);
-        }
-        let last_ns = std::mem::replace(&mut self.last_ns[interface], time_ns);
-        if last_ns.saturating_sub(time_ns) > STEP_NS && last_ns != i64::MIN {
+        let Some(last_ns) = self.last_ns.get_mut(interface as usize) else {
+            return self.begin(interface as usize, time_ns);
+        };
+        let last_ns = std::mem::replace(last_ns, time_ns);
+        if last_ns.saturating_sub(time_ns) > STEP_NS {
             self.steps += 1;
             self.first.get_or_insert(Step { frame, from_ns: last_ns, to_ns: time_ns });
+        }
+    }
+
+    /// The first record of an interface, and room for those of lower numbers, of which there was none yet.
+    fn begin(&mut self, interface: usize, time_ns: i64) {
+        if interface < MAX_INTERFACES {
+            self.last_ns.resize(interface + 1, i64::MIN);
+            self.last_ns[interface] = time_ns;
         }
     }
 

@@ -10,7 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::capture::{Batch, Reader};
-use crate::connection::{Digest, Digester, Slot, Table};
+use crate::connection::http::Head;
+use crate::connection::{Digest, Digester, Located, Slot, Table};
 use crate::packet::{Decoder, Segment, Skip};
 
 use super::clock::Clock;
@@ -44,6 +45,8 @@ pub(super) struct Decoded {
     /// Payload of segments that were put together from fragments.
     joined: Vec<u8>,
     items: Vec<Item>,
+    /// Heads that payloads begin with.
+    heads: Vec<Head>,
     /// Frames of the capture until the last of these.
     pub frames: u64,
     /// Time of the first record, if there is one.
@@ -57,6 +60,8 @@ struct Item {
     segment: Segment<'static>,
     payload: Place,
     digest: Digest,
+    /// Index in the heads; beyond them where it has none.
+    head: u32,
     frame: u64,
     time_ns: i64,
 }
@@ -64,17 +69,6 @@ struct Item {
 enum Place {
     Batch(Range<u32>),
     Joined(Range<u32>),
-}
-
-/// A segment with what is known of it.
-pub(super) struct Located<'d> {
-    pub segment: Segment<'d>,
-    pub digest: Digest,
-    /// Where its connection was some segments before.
-    pub slot: Option<Slot>,
-    /// Counted from 1 in its file.
-    pub frame: u64,
-    pub time_ns: i64,
 }
 
 impl Decoded {
@@ -85,20 +79,23 @@ impl Decoded {
 
     /// The segments in their order. Some at a time are looked up in the table before the first of them is given: the
     /// processor then waits for the memory of all of these connections at once, and not for one after the other.
-    pub fn each(&self, table: &mut Table, mut take: impl FnMut(&mut Table, Located<'_>)) {
+    ///
+    /// `before` are the frames of the trace before its file.
+    #[inline]
+    pub fn each(&self, table: &mut Table, before: u64, mut take: impl FnMut(&mut Table, &Located<'_>)) {
         for items in self.items.chunks(LOOKED_UP) {
             let mut likely = [None; LOOKED_UP];
             for (item, slot) in items.iter().zip(&mut likely) {
                 *slot = table.look_up(&item.segment, item.digest);
             }
             for (item, slot) in items.iter().zip(likely) {
-                take(table, self.located(item, slot));
+                take(table, &self.located(item, slot, before));
             }
         }
     }
 
     #[inline]
-    fn located(&self, item: &Item, slot: Option<Slot>) -> Located<'_> {
+    fn located(&self, item: &Item, slot: Option<Slot>, before: u64) -> Located<'_> {
         let payload = match &item.payload {
             Place::Batch(at) => &self.batch.bytes()[at.start as usize..at.end as usize],
             Place::Joined(at) => &self.joined[at.start as usize..at.end as usize],
@@ -106,8 +103,9 @@ impl Decoded {
         Located {
             segment: Segment { payload, ..item.segment },
             digest: item.digest,
+            head: self.heads.get(item.head as usize),
             slot,
-            frame: item.frame,
+            frame: before + item.frame,
             time_ns: item.time_ns,
         }
     }
@@ -115,6 +113,7 @@ impl Decoded {
     fn clear(&mut self) {
         self.joined.clear();
         self.items.clear();
+        self.heads.clear();
         self.first_ns = None;
     }
 }
@@ -154,7 +153,7 @@ impl<'t> Front<'t> {
 
     fn decode(&mut self, decoded: &mut Decoded) {
         decoded.clear();
-        let Decoded { batch, joined, items, .. } = decoded;
+        let Decoded { batch, joined, items, heads, .. } = decoded;
         let bytes = batch.bytes();
         for record in batch.records() {
             self.frames += 1;
@@ -163,9 +162,13 @@ impl<'t> Front<'t> {
             match self.decoder.decode(record.link.0, record.data, record.wire_len, time_ns) {
                 Ok(segment) => {
                     self.seen.segment(&segment);
+                    let (digest, head) = self.digester.digest(&segment);
+                    let at = head.as_ref().map_or(u32::MAX, |_| heads.len() as u32);
+                    heads.extend(head);
                     items.push(Item {
                         payload: place(segment.payload, bytes, joined),
-                        digest: self.digester.digest(&segment),
+                        digest,
+                        head: at,
                         segment: Segment { payload: &[], ..segment },
                         frame: self.frames,
                         time_ns,

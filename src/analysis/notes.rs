@@ -110,14 +110,14 @@ pub(super) fn two_hops_of_a_proxy(ends: &[(Endpoint, Endpoint)], servers: &Serve
     let mut notes = Vec::new();
     for (client, server) in ends {
         // Of a loopback address every program of the host is a client.
-        if client.ip == server.ip || client.ip.is_loopback() || !told.insert(client.ip) {
+        if client.ip() == server.ip() || client.ip().is_loopback() || !told.insert(client.ip()) {
             continue;
         }
-        if let Some(front) = servers.at_address(client.ip) {
+        if let Some(front) = servers.at_address(client.ip()) {
             notes.push(format!(
                 "{} sent requests that were lost and is itself a server ({front}): both hops of a proxy are in the captures, as \
                  connections of their own",
-                client.ip
+                client.ip()
             ));
         }
     }

@@ -11,7 +11,7 @@ use crate::report;
 use super::builder::Builder;
 use super::family::Name;
 use super::files::Files;
-use super::front::{Decoded, Front, Located};
+use super::front::{Decoded, Front};
 use super::input::{Group, Listed, Plan};
 use super::notes;
 use super::quality::Quality;
@@ -314,9 +314,8 @@ impl Back<'_, '_, '_> {
                 self.table.settle(first_ns, &mut |connection| builder.settled(self.files, connection));
             }
         }
-        decoded.each(self.table, |table, Located { segment, digest, slot, frame, time_ns }| {
-            let finished = &mut |connection| ended.push(connection);
-            table.ingest_digested(&segment, digest, slot, (self.before + frame, time_ns), finished);
+        decoded.each(self.table, self.before, |table, located| {
+            table.ingest_located(located, &mut |connection| ended.push(connection));
             for connection in ended.drain(..) {
                 if options.live {
                     builder.ended(self.files, &connection);

@@ -109,7 +109,7 @@ impl Servers {
 
     /// Whether an address is that of a server with timers, and which.
     pub fn at_address(&self, address: std::net::IpAddr) -> Option<Endpoint> {
-        self.rows.iter().map(|row| row.server).find(|server| server.ip == address)
+        self.rows.iter().map(|row| row.server).find(|server| server.ip() == address)
     }
 
     /// The servers that have something to show.

@@ -43,7 +43,7 @@ pub fn vantage(connection: &Connection) -> Vantage {
 /// the response. That is why the near end must have been immediate, and why "between" is never concluded.
 fn from_acknowledgements(connection: &Connection) -> Vantage {
     let (client, server) = (connection.endpoint(Side::Client), connection.endpoint(Side::Server));
-    if !connection.roles_proven || client.ip == server.ip {
+    if !connection.roles_proven || client.ip() == server.ip() {
         return Vantage::Unknown;
     }
     let took = |side: Side| connection.half(side.peer()).shortest_ack_ns();

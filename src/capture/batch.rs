@@ -82,10 +82,11 @@ impl Batch {
         self.records.push(Place { time_ns, start: 0, len: data.len() as u32, wire_len, interface, link });
     }
 
-    /// Adds a record of that time.
-    pub(super) fn add(&mut self, found: &Found, time_ns: i64) {
+    /// Adds a record of that time, whose data is counted from `start` in the buffer.
+    #[inline]
+    pub(super) fn add(&mut self, found: &Found, start: usize, time_ns: i64) {
         // A buffer has some MiB at most: twice the largest packet.
-        let (start, len) = (found.data.start as u32, found.data.len() as u32);
+        let (start, len) = ((start + found.data.start) as u32, found.data.len() as u32);
         let Found { link, interface, wire_len, .. } = *found;
         self.records.push(Place { time_ns, start, len, wire_len, interface, link });
     }

@@ -28,6 +28,16 @@ impl ByteOrder {
         }
     }
 
+    /// Four 32-bit integers.
+    #[inline]
+    pub(super) fn u32s(self, raw: &[u8; 16]) -> [u32; 4] {
+        let (words, _) = raw.as_chunks::<4>();
+        std::array::from_fn(|at| {
+            let word = u32::from_le_bytes(words[at]);
+            if self == Self::Little { word } else { word.swap_bytes() }
+        })
+    }
+
     /// A 64-bit integer stored as one value (option values are).
     pub(super) fn u64(self, raw: [u8; 8]) -> u64 {
         match self {

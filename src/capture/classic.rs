@@ -83,25 +83,22 @@ impl Classic {
         format!("pcap, {}, {detail}", self.order.name())
     }
 
-    /// The next record, and its length with its header, if the window has it whole: as [`Classic::step`] finds it, which tells
-    /// what else there is.
+    /// The record that begins at a place in `bytes`, if they hold it whole: as [`Classic::step`] finds it, which tells what else
+    /// there is.
     #[inline]
-    pub(super) fn whole(&self, window: &Window) -> Option<(Found, usize)> {
+    pub(super) fn whole(&self, bytes: &[u8], at: usize) -> Option<Found> {
         if self.magic == MAGIC_KUZNETZOV {
             return None;
         }
-        let available = window.available();
-        let header = available.first_chunk::<16>()?;
-        let captured = self.order.u32(header, 8);
-        let len = 16 + captured as usize;
-        if captured > MAX_PACKET || len > available.len() {
+        let header = bytes.get(at..)?.first_chunk::<16>()?;
+        let [seconds, fraction, captured, wire_len] = self.order.u32s(header);
+        let start = at + header.len();
+        let data = start..start + captured as usize;
+        if captured > MAX_PACKET || data.end > bytes.len() {
             return None;
         }
-        let time_ns = self.time_ns(self.order.u32(header, 0), self.order.u32(header, 4));
-        let start = window.start() + 16;
-        let data = start..start + captured as usize;
-        let wire_len = self.order.u32(header, 12);
-        Some((Found { time_ns: Some(time_ns), link: self.link, interface: 0, wire_len, data }, len))
+        let time_ns = Some(self.time_ns(seconds, fraction));
+        Some(Found { time_ns, link: self.link, interface: 0, wire_len, data })
     }
 
     /// Nanoseconds since 1970. At most 2^32 seconds and 2^32 microseconds: below 2^62.

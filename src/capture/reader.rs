@@ -26,9 +26,9 @@ pub struct Reader {
     ended: bool,
     last_time_ns: i64,
     interrupt: Interrupt,
-    /// Bytes taken from the input itself.
     /// None where reading does not wait, or cannot be seen to.
     waiting: Option<Waiting>,
+    /// Bytes taken from the input itself.
     consumed: Arc<AtomicU64>,
     bytes_total: Option<u64>,
     is_packed: bool,
@@ -55,6 +55,15 @@ pub struct ReaderSummary {
     pub first_ns: Option<i64>,
     /// Latest time of a record, nanoseconds since 1970.
     pub last_ns: Option<i64>,
+}
+
+impl ReaderSummary {
+    /// Counts packets with the earliest and the latest of their times.
+    fn add(&mut self, packets: u64, first_ns: i64, last_ns: i64) {
+        self.packets += packets;
+        self.first_ns = Some(self.first_ns.map_or(first_ns, |first| first.min(first_ns)));
+        self.last_ns = Some(self.last_ns.map_or(last_ns, |last| last.max(last_ns)));
+    }
 }
 
 impl Reader {
@@ -203,11 +212,9 @@ impl Reader {
             self.add(&found, batch);
         }
         while !batch.is_full() {
-            // Nearly always there is one.
-            while !batch.is_full()
-                && let Some(found) = self.whole()
-            {
-                self.add(&found, batch);
+            self.add_whole(batch);
+            if batch.is_full() {
+                break;
             }
             match self.find() {
                 Ok(Some(found)) if self.window.is_retired() => {
@@ -241,31 +248,46 @@ impl Reader {
         Ok(())
     }
 
-    #[inline]
     fn add(&mut self, found: &Found, batch: &mut Batch) {
         self.window.pin();
         let time_ns = self.count(found);
-        batch.add(found, time_ns);
+        batch.add(found, 0, time_ns);
     }
 
-    /// The next record, if the buffer has it whole and it is of the simplest kind.
-    #[inline]
-    fn whole(&mut self) -> Option<Found> {
-        let Format::Classic(classic) = &self.format else { return None };
-        let (found, len) = classic.whole(&self.window).filter(|_| !self.ended)?;
-        self.window.take(len);
-        Some(found)
+    /// Adds the records that the buffer has whole, if they are of the simplest kind: nearly all of a capture.
+    fn add_whole(&mut self, batch: &mut Batch) {
+        let Format::Classic(classic) = &self.format else { return };
+        if self.ended {
+            return;
+        }
+        let (bytes, start) = (self.window.available(), self.window.start());
+        let (mut taken, before) = (0, batch.len());
+        let (mut first_ns, mut last_ns) = (i64::MAX, i64::MIN);
+        while !batch.is_full()
+            && let Some(found) = classic.whole(bytes, taken)
+        {
+            taken = found.data.end;
+            let time_ns = found.time_ns.unwrap_or(self.last_time_ns);
+            (first_ns, last_ns) = (first_ns.min(time_ns), last_ns.max(time_ns));
+            self.last_time_ns = time_ns;
+            batch.add(&found, start, time_ns);
+        }
+        if taken > 0 {
+            self.window.pin();
+            self.window.take(taken);
+            self.summary.add((batch.len() - before) as u64, first_ns, last_ns);
+        }
     }
 
     /// Takes a record into the summary. Returns its time.
-    #[inline]
     fn count(&mut self, found: &Found) -> i64 {
-        if let Some(time_ns) = found.time_ns {
-            self.last_time_ns = time_ns;
-            self.summary.first_ns = Some(self.summary.first_ns.map_or(time_ns, |first| first.min(time_ns)));
-            self.summary.last_ns = Some(self.summary.last_ns.map_or(time_ns, |last| last.max(time_ns)));
+        match found.time_ns {
+            Some(time_ns) => {
+                self.last_time_ns = time_ns;
+                self.summary.add(1, time_ns, time_ns);
+            }
+            None => self.summary.packets += 1,
         }
-        self.summary.packets += 1;
         self.last_time_ns
     }
 
@@ -312,9 +334,6 @@ impl Reader {
     /// Steps over the input to the next packet.
     fn find(&mut self) -> Result<Option<Found>, CaptureError> {
         while !self.ended {
-            if let Some(found) = self.whole() {
-                return Ok(Some(found));
-            }
             let offset = self.window.offset();
             let step = match &mut self.format {
                 Format::Classic(classic) => classic.step(&mut self.window),

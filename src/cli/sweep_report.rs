@@ -245,7 +245,7 @@ fn proven(swept: &Swept) -> anyhow::Result<Vec<Proven>> {
         }
         let mut by_port: HashMap<SocketAddr, std::collections::VecDeque<Instants>> = HashMap::new();
         for instants in analysis::instants(&capture.path)? {
-            let client = SocketAddr::new(instants.client.ip, instants.client.port);
+            let client = SocketAddr::new(instants.client.ip(), instants.client.port);
             by_port.entry(client).or_default().push_back(instants);
         }
         for (attempt, proven) in swept.attempts.iter().zip(&mut proven) {

@@ -1,10 +1,10 @@
 //! Packets captured more than once, as `-i any` and port mirrors do: copies, to be told from retransmissions.
 
-use std::net::IpAddr;
+use std::hash::{BuildHasher, Hasher};
+
+use foldhash::quality::FixedState;
 
 use crate::packet::Segment;
-
-use super::mix::Mix;
 
 /// Packets remembered, of all connections together; copies follow each other closely.
 const REMEMBERED: usize = 4096;
@@ -81,32 +81,24 @@ fn is_unique(segment: &Segment<'_>) -> bool {
         || (numbered && segment.timestamps.is_some_and(|(value, _)| value != 0))
 }
 
-/// All of a packet that a copy has in common with it, and hardly another packet, in one number.
-#[inline]
+/// All of a packet that a copy has in common with it, and hardly another packet, in one number: the same in every run. What is
+/// alike by accident stays apart; who makes two packets with one number on purpose gains nothing by it.
+#[inline(always)]
 pub(super) fn fingerprint(segment: &Segment<'_>) -> u64 {
-    let mut mix = Mix::new();
-    if let (IpAddr::V4(src), IpAddr::V4(dst)) = (segment.src.ip, segment.dst.ip) {
-        mix.add(u64::from(src.to_bits()) << 32 | u64::from(dst.to_bits()));
+    let mut hasher = FixedState::with_seed(0).build_hasher();
+    if let (Some(src), Some(dst)) = (segment.src.v4_bits(), segment.dst.v4_bits()) {
+        hasher.write_u64(u64::from(src) << 32 | u64::from(dst));
     } else {
-        for ip in [segment.src.ip, segment.dst.ip] {
-            let bits = match ip {
-                IpAddr::V4(ip) => u128::from(ip.to_bits()),
-                IpAddr::V6(ip) => ip.to_bits(),
-            };
-            mix.add((bits >> 64) as u64);
-            mix.add(bits as u64);
-        }
+        [segment.src, segment.dst].iter().for_each(|end| hasher.write_u128(end.v6_bits()));
     }
-    mix.add(
-        u64::from(segment.src.port) << 48 | u64::from(segment.dst.port) << 32 | u64::from(segment.tunnel),
-    );
-    mix.add(u64::from(segment.seq) << 32 | u64::from(segment.ack));
-    mix.add(
-        u64::from(segment.payload_len) << 32 | u64::from(segment.window) << 16 | u64::from(segment.flags.0),
-    );
-    // None is another value than any that there is.
-    mix.add(segment.ip_id.map_or(0, |id| u64::from(id) + 1));
+    let ports = u64::from(segment.src.port) << 48 | u64::from(segment.dst.port) << 32;
+    hasher.write_u64(ports | u64::from(segment.tunnel));
+    hasher.write_u64(u64::from(segment.seq) << 32 | u64::from(segment.ack));
+    let kind = u64::from(segment.window) << 16 | u64::from(segment.flags.0);
+    hasher.write_u64(u64::from(segment.payload_len) << 32 | kind);
     let (value, echo) = segment.timestamps.unwrap_or_default();
-    mix.add(u64::from(value) << 32 | u64::from(echo));
-    mix.finish()
+    hasher.write_u64(u64::from(value) << 32 | u64::from(echo));
+    // None is another value than any that there is.
+    hasher.write_u64(segment.ip_id.map_or(0, |id| u64::from(id) + 1));
+    hasher.finish()
 }

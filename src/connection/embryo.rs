@@ -154,7 +154,7 @@ impl Embryo {
                 timestamps: None,
             };
             let mark = Mark::of(&segment, self.first_frame + u64::from(header.frame), header.time_ns);
-            connection.ingest(&segment, mark, hints);
+            connection.ingest(&segment, None, mark, hints);
         }
         for (sender, copies) in self.ends.into_iter().zip(self.copies) {
             (0..copies).for_each(|_| connection.count_copy(sender, first_ns));

@@ -88,6 +88,7 @@ impl Half {
     }
 
     /// Takes one segment of this direction into account and says what its payload adds.
+    #[inline]
     pub fn accept(&mut self, segment: &Segment<'_>, mark: Mark) -> Fresh {
         if self.packets == 0 {
             self.ttl = segment.ttl;
@@ -125,6 +126,7 @@ impl Half {
     }
 
     /// Takes an acknowledgement of this direction's bytes by the other side into account.
+    #[inline]
     pub fn acknowledged(&mut self, ack: Seq, time_ns: i64) {
         let Some(times) = &mut self.ack_times else { return };
         if let Some((_, sent_ns)) = times.unacked.take_if(|(end, _)| !ack.before(*end))
@@ -142,6 +144,7 @@ impl Half {
         self.ack_times.as_ref()?.shortest_ns
     }
 
+    #[inline]
     fn payload(&mut self, first_byte: Seq, len: u32, mark: Mark) -> Fresh {
         if len == 0 {
             return Fresh::Nothing;

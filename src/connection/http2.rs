@@ -2,6 +2,7 @@
 //!
 //! Header blocks stay compressed: a request is known by its stream, not by its path.
 
+use super::http;
 use super::{Connection, Mark, Seq};
 
 /// What an HTTP/2 client sends before its first frame (RFC 9113 section 3.4).
@@ -159,7 +160,7 @@ impl Connection {
             match event {
                 Some(Event::Message { stream, headers: true, .. }) if stream > streams.newest => {
                     streams.newest = stream;
-                    self.begin_request(&payload[used - step..], mark, at);
+                    self.begin_request(http::fingerprint(&payload[used - step..]), mark, at);
                     if let Some(request) = self.exchanges.back_mut() {
                         request.http2_stream = stream;
                         request.is_request = true;

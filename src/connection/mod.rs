@@ -10,7 +10,6 @@ mod exchange;
 mod half;
 pub mod http;
 pub(crate) mod http2;
-mod mix;
 mod requests;
 mod responses;
 mod roles;
@@ -29,7 +28,7 @@ pub use exchange::{Exchange, Retry};
 pub use half::{Fresh, Half, is_passive_reset};
 pub use roles::RoleHints;
 pub use seq::Seq;
-pub use table::{Digest, Digester, SETTLE_NS, Slot, Table, TableCounts};
+pub use table::{Digest, Digester, Located, SETTLE_NS, Slot, Table, TableCounts};
 
 use http::Framer;
 
@@ -287,12 +286,22 @@ impl Connection {
         }
     }
 
-    /// Takes one segment of this connection into account. Returns the fingerprint of a request that began with it.
-    fn ingest(&mut self, segment: &Segment<'_>, mark: Mark, hints: &RoleHints) -> Option<u64> {
+    /// Takes one segment of this connection into account; `head` is what its payload begins with, where that was read ahead.
+    /// Returns the fingerprint of a request that began with it.
+    #[inline]
+    fn ingest(
+        &mut self,
+        segment: &Segment<'_>,
+        head: Option<&http::Head>,
+        mark: Mark,
+        hints: &RoleHints,
+    ) -> Option<u64> {
         self.last_ns = self.last_ns.max(mark.time_ns);
         self.first_ns = self.first_ns.min(mark.time_ns);
         let sender = usize::from(segment.src != self.ends[0]);
-        self.settle_roles(segment, sender, hints);
+        if !self.roles_proven {
+            self.settle_roles(segment, sender, hints);
+        }
         let side = if self.client == Some(1 - sender as u8) { Side::Server } else { Side::Client };
         let ends_it = segment.flags.rst() || segment.flags.fin();
         let half = &self.halves[sender];
@@ -300,26 +309,33 @@ impl Connection {
             && half.fin.is_none()
             && half.rst.is_none()
             && self.exchanges.iter().all(Exchange::answered);
-        let requests = self.requests;
         if segment.flags.ack() {
-            self.halves[1 - sender].base.get_or_insert(Seq(mark.ack.0.wrapping_sub(1)));
-        }
-        if segment.flags.ack() && !segment.flags.rst() {
-            self.halves[1 - sender].acknowledged(mark.ack, mark.time_ns);
+            let peer = &mut self.halves[1 - sender];
+            peer.base.get_or_insert(Seq(mark.ack.0.wrapping_sub(1)));
+            if !segment.flags.rst() {
+                peer.acknowledged(mark.ack, mark.time_ns);
+            }
         }
         let fresh = self.halves[sender].accept(segment, mark);
-        let exchanged = match side {
-            Side::Client => self.client_segment(segment, mark, fresh),
-            Side::Server => self.server_segment(segment, mark, fresh),
-        };
+        match side {
+            Side::Client => self.client_acknowledges(segment, mark),
+            Side::Server => self.server_acknowledges(segment, mark),
+        }
+        let requests = self.requests;
+        let exchanged = fresh != Fresh::Nothing
+            && match side {
+                Side::Client => self.client_payload(segment, head, mark, fresh),
+                Side::Server => self.server_payload(segment, head, mark, fresh),
+            };
         if exchanged {
             self.last_data = Some(mark);
         } else if ends_idle {
             self.idle_before_close[side as usize] = self.last_data.map(|last| mark.time_ns - last.time_ns);
         }
-        (self.requests > requests)
-            .then(|| self.exchanges.back().map(|exchange| exchange.fingerprint))
-            .flatten()
+        if self.requests == requests {
+            return None;
+        }
+        self.exchanges.back().map(|exchange| exchange.fingerprint)
     }
 
     /// Counts a copy of a segment already taken into account.

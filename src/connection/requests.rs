@@ -3,8 +3,7 @@
 use crate::packet::Segment;
 use crate::report::Side;
 
-use super::http::{self, Event};
-use super::mix::Mix;
+use super::http::{self, Event, Head, Method};
 use super::{Connection, Exchange, Framing, Fresh, Mark, Protocol, Seq, http2, tls};
 
 /// Pipelined requests kept apart; more are counted, not kept.
@@ -12,22 +11,43 @@ const MAX_OUTSTANDING: usize = 64;
 /// Copies of a packet closer together were not sent twice but captured twice, as with `-i any`: no kernel retransmits
 /// sooner.
 const SHORTEST_RETRANSMISSION_NS: i64 = 1_000_000;
-/// Bytes of a request that make its fingerprint.
-const FINGERPRINT_BYTES: usize = 256;
+
+/// New bytes of one side.
+pub(super) struct Bytes<'s> {
+    /// As many as were captured.
+    pub payload: &'s [u8],
+    /// The head that they begin with, where it was read ahead.
+    pub head: Option<&'s Head>,
+    /// Number of the first.
+    pub first: Seq,
+    /// How many they are.
+    pub len: u32,
+    /// Bytes missing before them.
+    pub missing: u32,
+}
 
 impl Connection {
-    /// Returns whether the segment brought data of an exchange.
-    pub(super) fn client_segment(&mut self, segment: &Segment<'_>, mark: Mark, fresh: Fresh) -> bool {
-        if self.established.is_none() && !segment.flags.syn() && self.half(Side::Server).syn.is_some() {
+    /// Takes in what a segment of the client says of the server's.
+    #[inline]
+    pub(super) fn client_acknowledges(&mut self, segment: &Segment<'_>, mark: Mark) {
+        let server = self.half(Side::Server);
+        let (answered, fin) = (server.syn.is_some(), server.fin_seq());
+        if self.established.is_none() && answered && !segment.flags.syn() {
             self.established = Some(mark);
         }
-        let server_fin = self.half(Side::Server).fin_seq();
-        if segment.flags.ack()
-            && self.fin_acked.is_none()
-            && server_fin.is_some_and(|fin| mark.ack.after(fin))
-        {
+        if fin.is_some_and(|fin| mark.ack.after(fin)) && segment.flags.ack() && self.fin_acked.is_none() {
             self.fin_acked = Some(mark);
         }
+    }
+
+    /// Returns whether the segment brought data of an exchange.
+    pub(super) fn client_payload(
+        &mut self,
+        segment: &Segment<'_>,
+        head: Option<&Head>,
+        mark: Mark,
+        fresh: Fresh,
+    ) -> bool {
         match fresh {
             Fresh::Nothing => false,
             Fresh::Old => {
@@ -49,9 +69,15 @@ impl Connection {
                 true
             }
             Fresh::New { len, missing } => {
-                let skip = (segment.payload_len - len) as usize;
-                let payload = segment.payload.get(skip..).unwrap_or_default();
-                self.client_data(payload, mark, mark.seq.plus(segment.payload_len - len), len, missing)
+                let skip = segment.payload_len - len;
+                let bytes = Bytes {
+                    payload: segment.payload.get(skip as usize..).unwrap_or_default(),
+                    head: head.filter(|_| skip == 0),
+                    first: mark.seq.plus(skip),
+                    len,
+                    missing,
+                };
+                self.client_data(&bytes, mark)
             }
         }
     }
@@ -80,12 +106,13 @@ impl Connection {
         }
     }
 
-    fn client_data(&mut self, payload: &[u8], mark: Mark, first: Seq, len: u32, missing: u32) -> bool {
+    fn client_data(&mut self, bytes: &Bytes<'_>, mark: Mark) -> bool {
+        let Bytes { payload, first, len, missing, .. } = *bytes;
         if self.protocol == Protocol::Unknown {
             self.protocol = detect(payload, self.server_speaks_first);
         }
         match self.protocol {
-            Protocol::Http => self.http_requests(payload, mark, first, len, missing),
+            Protocol::Http => self.http_requests(bytes, mark),
             Protocol::Http2 => return self.http2_requests(payload, mark, first, len, missing),
             Protocol::Tls => {
                 self.offers_http2 |= tls::offers_http2(payload);
@@ -110,7 +137,7 @@ impl Connection {
     fn burst(&mut self, payload: &[u8], mark: Mark, first: Seq, len: u32) {
         if self.exchanges.back().is_none_or(Exchange::answered) {
             self.retire_answered();
-            self.begin_request(payload, mark, first);
+            self.begin_request(http::fingerprint(payload), mark, first);
             if let Some(exchange) = self.exchanges.back_mut() {
                 exchange.complete = true;
             }
@@ -118,7 +145,8 @@ impl Connection {
         self.extend_request(first.plus(len));
     }
 
-    fn http_requests(&mut self, payload: &[u8], mark: Mark, first: Seq, len: u32, missing: u32) {
+    fn http_requests(&mut self, bytes: &Bytes<'_>, mark: Mark) {
+        let Bytes { payload, head, first, len, missing } = *bytes;
         let Some(mut framing) = self.framing.take().or_else(|| Some(Box::new(Framing::new()))) else {
             return;
         };
@@ -141,33 +169,28 @@ impl Connection {
         let mut used = 0;
         if framing.requests.in_message() {
             self.extend_request(first);
+        } else if let Some(head) = head
+            && framing.requests.is_fresh()
+            && let Some((method, path)) = head.request(payload)
+        {
+            self.request_begins(&framing, payload, head.fingerprint(), mark, first);
+            self.request_named(method, path);
+            let (len, event) = framing.requests.pass(head, None);
+            used = len;
+            if event.is_some() {
+                self.request_ends(&framing, first.plus(len as u32));
+            }
         }
         while used < payload.len() {
             let (step, event) = framing.requests.feed(&payload[used..], None);
             let at = first.plus(used as u32);
             used += step;
             match event {
-                Some(Event::Begin) => {
-                    let begun_before =
-                        self.exchanges.back().is_some_and(|last| last.method.is_none() && !last.answered());
-                    if !begun_before {
-                        if framing.responses.is_lost() {
-                            self.retire_answered();
-                        }
-                        self.begin_request(&payload[used..], mark, at);
-                    }
-                }
+                Some(Event::Begin) => self.request_begins(&framing, &payload[used..], None, mark, at),
                 Some(Event::Request(method)) => {
-                    if let Some(exchange) = self.exchanges.back_mut() {
-                        exchange.method = Some(method);
-                        exchange.path.clear();
-                        exchange.path.extend_from_slice(framing.requests.path().as_bytes());
-                    }
+                    self.request_named(method, framing.requests.path().as_bytes());
                 }
-                Some(Event::End) => {
-                    self.announced_close |= framing.requests.announced_close();
-                    self.request_complete(first.plus(used as u32));
-                }
+                Some(Event::End) => self.request_ends(&framing, first.plus(used as u32)),
                 _ => {}
             }
         }
@@ -177,8 +200,7 @@ impl Connection {
             exchange.is_request = false;
         }
         if framing.requests.skip(u64::from(len).saturating_sub(payload.len() as u64)).is_some() {
-            self.announced_close |= framing.requests.announced_close();
-            self.request_complete(first.plus(len));
+            self.request_ends(&framing, first.plus(len));
         }
         if framing.requests.in_message() || framing.requests.is_lost() {
             self.extend_request(first.plus(len));
@@ -186,7 +208,39 @@ impl Connection {
         self.framing = Some(framing);
     }
 
-    pub(super) fn begin_request(&mut self, payload: &[u8], mark: Mark, start: Seq) {
+    /// A request begins with `payload`, of which the fingerprint may be known.
+    fn request_begins(
+        &mut self,
+        framing: &Framing,
+        payload: &[u8],
+        fingerprint: Option<u64>,
+        mark: Mark,
+        at: Seq,
+    ) {
+        let begun_before =
+            self.exchanges.back().is_some_and(|last| last.method.is_none() && !last.answered());
+        if !begun_before {
+            if framing.responses.is_lost() {
+                self.retire_answered();
+            }
+            self.begin_request(fingerprint.unwrap_or_else(|| http::fingerprint(payload)), mark, at);
+        }
+    }
+
+    fn request_named(&mut self, method: Method, path: &[u8]) {
+        if let Some(exchange) = self.exchanges.back_mut() {
+            exchange.method = Some(method);
+            exchange.path.clear();
+            exchange.path.extend_from_slice(path);
+        }
+    }
+
+    fn request_ends(&mut self, framing: &Framing, end: Seq) {
+        self.announced_close |= framing.requests.announced_close();
+        self.request_complete(end);
+    }
+
+    pub(super) fn begin_request(&mut self, fingerprint: u64, mark: Mark, start: Seq) {
         if self.exchanges.len() == MAX_OUTSTANDING {
             self.exchanges.pop_front();
         }
@@ -220,7 +274,7 @@ impl Connection {
             response_last: None,
             response_complete: false,
             status: None,
-            fingerprint: fingerprint(payload),
+            fingerprint,
             retried: None,
         });
     }
@@ -255,10 +309,4 @@ fn detect(payload: &[u8], server_speaks_first: bool) -> Protocol {
     } else {
         Protocol::Data
     }
-}
-
-fn fingerprint(payload: &[u8]) -> u64 {
-    let mut mix = Mix::new();
-    mix.add_bytes(&payload[..payload.len().min(FINGERPRINT_BYTES)]);
-    mix.finish()
 }

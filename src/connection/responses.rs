@@ -5,12 +5,13 @@ use std::collections::VecDeque;
 use crate::packet::Segment;
 use crate::report::Side;
 
-use super::http::{self, Event};
+use super::http::{self, Event, Head};
 use super::{Connection, Exchange, Fresh, Mark, Protocol, tls};
 
 impl Connection {
-    /// Returns whether the segment brought data of an exchange.
-    pub(super) fn server_segment(&mut self, segment: &Segment<'_>, mark: Mark, fresh: Fresh) -> bool {
+    /// Takes in what a segment of the server says of the client's.
+    #[inline]
+    pub(super) fn server_acknowledges(&mut self, segment: &Segment<'_>, mark: Mark) {
         if segment.flags.ack() && !segment.flags.rst() {
             for exchange in &mut self.exchanges {
                 if exchange.acked.is_none() && mark.ack.after(exchange.start) {
@@ -18,9 +19,19 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Returns whether the segment brought data of an exchange.
+    pub(super) fn server_payload(
+        &mut self,
+        segment: &Segment<'_>,
+        head: Option<&Head>,
+        mark: Mark,
+        fresh: Fresh,
+    ) -> bool {
         let Fresh::New { len, missing } = fresh else { return false };
-        let skip = (segment.payload_len - len) as usize;
-        let payload = segment.payload.get(skip..).unwrap_or_default();
+        let skip = segment.payload_len - len;
+        let payload = segment.payload.get(skip as usize..).unwrap_or_default();
         if self.protocol == Protocol::Tls && tls::records(payload) == Some(tls::Records::Alert) {
             self.rare().alert = true;
             return false;
@@ -43,7 +54,7 @@ impl Connection {
             return self.unsolicited().is_none();
         }
         if self.protocol == Protocol::Http {
-            self.http_responses(payload, mark, len);
+            self.http_responses(payload, head.filter(|_| skip == 0), mark, len);
         } else if let Some(front) = self.exchanges.front_mut() {
             front.response_first = front.response_first.or(Some(mark));
             front.response_last = Some(mark);
@@ -64,16 +75,23 @@ impl Connection {
         }
     }
 
-    fn http_responses(&mut self, payload: &[u8], mark: Mark, len: u32) {
+    fn http_responses(&mut self, payload: &[u8], head: Option<&Head>, mark: Mark, len: u32) {
         let Some(mut framing) = self.framing.take() else { return };
         framing.responses.resynchronise(payload);
         // A client that closed before the response may not read it: what it does next tells, so the exchange is kept.
         let client_left = self.half(Side::Client).fin.is_some_and(|fin| !fin.ack.after(mark.seq));
+        let mut head = head.filter(|_| framing.responses.is_fresh());
         let mut used = 0;
         let mut touched = false;
         while used < payload.len() {
             let Some(front) = self.exchanges.front_mut() else { break };
-            let (step, event) = framing.responses.feed(&payload[used..], front.method);
+            let (step, event) = match head.take() {
+                Some(head) => {
+                    front.status = head.status().or(front.status);
+                    framing.responses.pass(head, front.method)
+                }
+                None => framing.responses.feed(&payload[used..], front.method),
+            };
             used += step.max(usize::from(event.is_none()));
             front.response_first = front.response_first.or(Some(mark));
             front.response_last = Some(mark);
@@ -118,12 +136,12 @@ impl Connection {
     }
 
     pub(super) fn retire_front(&mut self) {
-        if let Some(done) = self.exchanges.pop_front() {
-            self.served += 1;
-            self.previous_response = done.response_last;
-            self.spare_path = done.path;
-            self.spare_path.clear();
-        }
+        let Some(front) = self.exchanges.front_mut() else { return };
+        self.served += 1;
+        self.previous_response = front.response_last;
+        self.spare_path = std::mem::take(&mut front.path);
+        self.spare_path.clear();
+        self.exchanges.pop_front();
     }
 
     /// Where the end of a response was not captured, the next one begins: which request does it answer? One that had an

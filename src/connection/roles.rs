@@ -48,11 +48,8 @@ impl RoleHints {
 }
 
 impl Connection {
-    /// Decides who is the client as soon as something tells, and never changes a decision that payload relied on.
+    /// While nothing has proven who is the client: decides it as soon as something tells, and never changes a decision that payload relied on.
     pub(super) fn settle_roles(&mut self, segment: &Segment<'_>, sender: usize, hints: &RoleHints) {
-        if self.roles_proven {
-            return;
-        }
         if let Some(client) = proven_client(segment, sender as u8)
             && (self.client.is_none_or(|guess| guess == client) || self.last_data.is_none())
         {

@@ -234,8 +234,8 @@ async fn report_wire(mut wire: UnboundedReceiver<WireEvent>, log: EventLog, firs
         };
         let (edge, origin) = (event.connection.edge, event.connection.origin);
         let connection = events::Connection {
-            edge: SocketAddr::new(edge.ip, edge.port),
-            origin: SocketAddr::new(origin.ip, origin.port),
+            edge: SocketAddr::new(edge.ip(), edge.port),
+            origin: SocketAddr::new(origin.ip(), origin.port),
         };
         let lane = usize::from(origin.port.saturating_sub(first_port));
         log.record_wire(event.time_ns, lane, connection, what);

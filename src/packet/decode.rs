@@ -61,7 +61,7 @@ impl Decoder {
     ///
     /// # Errors
     /// [`Skip`] says why there is no TCP segment that can be read.
-    #[inline]
+    #[inline(always)]
     pub fn decode<'a>(
         &'a mut self,
         link: u16,

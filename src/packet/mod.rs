@@ -4,7 +4,7 @@
 //! This module knows nothing of files or connections.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 mod cursor;
 mod decode;
@@ -22,18 +22,71 @@ pub use decode::{Decoder, decode, fragment_between};
 pub use skip::{Skip, Tunnel};
 
 /// One end of a TCP connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// The address is kept as numbers: each packet brings two, which are compared, hashed and moved several times, and an
+/// [`IpAddr`] costs a branch and a detour through memory for each of that.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {
-    /// IPv4 or IPv6 address.
-    pub ip: IpAddr,
+    // In this order IPv4 comes before IPv6, and ports count last.
+    is_v6: bool,
+    high: u64,
+    low: u64,
     /// TCP port.
     pub port: u16,
+}
+
+impl Endpoint {
+    /// The end with an address and a port.
+    pub fn new(ip: IpAddr, port: u16) -> Endpoint {
+        match ip {
+            IpAddr::V4(ip) => Endpoint::v4(ip.to_bits(), port),
+            IpAddr::V6(ip) => Endpoint::v6(ip.to_bits(), port),
+        }
+    }
+
+    /// The same of an IPv4 address as a number.
+    #[inline]
+    pub const fn v4(bits: u32, port: u16) -> Endpoint {
+        Endpoint { is_v6: false, high: 0, low: bits as u64, port }
+    }
+
+    /// The same of an IPv6 address as a number.
+    #[inline]
+    pub const fn v6(bits: u128, port: u16) -> Endpoint {
+        Endpoint { is_v6: true, high: (bits >> 64) as u64, low: bits as u64, port }
+    }
+
+    /// IPv4 or IPv6 address.
+    pub fn ip(&self) -> IpAddr {
+        match self.v4_bits() {
+            Some(bits) => Ipv4Addr::from_bits(bits).into(),
+            None => Ipv6Addr::from_bits(self.v6_bits()).into(),
+        }
+    }
+
+    /// The IPv4 address as a number, if it is one.
+    #[inline]
+    pub fn v4_bits(&self) -> Option<u32> {
+        (!self.is_v6).then_some(self.low as u32)
+    }
+
+    /// The address as a number of 128 bits.
+    #[inline]
+    pub fn v6_bits(&self) -> u128 {
+        u128::from(self.high) << 64 | u128::from(self.low)
+    }
 }
 
 impl fmt::Display for Endpoint {
     /// `192.0.2.1:80` or `[2001:db8::1]:80`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        std::net::SocketAddr::new(self.ip, self.port).fmt(f)
+        std::net::SocketAddr::new(self.ip(), self.port).fmt(f)
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -5,12 +5,11 @@ use super::ip;
 use super::{Endpoint, Flags, Segment, Skip};
 
 /// The fields every TCP header has; options follow (RFC 9293 section 3.1).
-const HEADER_LEN: usize = 20;
+pub(super) const HEADER_LEN: usize = 20;
 /// Up to the window; checksum and urgent pointer behind it tell nothing here.
 const NEEDED_LEN: usize = 16;
 
 /// The TCP header (RFC 9293 section 3.1), its options as far as they were captured.
-#[inline]
 pub(super) fn segment<'a>(ip: &ip::Header, vni: u32, cursor: &Cursor<'a>) -> Result<Segment<'a>, Skip> {
     if cursor.wire_len() < HEADER_LEN {
         return Err(Skip::MalformedTcp);
@@ -25,8 +24,8 @@ pub(super) fn segment<'a>(ip: &ip::Header, vni: u32, cursor: &Cursor<'a>) -> Res
     let captured_len = cursor.rest().len();
     let (header_and_options, payload) = cursor.rest().split_at(captured_len.min(header_len));
     Ok(Segment {
-        src: Endpoint { ip: ip.src, port: u16_at(0) },
-        dst: Endpoint { ip: ip.dst, port: u16_at(2) },
+        src: Endpoint::new(ip.src, u16_at(0)),
+        dst: Endpoint::new(ip.dst, u16_at(2)),
         tunnel: vni,
         seq: u32_at(4),
         ack: u32_at(8),
@@ -42,8 +41,8 @@ pub(super) fn segment<'a>(ip: &ip::Header, vni: u32, cursor: &Cursor<'a>) -> Res
 
 /// The timestamps option (RFC 7323 section 3.2). Options of unknown kind are passed over by their length, as RFC 9293
 /// section 3.1 demands; etherparse's iterator ends at the first of them.
-#[inline]
-fn timestamps(mut options: &[u8]) -> Option<(u32, u32)> {
+#[inline(always)]
+pub(super) fn timestamps(mut options: &[u8]) -> Option<(u32, u32)> {
     const END: u8 = 0;
     const NO_OPERATION: u8 = 1;
     const TIMESTAMPS: u8 = 8;

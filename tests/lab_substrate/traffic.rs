@@ -293,7 +293,7 @@ async fn crossing() {
 }
 
 fn endpoint(address: SocketAddr) -> Endpoint {
-    Endpoint { ip: address.ip(), port: address.port() }
+    Endpoint::new(address.ip(), address.port())
 }
 
 fn fin_that_waits_in_vain_is_released() {

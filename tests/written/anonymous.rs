@@ -22,8 +22,8 @@ fn secrets_of(path: &Path) -> Vec<Vec<u8>> {
     for record in records(path) {
         let Ok(segment) = packet::decode(record.link.0, &record.data, record.wire_len) else { continue };
         for end in [segment.src, segment.dst] {
-            secrets.push(end.ip.to_string().into_bytes());
-            secrets.push(match end.ip {
+            secrets.push(end.ip().to_string().into_bytes());
+            secrets.push(match end.ip() {
                 IpAddr::V4(ip) => ip.octets().to_vec(),
                 IpAddr::V6(ip) => ip.octets().to_vec(),
             });

@@ -114,7 +114,7 @@ fn facts(path: &Path) -> Vec<String> {
             it.payload_len,
             it.payload.len(),
             it.ttl,
-            it.src.ip.is_ipv6(),
+            it.src.ip().is_ipv6(),
             it.ip_id,
             it.timestamps.is_some()
         ));

@@ -4,7 +4,7 @@ use super::*;
 use crate::packet::Flags;
 
 fn end(port: u16) -> Endpoint {
-    Endpoint { ip: std::net::IpAddr::from([192, 0, 2, 1]), port }
+    Endpoint::v4(u32::from_be_bytes([192, 0, 2, 1]), port)
 }
 
 /// Two directions of one connection.

@@ -66,9 +66,15 @@ impl Closing {
         None
     }
 
+    /// Whether [`Closing::retire`] has something to look at.
+    #[inline]
+    pub fn is_due(&self, now_ns: i64) -> bool {
+        self.queue.front().is_some_and(|closed| closed.check_ns <= now_ns)
+    }
+
     /// The next connection that has been closed and silent for long enough to go, if there is one.
     pub fn retire(&mut self, slots: &Slots, now_ns: i64) -> Option<u32> {
-        while self.queue.front().is_some_and(|closed| closed.check_ns <= now_ns) {
+        while self.is_due(now_ns) {
             let mut closed = self.pop()?;
             let Some(flow) = slots.same(closed.slot, closed.serial) else { continue };
             let silent_ns = now_ns.saturating_sub(flow.last_ns());

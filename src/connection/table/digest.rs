@@ -5,6 +5,7 @@ use std::hash::BuildHasher;
 use foldhash::quality::RandomState;
 
 use crate::connection::duplicates;
+use crate::connection::http::Head;
 use crate::packet::Segment;
 
 use super::slots::Key;
@@ -26,14 +27,15 @@ pub struct Digest {
 pub struct Digester(RandomState);
 
 impl Digester {
-    /// The digest of a segment.
-    #[inline]
-    pub fn digest(&self, segment: &Segment<'_>) -> Digest {
-        Digest { key: self.hash(&Key::of(segment)), packet: duplicates::fingerprint(segment) }
+    /// The digest of a segment, and the head that its payload begins with, if that can be read ahead.
+    #[inline(always)]
+    pub fn digest(&self, segment: &Segment<'_>) -> (Digest, Option<Head>) {
+        let digest = Digest { key: self.hash(&Key::of(segment)), packet: duplicates::fingerprint(segment) };
+        (digest, Head::read(segment.payload))
     }
 
     /// The keyed hash of a key.
-    #[inline]
+    #[inline(always)]
     pub(super) fn hash(&self, key: &Key) -> u64 {
         self.0.hash_one(key)
     }

@@ -16,6 +16,7 @@ use crate::packet::Segment;
 
 use super::duplicates::{Sighting, Window};
 use super::embryo::Embryo;
+use super::http::Head;
 use super::roles::proves_server;
 use super::streams::{Appearances, Bases, Streams};
 use super::{Connection, Mark, Retry, RoleHints};
@@ -73,7 +74,28 @@ pub struct Table {
 
 /// A place in a table, in which another connection may be by and by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Slot(u32);
+pub struct Slot {
+    slot: u32,
+    /// [`Slots::removed`] when it was found.
+    removed: u32,
+}
+
+/// A segment with what is known of it before its connection takes it.
+#[derive(Debug)]
+pub struct Located<'s> {
+    /// The segment.
+    pub segment: Segment<'s>,
+    /// Its digest by the table's [`Digester`].
+    pub digest: Digest,
+    /// The head that its payload begins with, if it was read ahead.
+    pub head: Option<&'s Head>,
+    /// Where its connection was lately, which may have changed.
+    pub slot: Option<Slot>,
+    /// Frame number, counted from 1 in its trace.
+    pub frame: u64,
+    /// Capture time, ns since the Unix epoch.
+    pub time_ns: i64,
+}
 
 /// What a connection that begins is to be called.
 struct Begin {
@@ -118,39 +140,38 @@ impl Table {
         time_ns: i64,
         finished: &mut impl FnMut(Connection),
     ) -> u32 {
-        let digest = self.slots.digester().digest(segment);
-        self.ingest_digested(segment, digest, None, (frame, time_ns), finished)
+        let (digest, head) = self.slots.digester().digest(segment);
+        let located = Located { segment: *segment, digest, head: head.as_ref(), slot: None, frame, time_ns };
+        self.ingest_located(&located, finished)
     }
 
     /// Where the connection of a segment is now, if it is in the table.
     #[inline]
     pub fn look_up(&self, segment: &Segment<'_>, digest: Digest) -> Option<Slot> {
-        self.slots.find(digest.key, (&segment.src, &segment.dst), segment.tunnel).map(Slot)
+        let slot = self.slots.find(digest.key, (&segment.src, &segment.dst), segment.tunnel)?;
+        Some(Slot { slot, removed: self.slots.removed() })
     }
 
-    /// What makes digests for [`Table::ingest_digested`].
+    /// What makes digests for [`Table::ingest_located`].
     pub fn digester(&self) -> Digester {
         self.slots.digester().clone()
     }
 
-    /// As [`Table::ingest`], with a digest made before by this table's [`Digester`]; and with where the connection was lately,
-    /// which may have changed.
-    pub fn ingest_digested(
-        &mut self,
-        segment: &Segment<'_>,
-        digest: Digest,
-        likely: Option<Slot>,
-        (frame, time_ns): (u64, i64),
-        finished: &mut impl FnMut(Connection),
-    ) -> u32 {
-        while let Some(slot) = self.closing.retire(&self.slots, time_ns) {
-            self.retire(slot, finished);
+    /// As [`Table::ingest`], with what this table's [`Digester`] found before.
+    #[inline]
+    pub fn ingest_located(&mut self, located: &Located<'_>, finished: &mut impl FnMut(Connection)) -> u32 {
+        let Located { segment, digest, head, slot: likely, frame, time_ns } = located;
+        let (digest, frame, time_ns) = (*digest, *frame, *time_ns);
+        if self.closing.is_due(time_ns) {
+            while let Some(slot) = self.closing.retire(&self.slots, time_ns) {
+                self.retire(slot, finished);
+            }
         }
         if proves_server(segment.flags) {
             self.hints.learn(segment.src);
         }
-        let is_there = |slot: &Slot| self.slots.has(slot.0, (&segment.src, &segment.dst), segment.tunnel);
-        let known = likely.filter(is_there).or_else(|| self.look_up(segment, digest)).map(|slot| slot.0);
+        let is_there = |slot: &Slot| slot.removed == self.slots.removed();
+        let known = likely.filter(is_there).or_else(|| self.look_up(segment, digest)).map(|it| it.slot);
         let is_shared = segment.tunnel != 0 || !self.shared.is_empty();
         let shared = if is_shared { self.number_shared(segment) } else { None };
         let sighting = self.window.sight(segment, digest.packet, time_ns);
@@ -178,14 +199,15 @@ impl Table {
                 }
             }
         };
-        self.judge(slot, segment, Mark::of(segment, frame, time_ns))
+        self.judge(slot, segment, *head, Mark::of(segment, frame, time_ns))
     }
 
     /// Lets the connection in a slot take a segment into account. Returns its stream.
-    fn judge(&mut self, slot: u32, segment: &Segment<'_>, mark: Mark) -> u32 {
+    #[inline]
+    fn judge(&mut self, slot: u32, segment: &Segment<'_>, head: Option<&Head>, mark: Mark) -> u32 {
         let ends = segment.flags.fin() || segment.flags.rst();
         let was_closed = ends && self.slots.get(slot).is_some_and(Flow::is_closed);
-        let begun = self.slots.ingest(slot, segment, mark, &self.hints);
+        let begun = self.slots.ingest(slot, segment, head, mark, &self.hints);
         let Some(flow) = self.slots.get(slot) else { return 0 };
         let stream = flow.stream();
         if ends {
@@ -197,7 +219,7 @@ impl Table {
         }
         if let Some(fingerprint) = begun {
             let retry = Retry { stream, frame: mark.frame };
-            self.retries.match_retry(&mut self.slots, fingerprint, segment.src.ip, retry, mark.time_ns);
+            self.retries.match_retry(&mut self.slots, fingerprint, segment.src.ip(), retry, mark.time_ns);
             self.retries.watch_if_late(&self.slots, slot, mark.time_ns);
         }
         stream

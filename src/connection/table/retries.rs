@@ -67,7 +67,7 @@ impl Retries {
             serial,
             stream: connection.stream,
             request_frame,
-            client: connection.endpoint(Side::Client).ip,
+            client: connection.endpoint(Side::Client).ip(),
             since_ns,
         });
     }

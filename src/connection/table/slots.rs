@@ -1,11 +1,11 @@
 //! The connections of a table, found by their endpoints.
 
 use std::hash::{Hash, Hasher};
-use std::net::{IpAddr, Ipv4Addr};
 
 use hashbrown::HashTable;
 
 use crate::connection::embryo::Embryo;
+use crate::connection::http::Head;
 use crate::connection::spares::Spares;
 use crate::connection::streams::{Bases, Streams};
 use crate::connection::{Connection, Mark, RoleHints};
@@ -25,17 +25,17 @@ pub(super) struct Key {
 
 impl Key {
     /// The key of a segment's connection.
-    #[inline]
+    #[inline(always)]
     pub fn of(segment: &Segment<'_>) -> Key {
         Key::between(segment.src, segment.dst, segment.tunnel)
     }
 
-    #[inline]
+    #[inline(always)]
     fn between(a: Endpoint, b: Endpoint, tunnel: u32) -> Key {
-        let in_order = match (a.ip, b.ip) {
+        let in_order = match (a.v4_bits(), b.v4_bits()) {
             // As one number each: what nearly every packet has is compared without a branch that cannot be foreseen.
-            (IpAddr::V4(ip_a), IpAddr::V4(ip_b)) => {
-                let number = |ip: Ipv4Addr, port: u16| u64::from(ip.to_bits()) << 16 | u64::from(port);
+            (Some(ip_a), Some(ip_b)) => {
+                let number = |ip: u32, port: u16| u64::from(ip) << 16 | u64::from(port);
                 number(ip_a, a.port) <= number(ip_b, b.port)
             }
             _ => a <= b,
@@ -62,18 +62,14 @@ impl Key {
 
 impl Hash for Key {
     /// Few and wide words: hashing is a good part of what a packet costs.
+    #[inline(always)]
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         let ports = u64::from(self.low.port) << 48 | u64::from(self.high.port) << 32;
         hasher.write_u64(ports | u64::from(self.tunnel));
-        if let (IpAddr::V4(low), IpAddr::V4(high)) = (self.low.ip, self.high.ip) {
-            hasher.write_u64(u64::from(low.to_bits()) << 32 | u64::from(high.to_bits()));
+        if let (Some(low), Some(high)) = (self.low.v4_bits(), self.high.v4_bits()) {
+            hasher.write_u64(u64::from(low) << 32 | u64::from(high));
         } else {
-            for ip in [self.low.ip, self.high.ip] {
-                hasher.write_u128(match ip {
-                    IpAddr::V4(ip) => u128::from(ip.to_bits()),
-                    IpAddr::V6(ip) => ip.to_bits(),
-                });
-            }
+            [self.low, self.high].iter().for_each(|end| hasher.write_u128(end.v6_bits()));
         }
     }
 }
@@ -224,6 +220,8 @@ pub(super) struct Slots {
     index: HashTable<u32>,
     flows: Vec<Option<Flow>>,
     free: Vec<u32>,
+    /// Connections taken out so far, modulo 2^32.
+    removed: u32,
     spares: Spares,
 }
 
@@ -234,6 +232,7 @@ impl Slots {
             index: HashTable::new(),
             flows: Vec::new(),
             free: Vec::new(),
+            removed: 0,
             spares: Spares::default(),
         }
     }
@@ -260,9 +259,14 @@ impl Slots {
         self.index.find(hash, is_it).copied()
     }
 
+    /// Connections taken out so far, modulo 2^32: as long as it stays the same, each connection is where it was.
+    pub fn removed(&self) -> u32 {
+        self.removed
+    }
+
     /// Whether the connection between two endpoints is in this slot.
     #[inline]
-    pub fn has(&self, slot: u32, (a, b): (&Endpoint, &Endpoint), tunnel: u32) -> bool {
+    fn has(&self, slot: u32, (a, b): (&Endpoint, &Endpoint), tunnel: u32) -> bool {
         self.get(slot).is_some_and(|flow| flow.is_between(a, b, tunnel))
     }
 
@@ -303,6 +307,7 @@ impl Slots {
             entry.remove();
         }
         self.free.push(slot);
+        self.removed = self.removed.wrapping_add(1);
         Some((hash, flow))
     }
 
@@ -319,7 +324,15 @@ impl Slots {
     }
 
     /// Takes one segment into account and returns the fingerprint of a request that began with it.
-    pub fn ingest(&mut self, slot: u32, segment: &Segment<'_>, mark: Mark, hints: &RoleHints) -> Option<u64> {
+    #[inline]
+    pub fn ingest(
+        &mut self,
+        slot: u32,
+        segment: &Segment<'_>,
+        head: Option<&Head>,
+        mark: Mark,
+        hints: &RoleHints,
+    ) -> Option<u64> {
         if let Some(Flow::Embryo(embryo)) = self.get_mut(slot)
             && embryo.admit(segment, mark)
         {
@@ -328,10 +341,10 @@ impl Slots {
         let place = self.flows.get_mut(slot as usize)?;
         let connection = grown(place, hints)?;
         if segment.payload_len == 0 {
-            return connection.ingest(segment, mark, hints);
+            return connection.ingest(segment, head, mark, hints);
         }
         connection.borrow(&mut self.spares);
-        let begun = connection.ingest(segment, mark, hints);
+        let begun = connection.ingest(segment, head, mark, hints);
         connection.give_back(&mut self.spares);
         begun
     }

@@ -31,7 +31,7 @@ pub trait Names {
 
 /// The other name of one end.
 fn endpoint(names: &dyn Names, end: Endpoint) -> Endpoint {
-    Endpoint { ip: names.ip(end.ip), port: names.port(end.port) }
+    Endpoint::new(names.ip(end.ip()), names.port(end.port))
 }
 
 /// A header that was passed over: its place, and the IP header at that moment.
@@ -107,7 +107,7 @@ fn is_as_intended(
     names: &dyn Names,
     payload: &[u8],
 ) -> bool {
-    let shifted = |(value, echo)| options::shifted(value, echo, original.src.ip, original.dst.ip, names);
+    let shifted = |(value, echo)| options::shifted(value, echo, original.src.ip(), original.dst.ip(), names);
     let wanted = Segment {
         src: endpoint(names, original.src),
         dst: endpoint(names, original.dst),

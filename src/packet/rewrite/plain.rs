@@ -38,16 +38,16 @@ pub fn rebuild(segment: &Segment<'_>, names: &dyn Names, payload: &[u8]) -> (Vec
     tcp.extend(segment.window.to_be_bytes());
     tcp.extend([0; 4]);
     if let Some((value, echo)) = segment.timestamps {
-        let (value, echo) = options::shifted(value, echo, segment.src.ip, segment.dst.ip, names);
+        let (value, echo) = options::shifted(value, echo, segment.src.ip(), segment.dst.ip(), names);
         tcp.extend(TIMESTAMPS);
         tcp.extend(value.to_be_bytes());
         tcp.extend(echo.to_be_bytes());
     }
     tcp.extend_from_slice(payload);
     let tcp_wire_len = tcp_len + segment.payload_len as usize;
-    let checksum = !sum(&tcp, pseudo_header(src.ip, dst.ip, ip::TCP, tcp_wire_len));
+    let checksum = !sum(&tcp, pseudo_header(src.ip(), dst.ip(), ip::TCP, tcp_wire_len));
     tcp[16..18].copy_from_slice(&checksum.to_be_bytes());
-    let mut packet = ip_header(segment, (src.ip, dst.ip), tcp_wire_len);
+    let mut packet = ip_header(segment, (src.ip(), dst.ip()), tcp_wire_len);
     let wire_len = packet.len() + tcp_wire_len;
     packet.extend(tcp);
     (packet, wire_len as u32)

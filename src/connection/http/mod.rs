@@ -4,65 +4,22 @@
 //! may be split over segments, bodies are never kept. When the capture does not hold the bytes needed to go on, the
 //! framer is [`lost`](Framer::is_lost) until a segment begins with a recognisable message again.
 
+mod head;
+mod method;
+mod path;
+
+pub use head::Head;
+pub(super) use head::fingerprint;
+pub(crate) use method::METHODS;
+pub use method::Method;
+
+use head::Fields;
+use path::keep_path;
+
 /// Longest start line or header line looked at; the rest of a longer one is skipped, its meaning unknown.
 const LINE_LIMIT: usize = 256;
-/// Longest path kept for display.
-const PATH_LIMIT: usize = 96;
 /// First bytes of a PROXY protocol v2 header (specification section 2.2).
 const PROXY_V2: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
-
-pub(crate) const METHODS: [&str; 24] = [
-    "GET",
-    "POST",
-    "PUT",
-    "HEAD",
-    "DELETE",
-    "OPTIONS",
-    "PATCH",
-    "CONNECT",
-    "TRACE",
-    "PROPFIND",
-    "PROPPATCH",
-    "MKCOL",
-    "COPY",
-    "MOVE",
-    "REPORT",
-    "SEARCH",
-    "LOCK",
-    "UNLOCK",
-    "MERGE",
-    "QUERY",
-    "PURGE",
-    "NOTIFY",
-    "SUBSCRIBE",
-    "UNSUBSCRIBE",
-];
-
-/// A method name from the closed list that finrace recognises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Method(u8);
-
-impl Method {
-    /// The method at the start of `bytes`, if a known one followed by a space stands there.
-    pub fn at_start(bytes: &[u8]) -> Option<Method> {
-        METHODS
-            .iter()
-            .position(|name| {
-                bytes.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&b' '))
-            })
-            .map(|index| Method(index as u8))
-    }
-
-    /// The name.
-    pub fn name(self) -> &'static str {
-        METHODS[usize::from(self.0)]
-    }
-
-    /// Idempotent by definition (RFC 9110 section 9.2.2), so that clients retry it by themselves.
-    pub fn is_idempotent(self) -> bool {
-        !matches!(self.name(), "POST" | "PATCH" | "CONNECT")
-    }
-}
 
 /// Whether a payload begins with an HTTP/1 request.
 pub fn starts_request(payload: &[u8]) -> bool {
@@ -145,11 +102,7 @@ pub struct Framer {
     state: State,
     line: Vec<u8>,
     path: Vec<u8>,
-    method: Option<Method>,
-    status: u16,
-    length: Option<u64>,
-    chunked: bool,
-    close: bool,
+    fields: Fields,
 }
 
 impl Framer {
@@ -164,17 +117,7 @@ impl Framer {
     }
 
     fn new(kind: Kind) -> Framer {
-        Framer {
-            kind,
-            state: State::Start,
-            line: Vec::new(),
-            path: Vec::new(),
-            method: None,
-            status: 0,
-            length: None,
-            chunked: false,
-            close: false,
-        }
+        Framer { kind, state: State::Start, line: Vec::new(), path: Vec::new(), fields: Fields::default() }
     }
 
     /// The framer does not know where in a message it stands.
@@ -194,7 +137,7 @@ impl Framer {
 
     /// The last message asked for the connection to close (RFC 9112 section 9.6).
     pub fn announced_close(&self) -> bool {
-        self.close
+        self.fields.close
     }
 
     /// Where the next byte stands.
@@ -234,7 +177,7 @@ impl Framer {
             State::UntilClose => {}
             _ if len == 0 => {}
             // What follows this status is not HTTP, whatever the rest of its head says.
-            State::Header if self.status == 101 => {
+            State::Header if self.fields.status == 101 => {
                 self.state = State::UntilClose;
                 return Some(Event::Upgraded);
             }
@@ -309,14 +252,18 @@ impl Framer {
         (used, None)
     }
 
+    /// Passes over a head that was read ahead; between two messages only, and with no other bytes since. Returns how long it is,
+    /// and what happened with its end. What [`Framer::feed`] tells of its first line is in the head.
+    pub(super) fn pass(&mut self, head: &Head, answers: Option<Method>) -> (usize, Option<Event>) {
+        self.fields = head.fields;
+        self.state = State::Header;
+        (head.len(), self.head_complete(answers))
+    }
+
     fn begin(&mut self) {
         self.state = State::FirstLine;
         self.line.clear();
-        self.method = None;
-        self.status = 0;
-        self.length = None;
-        self.chunked = false;
-        self.close = false;
+        self.fields = Fields::default();
     }
 
     fn end(&mut self) -> Event {
@@ -348,7 +295,7 @@ impl Framer {
             State::FirstLine => self.first_line(line),
             State::Header if line.is_empty() => self.head_complete(answers),
             State::Header => {
-                self.header_line(line);
+                self.fields.header_line(line);
                 None
             }
             State::ChunkSize if line.is_empty() => None,
@@ -378,7 +325,6 @@ impl Framer {
             Kind::Request => match Method::at_start(line) {
                 Some(method) => {
                     self.state = State::Header;
-                    self.method = Some(method);
                     let target = line[method.name().len() + 1..].split(|&byte| byte == b' ').next();
                     keep_path(target.unwrap_or_default(), &mut self.path);
                     Some(Event::Request(method))
@@ -388,13 +334,11 @@ impl Framer {
                     None
                 }
             },
-            Kind::Response => match status_code(line) {
-                Some(status) => {
+            Kind::Response => match Fields::of_status_line(line) {
+                Some(fields) => {
                     self.state = State::Header;
-                    self.status = status;
-                    // 1.0 closes unless told otherwise (RFC 9112 section 9.3).
-                    self.close = line.starts_with(b"HTTP/1.0");
-                    (status >= 200 || status == 101).then_some(Event::Response(status))
+                    self.fields = fields;
+                    fields.is_final().then_some(Event::Response(fields.status))
                 }
                 None => {
                     self.state = State::Lost;
@@ -404,42 +348,26 @@ impl Framer {
         }
     }
 
-    fn header_line(&mut self, line: &[u8]) {
-        // Of most lines the first letter tells that they do not matter here.
-        if !matches!(line, [b'c' | b'C' | b't' | b'T', ..]) {
-            return;
-        }
-        let Some(colon) = line.iter().position(|&byte| byte == b':') else { return };
-        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-        if name.eq_ignore_ascii_case(b"content-length") {
-            self.length = number(value);
-        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
-            self.chunked = contains_token(value, b"chunked");
-        } else if name.eq_ignore_ascii_case(b"connection") {
-            self.close =
-                contains_token(value, b"close") || (self.close && !contains_token(value, b"keep-alive"));
-        }
-    }
-
     /// RFC 9112 section 6.3, in its order.
     fn head_complete(&mut self, answers: Option<Method>) -> Option<Event> {
         let answers = answers.map(Method::name);
         match self.kind {
             Kind::Response
-                if self.status == 101 || (answers == Some("CONNECT") && self.status / 100 == 2) =>
+                if self.fields.status == 101
+                    || (answers == Some("CONNECT") && self.fields.status / 100 == 2) =>
             {
                 self.state = State::UntilClose;
                 return Some(Event::Upgraded);
             }
-            Kind::Response if self.status < 200 => {
+            Kind::Response if self.fields.status < 200 => {
                 self.state = State::Start;
                 return Some(Event::Interim);
             }
-            Kind::Response if matches!(self.status, 204 | 304) => return Some(self.end()),
+            Kind::Response if matches!(self.fields.status, 204 | 304) => return Some(self.end()),
             Kind::Response if answers == Some("HEAD") => return Some(self.end()),
             _ => {}
         }
-        match (self.chunked, self.length, self.kind) {
+        match (self.fields.chunked, self.fields.length, self.kind) {
             (true, ..) => self.state = State::ChunkSize,
             (false, Some(0), _) | (false, None, Kind::Request) => return Some(self.end()),
             (false, Some(left), _) => self.state = State::Body { left },
@@ -449,51 +377,5 @@ impl Framer {
     }
 }
 
-fn status_code(line: &[u8]) -> Option<u16> {
-    let digits = line.strip_prefix(b"HTTP/1.")?.get(2..5)?;
-    number(digits).filter(|status| (100..600).contains(status)).map(|status| status as u16)
-}
-
-/// A number, of digits only (RFC 9110 section 8.6).
-fn number(digits: &[u8]) -> Option<u64> {
-    let add =
-        |sum: u64, digit: &u8| sum.checked_mul(10)?.checked_add(char::from(*digit).to_digit(10)?.into());
-    if digits.is_empty() { None } else { digits.iter().try_fold(0, add) }
-}
-
-fn contains_token(value: &[u8], token: &[u8]) -> bool {
-    value.split(|&byte| byte == b',').any(|part| part.trim_ascii().eq_ignore_ascii_case(token))
-}
-
-/// Captures are hostile input: what is kept of a path is printable ASCII, bounded, and free of query strings.
-fn keep_path(target: &[u8], path: &mut Vec<u8>) {
-    path.clear();
-    // Only the absolute form has a scheme (RFC 9112 section 3.2.2); a query may hold a whole URL.
-    let absolute = || target.windows(3).position(|window| window == b"://");
-    let without_scheme = match if target.starts_with(b"/") { None } else { absolute() } {
-        Some(at) => target[at + 3..]
-            .iter()
-            .position(|&byte| byte == b'/')
-            .map_or(&b"/"[..], |slash| &target[at + 3 + slash..]),
-        None => target,
-    };
-    let is_plain = |byte: &&u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'\\');
-    let plain = without_scheme.iter().take(PATH_LIMIT).take_while(is_plain).count();
-    let (plain, odd) = without_scheme.split_at(plain);
-    path.extend_from_slice(plain);
-    for &byte in odd.iter().take_while(|byte| !matches!(byte, b'?' | b'#')) {
-        if path.len() >= PATH_LIMIT {
-            path.extend_from_slice(b"...");
-            break;
-        }
-        match byte {
-            b'\\' => path.extend_from_slice(b"\\\\"),
-            0x21..=0x7e => path.push(byte),
-            _ => path.extend_from_slice(format!("\\x{byte:02x}").as_bytes()),
-        }
-    }
-}
-
 #[cfg(test)]
-#[path = "http_tests.rs"]
 mod tests;

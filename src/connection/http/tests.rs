@@ -126,3 +126,85 @@ fn an_absolute_target_keeps_only_its_path() {
         assert_eq!(framer.path(), path);
     }
 }
+
+/// Heads of every kind, from which changed ones are made.
+const HEADS: [&[u8]; 8] = [
+    b"GET /a/b?c=d HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\nrest",
+    b"POST /orders HTTP/1.1\r\nHost: x\r\ncontent-length: 17\r\nCookie: c\r\n\r\nbody",
+    b"PUT /x#y HTTP/1.0\nTransfer-Encoding: gzip, chunked\n\n5\r\nhello\r\n0\r\n\r\n",
+    b"CONNECT example:443 HTTP/1.1\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.0 304 Not Modified\r\nConnection: keep-alive\r\n\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n\0\x01",
+];
+
+/// What a framer tells of a payload, byte positions included, and how it stands after it.
+fn told(framer: &mut Framer, payload: &[u8], answers: Option<Method>, ahead: bool) -> String {
+    let head = Head::read(payload).filter(|_| ahead);
+    let is_mine = |head: &&Head| head.request(payload).is_some() == (framer.kind == Kind::Request);
+    let (mut used, mut told) = (0, Vec::new());
+    let mut path = Vec::new();
+    if let Some(head) = head.as_ref().filter(is_mine) {
+        told.push((0, Event::Begin));
+        if let Some((method, plain)) = head.request(payload) {
+            told.push((0, Event::Request(method)));
+            path = plain.to_vec();
+            assert_eq!(head.fingerprint(), Some(fingerprint(payload)));
+        }
+        told.extend(head.status().map(|status| (0, Event::Response(status))));
+        let (len, event) = framer.pass(head, answers);
+        used = len;
+        told.extend(event.map(|event| (used, event)));
+    }
+    while used < payload.len() {
+        let (step, event) = framer.feed(&payload[used..], answers);
+        used += step;
+        if let Some(Event::Request(_)) = event {
+            path = framer.path().as_bytes().to_vec();
+        }
+        // A head that was passed tells nothing of the places within it.
+        let at = if matches!(event, Some(Event::End | Event::Interim | Event::Upgraded)) { used } else { 0 };
+        told.extend(event.map(|event| (at, event)));
+    }
+    format!("{told:?} {path:?} {:?} {:?}", framer.state, framer.fields)
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_head_read_ahead_is_what_the_framer_reads(
+        which in 0..HEADS.len(),
+        changes in proptest::collection::vec((0..120_usize, proptest::prelude::any::<u8>()), 0..4),
+        cut in 0..140_usize,
+        long in 0..600_usize,
+        answers in 0..3_usize,
+    ) {
+        let mut payload = HEADS[which].to_vec();
+        for (at, byte) in changes {
+            let at = at % payload.len();
+            payload[at] = byte;
+        }
+        if long > 200 {
+            let space = payload.iter().position(|&byte| byte == b'/').unwrap_or(3);
+            payload.splice(space..space, std::iter::repeat_n(b'/', long - 200));
+        }
+        payload.truncate(cut.max(long));
+        let answers = [None, Some(method("HEAD")), Some(method("CONNECT"))][answers];
+        for framer in [Framer::requests, Framer::responses] {
+            let ahead = told(&mut framer(), &payload, answers, true);
+            proptest::prop_assert_eq!(ahead, told(&mut framer(), &payload, answers, false));
+        }
+    }
+}
+
+#[test]
+fn the_usual_heads_are_read_ahead() {
+    for payload in HEADS.into_iter().filter(|payload| !payload.starts_with(b"CONNECT")) {
+        let text = String::from_utf8_lossy(payload);
+        let end = ["\r\n\r\n", "\n\n"].into_iter().find_map(|end| Some(text.find(end)? + end.len()));
+        assert_eq!(Head::read(payload).map(|head| head.len()), end, "{text}");
+    }
+    assert!(Head::read(HEADS[3]).is_none(), "what it asks for is no path");
+    assert!(Head::read(b"GET / HTTP/1.1\r\nHost: x\r\n").is_none(), "its end is in another segment");
+    assert!(Head::read(b"").is_none());
+}

@@ -1,0 +1,176 @@
+//! Heads of messages: what of them decides where a message ends.
+
+use std::hash::{BuildHasher, Hasher};
+use std::ops::Range;
+
+use foldhash::fast::FixedState;
+
+use super::{LINE_LIMIT, Method, path, starts_response};
+
+/// Bytes of a request that make its fingerprint.
+const FINGERPRINT_BYTES: usize = 256;
+
+/// What start line and header lines say of framing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Fields {
+    /// Of a response.
+    pub status: u16,
+    /// Content-Length.
+    pub length: Option<u64>,
+    /// Transfer-Encoding ends with chunked.
+    pub chunked: bool,
+    /// The connection is to close.
+    pub close: bool,
+}
+
+impl Fields {
+    /// Of a response, by its first line.
+    #[inline]
+    pub fn of_status_line(line: &[u8]) -> Option<Fields> {
+        let status = status_code(line)?;
+        // 1.0 closes unless told otherwise (RFC 9112 section 9.3).
+        Some(Fields { status, close: line.starts_with(b"HTTP/1.0"), ..Fields::default() })
+    }
+
+    /// Of a response that is not an interim one, or leaves HTTP behind.
+    pub fn is_final(&self) -> bool {
+        self.status >= 200 || self.status == 101
+    }
+
+    /// Takes a header line into account.
+    #[inline]
+    pub fn header_line(&mut self, line: &[u8]) {
+        // Of most lines the first letter tells that they do not matter here.
+        if !matches!(line, [b'c' | b'C' | b't' | b'T', ..]) {
+            return;
+        }
+        if let Some(value) = value_of(b"content-length", line) {
+            self.length = number(value);
+        } else if let Some(value) = value_of(b"transfer-encoding", line) {
+            self.chunked = contains_token(value, b"chunked");
+        } else if let Some(value) = value_of(b"connection", line) {
+            self.close =
+                contains_token(value, b"close") || (self.close && !contains_token(value, b"keep-alive"));
+        }
+    }
+}
+
+/// The whole head of a message, read in one go and before its connection is known: it is at the start of a payload.
+///
+/// Reason: most messages begin with a segment, which holds their head; reading it needs nothing of the connection, so that it
+/// can be done ahead, in another thread.
+/// Proof: a test holds it to [`Framer`](super::Framer) on heads changed at random.
+/// Fallback: what is not quite simple (a head over several segments, a line that is too long, a path with odd bytes) is none
+/// here and goes through [`Framer::feed`](super::Framer::feed).
+#[derive(Debug, Clone)]
+pub struct Head {
+    pub(super) fields: Fields,
+    len: u32,
+    /// None of a response.
+    request: Option<Request>,
+}
+
+#[derive(Debug, Clone)]
+struct Request {
+    method: Method,
+    path: Range<u16>,
+    fingerprint: u64,
+}
+
+impl Head {
+    /// The head that a payload begins with.
+    #[inline]
+    pub fn read(payload: &[u8]) -> Option<Head> {
+        // No method and no version begins with anything else.
+        if !payload.first()?.is_ascii_uppercase() {
+            return None;
+        }
+        let mut ends = memchr::memchr_iter(b'\n', payload);
+        let mut start = ends.next()? + 1;
+        let first = payload.get(..start - 1).filter(|line| line.len() <= LINE_LIMIT)?;
+        let first = first.strip_suffix(b"\r").unwrap_or(first);
+        let (mut fields, request) = if starts_response(first) {
+            (Fields::of_status_line(first)?, None)
+        } else {
+            (Fields::default(), Some(Request::of(first, payload)?))
+        };
+        for end in ends {
+            let line = &payload[start..end.min(start + LINE_LIMIT)];
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            start = end + 1;
+            if line.is_empty() {
+                return Some(Head { fields, len: start as u32, request });
+            }
+            fields.header_line(line);
+        }
+        None
+    }
+
+    /// Bytes of the head, the empty line included.
+    pub fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Method and path, of a request; `payload` is the one that it was read from.
+    pub fn request<'p>(&self, payload: &'p [u8]) -> Option<(Method, &'p [u8])> {
+        let Request { method, path, .. } = self.request.as_ref()?;
+        Some((*method, payload.get(usize::from(path.start)..usize::from(path.end))?))
+    }
+
+    /// Status of a response, as [`Event::Response`](super::Event::Response) tells it: not that of an interim one.
+    pub fn status(&self) -> Option<u16> {
+        self.fields.is_final().then_some(self.fields.status)
+    }
+
+    /// Of a request: [`fingerprint`] of the payload that begins with it.
+    pub fn fingerprint(&self) -> Option<u64> {
+        self.request.as_ref().map(|request| request.fingerprint)
+    }
+}
+
+impl Request {
+    #[inline]
+    fn of(line: &[u8], payload: &[u8]) -> Option<Request> {
+        let method = Method::at_start(line)?;
+        let start = method.name().len() + 1;
+        let len = path::plain_len(&line[start..])?;
+        // Both are at most the longest line.
+        let path = start as u16..(start + len) as u16;
+        Some(Request { method, path, fingerprint: fingerprint(payload) })
+    }
+}
+
+/// Something by which the bytes that a request begins with are recognised: the same in every run.
+pub(in crate::connection) fn fingerprint(payload: &[u8]) -> u64 {
+    let first = &payload[..payload.len().min(FINGERPRINT_BYTES)];
+    let mut hasher = FixedState::with_seed(0).build_hasher();
+    hasher.write(first);
+    hasher.write_usize(first.len());
+    hasher.finish()
+}
+
+/// The value of a header line, if that is its name (in small letters here).
+#[inline]
+fn value_of<'l>(name: &[u8], line: &'l [u8]) -> Option<&'l [u8]> {
+    // Where the colon must be is cheaper to ask than where it is.
+    let is_it = line.get(name.len()) == Some(&b':') && line[..name.len()].eq_ignore_ascii_case(name);
+    is_it.then(|| line[name.len() + 1..].trim_ascii())
+}
+
+fn status_code(line: &[u8]) -> Option<u16> {
+    let digits = line.strip_prefix(b"HTTP/1.")?.get(2..5)?;
+    number(digits).filter(|status| (100..600).contains(status)).map(|status| status as u16)
+}
+
+/// A number, of digits only (RFC 9110 section 8.6).
+fn number(digits: &[u8]) -> Option<u64> {
+    let add = |sum: u64, digit: &u8| {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 { None } else { sum.checked_mul(10)?.checked_add(digit.into()) }
+    };
+    if digits.is_empty() { None } else { digits.iter().try_fold(0, add) }
+}
+
+fn contains_token(value: &[u8], token: &[u8]) -> bool {
+    value.split(|&byte| byte == b',').any(|part| part.trim_ascii().eq_ignore_ascii_case(token))
+}
