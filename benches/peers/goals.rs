@@ -28,7 +28,7 @@ impl Goals {
         if self.0.is_empty() {
             return;
         }
-        println!("\n### Goals\n");
+        println!("\n#### Goals\n");
         println!("| | goal | measured | |");
         println!("|---|---:|---:|---|");
         for Goal { what, bound, measured } in &self.0 {

@@ -93,14 +93,12 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench");
     fs::create_dir_all(&folder)?;
-    println!("## {}", machine::described()?);
+    println!("### {}", machine::described()?);
     let mut goals = Goals::default();
     match &args.capture {
-        Some(capture) => given(&args, capture, &mut goals)?,
-        None => made(&args, &folder, &mut goals)?,
+        Some(capture) => given(&args, capture, &mut goals),
+        None => made(&args, &folder, &mut goals),
     }
-    goals.print();
-    Ok(())
 }
 
 impl Args {
@@ -115,47 +113,48 @@ fn given(args: &Args, capture: &Path, goals: &mut Goals) -> anyhow::Result<()> {
     let (packets, incidents) = (summary.packets, summary.incidents);
     println!("\n{} packets, {incidents} incidents, from `{}`.", packets, capture.display());
     if args.wants(Mode::Peers) {
-        println!("\n### Beside its peers\n");
+        println!("\n#### Beside its peers\n");
         beside::peers(capture, "the capture", args.runs, args.slow, goals)?;
     }
     if args.wants(Mode::Packed) {
-        println!("\n### Packed\n");
+        println!("\n#### Packed\n");
         beside::packed(capture, "the capture", args.runs, goals)?;
     }
+    goals.print();
     Ok(())
 }
 
-/// Measures on the captures that are made for it.
+/// Measures on the captures that are made for it. What fails does not keep the rest from being measured.
 fn made(args: &Args, folder: &Path, goals: &mut Goals) -> anyhow::Result<()> {
-    if [Mode::Peers, Mode::Packed, Mode::Repeat].into_iter().any(|mode| args.wants(mode)) {
-        seeded(args, folder, goals)?;
-    }
-    if args.wants(Mode::Load) {
-        match load::lacking() {
-            Some(reason) if args.only.is_empty() => eprintln!("no capture of real programs: {reason}"),
-            Some(reason) => anyhow::bail!("no capture of real programs: {reason}"),
-            None => {
-                println!("\n### A capture of real programs: {} requests from ab to nginx\n", args.load);
-                let capture = load::capture(folder, args.load)?;
-                beside::peers(&capture, "real load", args.runs, args.slow, goals)?;
-            }
+    type Measure = fn(&Args, &Path, &mut Goals) -> anyhow::Result<()>;
+    let measures: [(&[Mode], Measure); 6] = [
+        (&[Mode::Peers, Mode::Packed, Mode::Repeat], seeded),
+        (&[Mode::Load], real_load),
+        (&[Mode::Linear], |args, folder, goals| {
+            println!("\n#### Linear in packets\n");
+            linear::measure(folder, args.packets, args.seed, args.runs, goals)
+        }),
+        (&[Mode::Stress], |args, folder, goals| {
+            println!("\n#### Open connections\n");
+            stress::measure(folder, args.stress, goals)
+        }),
+        (&[Mode::Startup], |_, _, goals| {
+            println!("\n#### Start-up\n");
+            startup::measure(goals)
+        }),
+        (&[Mode::Instructions], instructions),
+    ];
+    let mut failed = false;
+    for (modes, measure) in measures {
+        if modes.iter().any(|mode| args.wants(*mode))
+            && let Err(error) = measure(args, folder, goals)
+        {
+            eprintln!("{error:#}");
+            failed = true;
         }
     }
-    if args.wants(Mode::Linear) {
-        println!("\n### Linear in packets\n");
-        linear::measure(folder, args.packets, args.seed, args.runs, goals)?;
-    }
-    if args.wants(Mode::Stress) {
-        println!("\n### Open connections\n");
-        stress::measure(folder, args.stress, goals)?;
-    }
-    if args.wants(Mode::Startup) {
-        println!("\n### Start-up\n");
-        startup::measure(goals)?;
-    }
-    if args.wants(Mode::Instructions) {
-        instructions(args, folder)?;
-    }
+    goals.print();
+    anyhow::ensure!(!failed, "not everything could be measured: what is missing was said above");
     Ok(())
 }
 
@@ -168,15 +167,15 @@ fn seeded(args: &Args, folder: &Path, goals: &mut Goals) -> anyhow::Result<()> {
     check::found(&summary, &made.causes, 1)?;
     println!("\n{}", described(args, &capture, &made)?);
     if args.wants(Mode::Peers) {
-        println!("\n### Beside its peers\n");
+        println!("\n#### Beside its peers\n");
         beside::peers(&capture, "made by the seed", args.runs, args.slow, goals)?;
     }
     if args.wants(Mode::Packed) {
-        println!("\n### Packed\n");
+        println!("\n#### Packed\n");
         beside::packed(&capture, "made by the seed", args.runs, goals)?;
     }
     if args.wants(Mode::Repeat) {
-        println!("\n### The capture again and again\n");
+        println!("\n#### The capture again and again\n");
         repeat::measure(&capture, &made, args.repeat_to, goals)?;
     }
     Ok(())
@@ -195,12 +194,22 @@ fn described(args: &Args, capture: &Path, made: &Made) -> anyhow::Result<String>
     ))
 }
 
-fn instructions(args: &Args, folder: &Path) -> anyhow::Result<()> {
+/// Measures on a capture of real programs.
+fn real_load(args: &Args, folder: &Path, goals: &mut Goals) -> anyhow::Result<()> {
+    if let Some(reason) = load::lacking() {
+        anyhow::bail!("no capture of real programs: {reason}");
+    }
+    println!("\n#### A capture of real programs: {} requests from ab to nginx\n", args.load);
+    let capture = load::capture(folder, args.load)?;
+    beside::peers(&capture, "real load", args.runs, args.slow, goals)
+}
+
+fn instructions(args: &Args, folder: &Path, _: &mut Goals) -> anyhow::Result<()> {
     let path = folder.join("instructions.pcap");
     let made = generate::generate(&path, 200_000, args.seed)?;
     let command = [FINRACE, "analyze", "--threads=1", &path.display().to_string()].map(str::to_owned);
     let count = measure::instructions(&command)?;
-    println!("\n### Instructions\n");
+    println!("\n#### Instructions\n");
     println!("{} for each of {} packets, one thread.", count / made.packets, made.packets);
     Ok(())
 }
