@@ -56,7 +56,8 @@ fuzz: ## run the fuzz targets for long (RUNS=10000000; needs nightly and cargo-f
 			-print_final_stats=1 || exit 1; \
 	done
 
-bench: ## time finrace beside tcpdump on a capture made for it, with known incidents in it
+bench: ## measure finrace by its goals, beside tcpdump and others (BENCH="--only peers" for a part)
+	.ci/packages libpcap-headers tcpdump tshark zstd nginx ab valgrind
 	$(CARGO) bench --locked --bench peers -- $(BENCH)
 
 bench-layers: ## time reader, decoder, connections and rules one by one

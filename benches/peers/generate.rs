@@ -22,6 +22,8 @@ pub struct Made {
     pub packets: u64,
     pub connections: u64,
     pub causes: BTreeMap<String, u64>,
+    /// From the first packet to the last.
+    pub lasts_ns: u64,
 }
 
 enum Actor<'s> {
@@ -44,7 +46,7 @@ pub fn generate(path: &Path, packets: u64, seed: u64) -> anyhow::Result<Made> {
     let mut random = Random(seed);
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
     file.write_all(&file_header())?;
-    let mut made = Made { packets: 0, connections: 0, causes: BTreeMap::new() };
+    let mut made = Made { packets: 0, connections: 0, causes: BTreeMap::new(), lasts_ns: 0 };
     let tellings = stories.len() as u64 * (packets * TELLINGS_A_MILLION / 1_000_000).max(1);
     let (mut told, mut now_ns) = (0, 0);
     let mut actors: Vec<Option<Actor<'_>>> = Vec::new();
@@ -87,6 +89,7 @@ pub fn generate(path: &Path, packets: u64, seed: u64) -> anyhow::Result<Made> {
         file.write_all(&record_header(at_ns, frame.len() as u32, wire_len))?;
         file.write_all(&frame)?;
         made.packets += 1;
+        made.lasts_ns = at_ns;
         match actor.next_ns() {
             Some(at_ns) => next.push(Reverse((at_ns, place))),
             None => {

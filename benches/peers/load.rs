@@ -1,7 +1,8 @@
 //! A capture of real programs under load: ab asks nginx over the loopback device, tcpdump captures.
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -9,12 +10,17 @@ use std::time::Duration;
 
 use anyhow::Context;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getuid};
+
+use super::check;
 
 /// Connections that ab keeps open at the same time.
 const CONNECTIONS: &str = "100";
 /// Of the file that is asked for.
 const BODY_LEN: usize = 512;
+
+/// How long no more packets must have come for all to be there: twice as long as the kernel keeps them back.
+const QUIET: Duration = Duration::from_secs(2);
 
 /// A program that ends with this value.
 struct Running(Child);
@@ -26,47 +32,100 @@ impl Drop for Running {
     }
 }
 
-/// Makes a capture of so many requests. Nothing of it is known in advance.
+/// Why no such capture can be made here.
+pub fn lacking() -> Option<String> {
+    if !getuid().is_root() {
+        return Some("capturing needs root".to_owned());
+    }
+    let lacks = |program: &&&str| Command::new(program).arg("-V").output().is_err();
+    ["ab", "nginx", "tcpdump"].iter().find(lacks).map(|program| format!("{program} is not installed"))
+}
+
+/// Makes a capture of so many requests, and sees that finrace's report of it is right: all of them, and nothing lost.
 pub fn capture(folder: &Path, requests: u64) -> anyhow::Result<PathBuf> {
     // The port is free now, and nobody else is likely to take it.
     let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-    let site = folder.join("site");
-    fs::create_dir_all(&site)?;
-    fs::write(site.join("index.html"), "x".repeat(BODY_LEN))?;
-    let config = folder.join("nginx.conf");
-    fs::write(&config, nginx_config(folder, &site, port))?;
     let capture = folder.join("load.pcap");
-    let nginx = Command::new("nginx").arg("-c").arg(&config).stderr(Stdio::null()).spawn();
-    let _nginx = Running(nginx.context("starting nginx")?);
-    let mut tcpdump = Command::new("tcpdump");
-    tcpdump.args(["-i", "lo", "-s", "0", "-B", "65536", "-w"]).arg(&capture).arg(format!("tcp port {port}"));
-    let tcpdump = Running(tcpdump.stderr(Stdio::null()).spawn().context("starting tcpdump")?);
-    let url = format!("http://127.0.0.1:{port}/");
-    // Both are there when a request was captured.
-    while !fs::metadata(&capture).is_ok_and(|file| file.len() > 0) || !ask(&url, "1")? {
-        thread::sleep(Duration::from_millis(20));
+    let _nginx = nginx(folder, port)?;
+    let tcpdump = tcpdump(&capture, port)?;
+    ask(port, requests)?;
+    let mut len = None;
+    while len != Some(fs::metadata(&capture)?.len()) {
+        len = Some(fs::metadata(&capture)?.len());
+        thread::sleep(QUIET);
     }
-    anyhow::ensure!(ask(&url, &requests.to_string())?, "ab could not ask all of its requests");
     drop(tcpdump);
-    println!("{}: {} MiB", capture.display(), fs::metadata(&capture)?.len() >> 20);
+    let summary = check::same_with_one_thread_and_two(&capture)?;
+    anyhow::ensure!(
+        (summary.requests, summary.incidents) == (requests, 0),
+        "ab was answered {requests} times, finrace reports {summary:?}"
+    );
+    println!(
+        "{} packets, {} MiB, {} connections; all requests were counted and no incident was found, byte for byte the same with \
+         one thread as with two.\n",
+        summary.packets,
+        fs::metadata(&capture)?.len() >> 20,
+        summary.connections
+    );
     Ok(capture)
 }
 
-/// Asks, and tells whether all was answered.
-fn ask(url: &str, requests: &str) -> anyhow::Result<bool> {
-    let mut ab = Command::new("ab");
-    ab.args(["-q", "-k", "-n", requests, "-c", if requests == "1" { "1" } else { CONNECTIONS }, url]);
-    Ok(ab.stdout(Stdio::null()).stderr(Stdio::null()).status().context("starting ab")?.success())
+/// Starts nginx and waits until it accepts connections.
+fn nginx(folder: &Path, port: u16) -> anyhow::Result<Running> {
+    let site = folder.join("site");
+    fs::create_dir_all(&site)?;
+    fs::write(site.join("index.html"), "x".repeat(BODY_LEN))?;
+    let (site, folder_name) = (site.display(), folder.display());
+    let config = folder.join("nginx.conf");
+    fs::write(
+        &config,
+        format!(
+            "user root; daemon off; pid {folder_name}/nginx.pid; error_log {folder_name}/nginx.log; worker_processes 1;
+             events {{ worker_connections 1024; }}
+             http {{
+                 access_log off;
+                 server {{ listen 127.0.0.1:{port}; root {site}; }}
+             }}"
+        ),
+    )?;
+    let mut nginx = Command::new("nginx");
+    nginx.arg("-c").arg(&config).stderr(Stdio::null());
+    let mut nginx = Running(nginx.spawn().context("starting nginx")?);
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        let ended = nginx.0.try_wait()?;
+        anyhow::ensure!(ended.is_none(), "nginx ended; {folder_name}/nginx.log says why");
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(nginx)
 }
 
-fn nginx_config(folder: &Path, site: &Path, port: u16) -> String {
-    let (folder, site) = (folder.display(), site.display());
-    format!(
-        "daemon off; pid {folder}/nginx.pid; error_log /dev/null; worker_processes 1;
-         events {{ worker_connections 1024; }}
-         http {{
-             access_log off;
-             server {{ listen 127.0.0.1:{port}; root {site}; }}
-         }}"
-    )
+/// Starts tcpdump and waits until it captures.
+fn tcpdump(capture: &Path, port: u16) -> anyhow::Result<Running> {
+    let mut tcpdump = Command::new("tcpdump");
+    // Without -Z it gives up root, and cannot write here then.
+    tcpdump.args(["-Z", "root", "-i", "lo", "-U", "-B", "65536", "-w"]).arg(capture);
+    tcpdump.arg(format!("tcp port {port}")).stderr(Stdio::piped());
+    let mut tcpdump = Running(tcpdump.spawn().context("starting tcpdump")?);
+    let errors = tcpdump.0.stderr.take().context("what tcpdump says")?;
+    for line in BufReader::new(errors).lines() {
+        if line?.contains("listening on") {
+            return Ok(tcpdump);
+        }
+    }
+    anyhow::bail!("tcpdump could not capture on lo")
+}
+
+/// Asks so many times; each request must be answered with the file.
+fn ask(port: u16, requests: u64) -> anyhow::Result<()> {
+    let mut ab = Command::new("ab");
+    ab.args(["-q", "-k", "-c", CONNECTIONS, "-n", &requests.to_string()]);
+    let output = ab.arg(format!("http://127.0.0.1:{port}/")).output().context("starting ab")?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let count = |name: &str| {
+        said.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok()).unwrap_or(0)
+    };
+    let all = count("Complete requests:") == requests;
+    let wrong = count("Failed requests:") + count("Non-2xx responses:");
+    anyhow::ensure!(all && wrong == 0, "ab was not answered each time: {said}");
+    Ok(())
 }

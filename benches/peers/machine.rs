@@ -13,7 +13,7 @@ pub fn described() -> anyhow::Result<String> {
     let changed =
         if output("git", &["status", "--porcelain", "-uno"])?.is_empty() { "" } else { " with changes" };
     Ok(format!(
-        "{}, {}, {processors} processors, Linux {}, commit {}{changed}:",
+        "{}, {}, {processors} processors, Linux {}, commit {}{changed}",
         output("date", &["-u", "+%F"])?,
         model.unwrap_or("a processor that does not tell its name"),
         output("uname", &["-r"])?,

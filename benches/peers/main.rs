@@ -1,27 +1,35 @@
-//! `make bench`: finrace and the tools people would use instead, on the same capture, in alternation.
+//! `make bench`: finrace and the tools people would use instead, in the situations that its goals speak of. What it prints on
+//! standard output is the Markdown that docs/performance.md holds; what it is doing meanwhile goes to standard error.
 
+mod beside;
+mod check;
+#[path = "../../tests/flood/generator.rs"]
+#[expect(dead_code, reason = "the shapes that only tests/flood sends")]
+mod flood;
 mod frame;
 mod generate;
+mod goals;
 mod injected;
+mod linear;
 mod load;
 mod machine;
 mod measure;
 mod random;
+mod repeat;
+mod startup;
+mod stress;
 mod traffic;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
 
-use anyhow::Context;
-use clap::Parser;
-use measure::Cost;
+use clap::{Parser, ValueEnum};
+use generate::Made;
+use goals::Goals;
 
 const FINRACE: &str = env!("CARGO_BIN_EXE_finrace");
 
-/// Measures finrace beside its peers.
+/// Measures finrace: everything, or what --only names.
 #[derive(Parser)]
 struct Args {
     /// Packets of the capture that is made, about
@@ -30,33 +38,51 @@ struct Args {
     /// Seed of that capture
     #[arg(long, default_value_t = 502)]
     seed: u64,
-    /// Measure on this capture instead
-    #[arg(long)]
+    /// Measure on this capture and on no other
+    #[arg(long, value_name = "FILE")]
     capture: Option<PathBuf>,
-    /// Measure on a capture of so many requests from ab to nginx instead (both must be installed; tcpdump needs root)
-    #[arg(long, value_name = "REQUESTS", conflicts_with = "capture")]
-    load: Option<u64>,
-    /// Measure it in gzip and zstd, too, beside the programs that unpack them
-    #[arg(long)]
-    packed: bool,
-    /// Count instructions, with valgrind, on a capture of 200,000 packets, and do nothing else
-    #[arg(long)]
-    instructions: bool,
-    /// Runs of each command
+    /// Measure only in these ways
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "MODE,...")]
+    only: Vec<Mode>,
+    /// Runs of each command; the table shows the medians
     #[arg(long, default_value_t = 7)]
     runs: usize,
     /// Peers that take long too: tcptrace, tshark (one run each)
     #[arg(long)]
     slow: bool,
+    /// Bytes that the repeated capture is to reach (K, M and G are powers of 1000)
+    #[arg(long, default_value = "20G", value_parser = bytes)]
+    repeat_to: u64,
+    /// Connections that are open at the same time
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(10_000..))]
+    stress: u32,
+    /// Requests of the capture of real programs
+    #[arg(long, value_name = "REQUESTS", default_value_t = 300_000)]
+    load: u64,
     /// cargo bench passes it
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-struct Contestant {
-    name: String,
-    command: Vec<String>,
-    costs: Vec<Cost>,
+/// A way of measuring, in the order of the page.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    /// Beside tcpdump, cat and capinfos on the capture that is made
+    Peers,
+    /// The same on a capture of ab asking nginx (both must be installed; tcpdump needs root)
+    Load,
+    /// In gzip and zstd, beside the programs that unpack them
+    Packed,
+    /// A quarter of the packets, half of them, and all
+    Linear,
+    /// The capture streamed again and again as one trace
+    Repeat,
+    /// Connections that are all open
+    Stress,
+    /// finrace --version, and the analysis of some packets
+    Startup,
+    /// Instructions a packet, by valgrind, on 200,000 packets
+    Instructions,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -67,136 +93,136 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench");
     fs::create_dir_all(&folder)?;
-    if args.instructions {
-        let path = folder.join("instructions.pcap");
-        let made = generate::generate(&path, 200_000, args.seed)?;
-        return measure::instructions(
-            &[FINRACE, "analyze", "--threads=1", &path.display().to_string()],
-            made.packets,
-        );
+    println!("### {}", machine::described()?);
+    let mut goals = Goals::default();
+    match &args.capture {
+        Some(capture) => given(&args, capture, &mut goals),
+        None => made(&args, &folder, &mut goals),
     }
-    let (capture, expected) = match (&args.capture, args.load) {
-        (Some(capture), _) => (capture.clone(), None),
-        (None, Some(requests)) => (load::capture(&folder, requests)?, None),
-        (None, None) => {
-            let path = folder.join(format!("{}-{}.pcap", args.packets, args.seed));
-            let made = generate::generate(&path, args.packets, args.seed)?;
-            let mib = fs::metadata(&path)?.len() >> 20;
-            println!(
-                "{}: {} packets, {mib} MiB, {} connections",
-                path.display(),
-                made.packets,
-                made.connections
-            );
-            (path, Some(made.causes))
-        }
-    };
-    if let Some(expected) = &expected {
-        check(&capture, expected)?;
+}
+
+impl Args {
+    fn wants(&self, mode: Mode) -> bool {
+        self.only.is_empty() || self.only.contains(&mode)
     }
-    let mut contestants = contestants(&capture.display().to_string(), args.slow, args.packed)?;
-    for contestant in &contestants {
-        // Once unmeasured: the file into the page cache, the program too.
-        measure::run(&contestant.command)?;
+}
+
+/// Measures on a capture of which nothing is known.
+fn given(args: &Args, capture: &Path, goals: &mut Goals) -> anyhow::Result<()> {
+    let summary = check::same_with_one_thread_and_two(capture)?;
+    let (packets, incidents) = (summary.packets, summary.incidents);
+    println!("\n{} packets, {incidents} incidents, from `{}`.", packets, capture.display());
+    if args.wants(Mode::Peers) {
+        println!("\n#### Beside its peers\n");
+        beside::peers(capture, "the capture", args.runs, args.slow, goals)?;
     }
-    for run in 0..args.runs {
-        for contestant in &mut contestants {
-            if run == 0 || !is_slow(&contestant.name) {
-                contestant.costs.push(measure::run(&contestant.command)?);
-            }
-        }
+    if args.wants(Mode::Packed) {
+        println!("\n#### Packed\n");
+        beside::packed(capture, "the capture", args.runs, goals)?;
     }
-    println!("\n{}\n", machine::described()?);
-    print(&contestants);
+    goals.print();
     Ok(())
 }
 
-/// finrace must have found exactly what was put in: a fast wrong answer is none.
-fn check(capture: &Path, expected: &BTreeMap<String, u64>) -> anyhow::Result<()> {
-    let output = Command::new(FINRACE).args(["analyze", "--format", "json"]).arg(capture).output()?;
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).context("finrace's report")?;
-    let found: BTreeMap<String, u64> = serde_json::from_value(report["summary"]["by_cause"].clone())?;
-    anyhow::ensure!(&found == expected, "put in: {expected:?}\nfound: {found:?}");
-    println!("found what was put in: {} incidents of {} causes", found.values().sum::<u64>(), found.len());
-    Ok(())
-}
-
-fn contestants(capture: &str, slow: bool, packed: bool) -> anyhow::Result<Vec<Contestant>> {
-    let piped = format!("cat {capture} | {FINRACE} analyze -");
-    let mut commands = vec![
-        ("finrace", vec![FINRACE, "analyze", capture]),
-        ("finrace, one thread", vec![FINRACE, "analyze", "--threads=1", capture]),
-        ("finrace, by a pipe", vec!["sh", "-c", &piped]),
-        ("tcpdump", vec!["tcpdump", "-r", capture, "-w", "/dev/null"]),
-        ("cat", vec!["cat", capture]),
-        ("capinfos", vec!["capinfos", "-c", capture]),
+/// Measures on the captures that are made for it. What fails does not keep the rest from being measured.
+fn made(args: &Args, folder: &Path, goals: &mut Goals) -> anyhow::Result<()> {
+    type Measure = fn(&Args, &Path, &mut Goals) -> anyhow::Result<()>;
+    let measures: [(&[Mode], Measure); 6] = [
+        (&[Mode::Peers, Mode::Packed, Mode::Repeat], seeded),
+        (&[Mode::Load], real_load),
+        (&[Mode::Linear], |args, folder, goals| {
+            println!("\n#### Linear in packets\n");
+            linear::measure(folder, args.packets, args.seed, args.runs, goals)
+        }),
+        (&[Mode::Stress], |args, folder, goals| {
+            println!("\n#### Open connections\n");
+            stress::measure(folder, args.stress, goals)
+        }),
+        (&[Mode::Startup], |_, _, goals| {
+            println!("\n#### Start-up\n");
+            startup::measure(goals)
+        }),
+        (&[Mode::Instructions], instructions),
     ];
-    let (gzip, zstd) = (format!("{capture}.gz"), format!("{capture}.zst"));
-    if packed {
-        for (program, to) in [("gzip", &gzip), ("zstd", &zstd)] {
-            let file = fs::File::create(to)?;
-            let status = Command::new(program).args(["-c", capture]).stdout(file).status();
-            anyhow::ensure!(status.is_ok_and(|status| status.success()), "{program} could not make {to}");
+    let mut failed = false;
+    for (modes, measure) in measures {
+        if modes.iter().any(|mode| args.wants(*mode))
+            && let Err(error) = measure(args, folder, goals)
+        {
+            eprintln!("{error:#}");
+            failed = true;
         }
-        commands.extend([
-            ("finrace, gzip", vec![FINRACE, "analyze", &gzip]),
-            ("gzip", vec!["gzip", "-dc", &gzip]),
-            ("finrace, zstd", vec![FINRACE, "analyze", &zstd]),
-            ("zstd", vec!["zstd", "-dc", &zstd]),
-        ]);
     }
-    if slow {
-        commands.push(("tcptrace", vec!["tcptrace", "-q", capture]));
-        commands.push(("tshark", vec!["tshark", "-q", "-z", "conv,tcp", "-r", capture]));
+    goals.print();
+    anyhow::ensure!(!failed, "not everything could be measured: what is missing was said above");
+    Ok(())
+}
+
+/// Measures on the capture that the seed makes.
+fn seeded(args: &Args, folder: &Path, goals: &mut Goals) -> anyhow::Result<()> {
+    let capture = folder.join(format!("{}-{}.pcap", args.packets, args.seed));
+    eprintln!("making {}", capture.display());
+    let made = generate::generate(&capture, args.packets, args.seed)?;
+    let summary = check::same_with_one_thread_and_two(&capture)?;
+    check::found(&summary, &made.causes, 1)?;
+    println!("\n{}", described(args, &capture, &made)?);
+    if args.wants(Mode::Peers) {
+        println!("\n#### Beside its peers\n");
+        beside::peers(&capture, "made by the seed", args.runs, args.slow, goals)?;
     }
-    let installed = |(name, command): &(&str, Vec<&str>)| {
-        let there = Command::new(command[0]).arg("--version").output().is_ok();
-        if !there {
-            println!("{name}: not installed, left out");
-        }
-        there
+    if args.wants(Mode::Packed) {
+        println!("\n#### Packed\n");
+        beside::packed(&capture, "made by the seed", args.runs, goals)?;
+    }
+    if args.wants(Mode::Repeat) {
+        println!("\n#### The capture again and again\n");
+        repeat::measure(&capture, &made, args.repeat_to, goals)?;
+    }
+    Ok(())
+}
+
+fn described(args: &Args, capture: &Path, made: &Made) -> anyhow::Result<String> {
+    let mib = fs::metadata(capture)?.len() >> 20;
+    let incidents: u64 = made.causes.values().sum();
+    Ok(format!(
+        "Seed {}: {} packets, {mib} MiB, {} healthy connections; found were exactly the {incidents} incidents of {} causes \
+         that were put in, and byte for byte the same with one thread as with two.",
+        args.seed,
+        made.packets,
+        made.connections,
+        made.causes.len()
+    ))
+}
+
+/// Measures on a capture of real programs.
+fn real_load(args: &Args, folder: &Path, goals: &mut Goals) -> anyhow::Result<()> {
+    if let Some(reason) = load::lacking() {
+        anyhow::bail!("no capture of real programs: {reason}");
+    }
+    println!("\n#### A capture of real programs: {} requests from ab to nginx\n", args.load);
+    let capture = load::capture(folder, args.load)?;
+    beside::peers(&capture, "real load", args.runs, args.slow, goals)
+}
+
+fn instructions(args: &Args, folder: &Path, _: &mut Goals) -> anyhow::Result<()> {
+    let path = folder.join("instructions.pcap");
+    let made = generate::generate(&path, 200_000, args.seed)?;
+    let command = [FINRACE, "analyze", "--threads=1", &path.display().to_string()].map(str::to_owned);
+    let count = measure::instructions(&command)?;
+    println!("\n#### Instructions\n");
+    println!("{} for each of {} packets, one thread.", count / made.packets, made.packets);
+    Ok(())
+}
+
+/// A number of bytes: `500M`, `20G`.
+fn bytes(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.char_indices().last() {
+        Some((at, 'K')) => (&text[..at], 1_000),
+        Some((at, 'M')) => (&text[..at], 1_000_000),
+        Some((at, 'G')) => (&text[..at], 1_000_000_000),
+        _ => (text, 1),
     };
-    Ok(commands
-        .into_iter()
-        .filter(installed)
-        .map(|(name, command)| Contestant {
-            name: name.to_owned(),
-            command: command.into_iter().map(str::to_owned).collect(),
-            costs: Vec::new(),
-        })
-        .collect())
-}
-
-fn is_slow(name: &str) -> bool {
-    matches!(name, "tcptrace" | "tshark")
-}
-
-fn print(contestants: &[Contestant]) {
-    let wall = |contestant: &Contestant| median(contestant, |cost| cost.wall);
-    let cpu = |contestant: &Contestant| median(contestant, |cost| cost.cpu);
-    let measure_of = contestants.iter().find(|it| it.name == "tcpdump").map(|it| (wall(it), cpu(it)));
-    println!("| | wall s | cpu s | peak MiB | wall / tcpdump | cpu / tcpdump |");
-    println!("|---|---:|---:|---:|---:|---:|");
-    for contestant in contestants {
-        let (wall, cpu) = (wall(contestant), cpu(contestant));
-        let peak = contestant.costs.iter().map(|cost| cost.peak_kib).max().unwrap_or(0) as f64 / 1024.0;
-        let ratio = |mine: Duration, theirs: Option<Duration>| {
-            theirs.map_or(String::new(), |theirs| format!("{:.2}", mine.as_secs_f64() / theirs.as_secs_f64()))
-        };
-        println!(
-            "| {} | {:.3} | {:.3} | {:.1} | {} | {} |",
-            contestant.name,
-            wall.as_secs_f64(),
-            cpu.as_secs_f64(),
-            peak,
-            ratio(wall, measure_of.map(|it| it.0)),
-            ratio(cpu, measure_of.map(|it| it.1)),
-        );
-    }
-}
-
-fn median(contestant: &Contestant, of: impl Fn(&Cost) -> Duration) -> Duration {
-    let mut all: Vec<Duration> = contestant.costs.iter().map(of).collect();
-    all.sort();
-    all.get(all.len() / 2).copied().unwrap_or_default()
+    let number: u64 =
+        digits.parse().map_err(|_| format!("`{text}` is no number of bytes: write 500M or 20G"))?;
+    number.checked_mul(unit).ok_or_else(|| format!("`{text}` is too large"))
 }

@@ -9,7 +9,7 @@ use crate::report::{self, Side, Verdict};
 
 /// Servers whose timers are kept. A capture of a port scan has many more, and none of them a timer.
 const MAX_SERVERS: usize = 100_000;
-/// Connections of all servers whose lives are kept to recognise restarts, 64 bytes each; of more, only idle times count.
+/// Lives of connections that are kept, of all servers, to recognise restarts, 64 bytes each; of more, only idle times count.
 const MAX_LIVES: usize = 1_000_000;
 /// While a capture is still read, the timers are summed up again when they have seen this share more connections (1/8).
 const SUM_UP_AFTER: u64 = 8;
@@ -57,7 +57,8 @@ impl Servers {
         let timers = &mut self.rows[at].timers;
         let lives = timers.lives();
         timers.add(connection, findings, self.lives < MAX_LIVES);
-        self.lives += timers.lives() - lives;
+        // It may keep fewer now than before: a long life takes the place of short ones.
+        self.lives = self.lives + timers.lives() - lives;
     }
 
     /// Once all connections are known: puts the servers in the order of their first connections and tells restarts and limits from timers. Returns what the reader has to know of it.

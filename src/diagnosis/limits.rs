@@ -33,7 +33,7 @@ pub enum Limit {
 /// 2. all right after the same number of requests, more than one: a request limit; or
 /// 3. all at the same age, of connections whose beginning was captured and whose idle times differ: an age limit.
 pub fn find<'l>(lives: impl Iterator<Item = &'l Life>) -> Option<Limit> {
-    let closes: Vec<&Life> = lives.filter(|life| life.closed_by_server && life.served > 0).collect();
+    let closes: Vec<&Life> = lives.filter(|life| life.served > 0).collect();
     let first = *closes.first()?;
     if closes.len() < FEWEST_CLOSES {
         return None;
@@ -72,14 +72,7 @@ mod tests {
     const SECOND: i64 = 1_000_000_000;
 
     fn closed(age: i64, served: u32, idle: Option<i64>) -> Life {
-        Life {
-            from_ns: 0,
-            to_ns: age * SECOND,
-            whole: true,
-            closed_by_server: true,
-            served,
-            idle_ns: idle.map(|idle| idle * SECOND),
-        }
+        Life { from_ns: 0, to_ns: age * SECOND, whole: true, served, idle_ns: idle.map(|idle| idle * SECOND) }
     }
 
     #[test]

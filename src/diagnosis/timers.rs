@@ -6,7 +6,7 @@ use crate::report::{Cause, IdleBucket, IdleClose, LooksLike, Side, Verdict};
 
 use super::Finding;
 use super::limits::{self, Limit};
-use super::restart::{self, Life, Restart};
+use super::restart::{self, Life, Opened, Restart};
 
 /// A close sooner than this after the last byte is not an idle timer but the end of the conversation.
 const SHORTEST_IDLE_NS: i64 = 50_000_000;
@@ -155,7 +155,9 @@ pub struct ServerTimers {
     pub restarts: Vec<Restart>,
     /// A limit on requests or age; known once [`ServerTimers::settle`] was called.
     pub limit: Option<Limit>,
-    lives: Vec<Life>,
+    // Connections that the server closed, and how long all of them lived.
+    closed: Vec<Life>,
+    opened: Opened,
     // Times of the closes that requests were lost to.
     raced_ns: Vec<i64>,
 }
@@ -184,38 +186,40 @@ impl ServerTimers {
             self.client_close.add(idle_ns);
         }
         let closed_by_server = closed_first == Some(Side::Server);
-        let life = Life {
-            from_ns: connection.first_ns,
-            to_ns: if closed_by_server { ended_ns } else { connection.last_ns },
-            whole: connection.has_handshake(),
-            closed_by_server,
-            served: connection.served,
-            idle_ns: idle_ns.filter(|_| closed_by_server),
-        };
+        let idle_ns = idle_ns.filter(|_| closed_by_server);
         // A connection that nothing was ever sent on, as in a flood of SYNs, tells nothing.
         let tells = closed_by_server
             || [Side::Client, Side::Server].iter().any(|side| connection.half(*side).bytes > 0);
-        if tells && room && self.lives.len() < MAX_LIVES {
-            self.lives.push(life);
-        } else if let Some(idle_ns) = life.idle_ns {
-            self.server_close.add(idle_ns);
+        if !(tells && room && self.lives() < MAX_LIVES) {
+            idle_ns.into_iter().for_each(|idle_ns| self.server_close.add(idle_ns));
+        } else if closed_by_server {
+            self.opened.add(connection.first_ns, ended_ns);
+            self.closed.push(Life {
+                from_ns: connection.first_ns,
+                to_ns: ended_ns,
+                whole: connection.has_handshake(),
+                served: connection.served,
+                idle_ns,
+            });
+        } else {
+            self.opened.add(connection.first_ns, connection.last_ns);
         }
     }
 
-    /// Connections whose lives are kept.
+    /// Lives that are kept: those of connections that the server closed, and the longest of all.
     pub fn lives(&self) -> usize {
-        self.lives.len()
+        self.closed.len() + self.opened.count()
     }
 
     /// Once all connections are known: tells the closes of restarts from those of timers.
     pub fn settle(&mut self) {
-        self.restarts = restart::find(&self.lives);
+        self.restarts = restart::find(&self.closed, &std::mem::take(&mut self.opened));
         let in_restart =
             |restarts: &[Restart], time_ns| restarts.iter().any(|restart| restart.holds(time_ns));
-        let lives = std::mem::take(&mut self.lives);
-        self.limit = limits::find(lives.iter().filter(|life| !in_restart(&self.restarts, life.to_ns)));
+        let closed = std::mem::take(&mut self.closed);
+        self.limit = limits::find(closed.iter().filter(|life| !in_restart(&self.restarts, life.to_ns)));
         let aged = matches!(self.limit, Some(Limit::Age { .. }));
-        for life in lives.into_iter().filter(|_| !aged) {
+        for life in closed.into_iter().filter(|_| !aged) {
             if let Some(idle_ns) = life.idle_ns.filter(|_| !in_restart(&self.restarts, life.to_ns)) {
                 self.server_close.add(idle_ns);
             }

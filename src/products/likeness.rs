@@ -1,6 +1,7 @@
 //! Which products an observed timer looks like.
 
-use super::{Facing, Idle, Product, Timer, all};
+use super::written::closing_within;
+use super::{Facing, Idle, Product, Timer};
 
 /// A timer that was seen may be off by this part of it: clocks, ticks and the way of a packet.
 const TOLERANCE_PERCENT: i64 = 1;
@@ -25,7 +26,7 @@ pub struct Likeness {
 pub fn looks_like(side: Facing, observed_ns: i64) -> Vec<Likeness> {
     let tolerance = (observed_ns / 100 * TOLERANCE_PERCENT).max(LEAST_TOLERANCE_NS);
     let mut near: Vec<(i64, bool, Likeness)> = Vec::new();
-    for product in all() {
+    for product in closing_within(side, observed_ns - tolerance, observed_ns.saturating_add(tolerance)) {
         for timer in product.timers_facing(side) {
             let Idle::Closes { after_ns, at_most_ns } = timer.idle else { continue };
             let off = (after_ns - observed_ns).max(observed_ns - at_most_ns).max(0);

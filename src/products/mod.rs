@@ -9,6 +9,7 @@ mod find;
 mod likeness;
 mod pair;
 mod party;
+mod written;
 
 use std::sync::OnceLock;
 

@@ -59,12 +59,13 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The report of a flood, and the most memory in use meanwhile, in bytes.
+/// The report of a flood, and the most memory in use meanwhile, in bytes. One thread has all of it, so that the batches that a
+/// second one would have read ahead by chance do not count.
 fn analyzed(shape: Shape, flows: u32, max_connections: usize) -> (Report, usize) {
     let before = IN_USE.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);
     let reader = Reader::from_read("flood", Box::new(Flood::new(shape, flows))).expect("a capture");
-    let report = analyze(vec![reader], &Options { max_connections, ..Options::default() });
+    let report = analyze(vec![reader], &Options { max_connections, threads: 1, ..Options::default() });
     (report, PEAK.load(Ordering::Relaxed) - before)
 }
 
@@ -97,8 +98,7 @@ fn a_flood_of_half_open_connections_is_bounded_and_says_what_it_gave_up() {
             ),
             "{shape:?}"
         );
-        // Some of it is the batches that are read ahead.
-        assert!(peak < 14 * MIB, "{shape:?}: {peak} bytes");
+        assert!(peak < 10 * MIB, "{shape:?}: {peak} bytes");
     }
 }
 
