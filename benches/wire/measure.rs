@@ -91,15 +91,15 @@ pub fn main() -> anyhow::Result<()> {
         "medians of {} runs of {} s, maxima of all of them, {priority} real-time priority",
         args.runs, args.seconds
     );
-    let parts: [(Part, fn(&Bench) -> anyhow::Result<()>); 4] = [
-        (Part::Bulk, Bench::bulk),
-        (Part::Small, Bench::small),
-        (Part::Delay, Bench::delay),
-        (Part::Driver, Bench::driver),
-    ];
-    for (part, measure) in parts {
-        if args.only.is_empty() || args.only.contains(&part) {
-            measure(&bench)?;
+    for part in [Part::Bulk, Part::Small, Part::Delay, Part::Driver] {
+        if !args.only.is_empty() && !args.only.contains(&part) {
+            continue;
+        }
+        match part {
+            Part::Bulk => bench.bulk()?,
+            Part::Small => bench.small()?,
+            Part::Delay => bench.delay()?,
+            Part::Driver => bench.driver()?,
         }
     }
     Ok(())
@@ -229,10 +229,8 @@ impl Bench {
         );
         println!("| beside | connections | requests | median | p99 | max |");
         println!("|---|---:|---:|---:|---:|---:|");
-        let besides: [(&str, fn() -> anyhow::Result<Option<Load>>); 2] =
-            [("nothing", || Ok(None)), ("every processor busy", || loads::spin().map(Some))];
-        for (name, beside) in besides {
-            let load = beside()?;
+        for (name, is_busy) in [("nothing", false), ("every processor busy", true)] {
+            let load = is_busy.then(loads::spin).transpose()?;
             let mut runs = Vec::new();
             let mut most = 0;
             for run in 0..self.runs {
