@@ -46,7 +46,7 @@ struct Args {
     #[arg(long, default_value_t = 5)]
     runs: usize,
     /// Seconds that each of them measures
-    #[arg(long, default_value_t = 2.0)]
+    #[arg(long, default_value_t = 1.0)]
     seconds: f64,
     /// cargo bench passes it
     #[arg(long, hide = true)]
@@ -161,6 +161,7 @@ impl Bench {
         captured: bool,
         load: impl Fn(&Rig) -> anyhow::Result<Load>,
     ) -> anyhow::Result<Flow> {
+        self.is_to_go_on()?;
         let rig = Rig::start(delay, captured.then_some(&*self.folder))?;
         let load = load(&rig)?;
         thread::sleep(WARM_UP);
@@ -199,6 +200,7 @@ impl Bench {
             for delay in DELAYS {
                 let (mut by_captures, mut by_log) = (Vec::new(), Vec::new());
                 for _ in 0..self.runs {
+                    self.is_to_go_on()?;
                     let rig = Rig::start(delay, Some(&self.folder))?;
                     let load = beside(&rig)?;
                     let probes = loads::probes(&rig, PORT)?;
@@ -242,6 +244,12 @@ impl Bench {
             let spread = Spread::of_runs(&runs);
             println!("| {name} | {most} | {} | {} |", spread.count, spread.cells());
         }
+        Ok(())
+    }
+
+    /// Ctrl-C only asks: a lab is taken down in order.
+    fn is_to_go_on(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(self.stop.requested().is_none(), "interrupted");
         Ok(())
     }
 

@@ -8,9 +8,10 @@ use nix::sys::prctl;
 /// Asks the kernel to wake the calling thread on time, and says whether it may interrupt others for that.
 ///
 /// Timers of ordinary threads may fire up to 50 us late (prctl(2), `PR_SET_TIMERSLACK`), and on processors that are all
-/// busy an ordinary thread is often run only at the next tick: 4 ms later at 250 Hz, *(measured)* one time in fifty, whatever
-/// its nice value. A real-time thread (sched(7), `SCHED_FIFO`) is run at once. The kernel grants that to root and to users
-/// with a limit for it (`RLIMIT_RTPRIO`); for others times are only kept less exactly.
+/// busy an ordinary thread is now and then run only at the next tick, up to 4 ms later at 250 Hz, whatever its nice value
+/// *(measured: one packet in a hundred was more than a millisecond late)*. A real-time thread (sched(7), `SCHED_FIFO`) is
+/// run at once. The kernel grants that to root and to users with a limit for it (`RLIMIT_RTPRIO`); for others times are
+/// only kept less exactly.
 ///
 /// Where there is a single processor nothing is asked for: the thread would take it from those that it waits for.
 pub(super) fn be_punctual() -> bool {
