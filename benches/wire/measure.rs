@@ -331,5 +331,5 @@ fn captures(flows: &[Flow]) -> String {
 }
 
 fn endpoint(address: SocketAddr) -> Endpoint {
-    Endpoint { ip: address.ip(), port: address.port() }
+    Endpoint::new(address.ip(), address.port())
 }
