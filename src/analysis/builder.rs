@@ -162,8 +162,7 @@ impl<'o> Builder<'o> {
                 requests: connection.requests,
                 ending: judgement.ending,
                 closed_first,
-                idle_before_close_ns: closed_first
-                    .and_then(|side| connection.idle_before_close[side as usize]),
+                idle_before_close_ns: closed_first.and_then(|side| connection.idle_before_close(side)),
                 first_ns: connection.first_ns,
                 last_ns: connection.last_ns,
             });

@@ -40,7 +40,7 @@ impl Hops {
     /// Takes a connection into account.
     pub fn connection(&mut self, trace: u32, connection: &Connection) {
         let (client, server) = (connection.half(Side::Client), connection.half(Side::Server));
-        let (Some(syn), Some(answer)) = (client.syn, server.syn) else { return };
+        let (Some(syn), Some(answer)) = (client.syn(), server.syn()) else { return };
         let isns = (trace, syn.seq.0, answer.seq.0);
         let copy = Copy {
             stream: connection.stream,

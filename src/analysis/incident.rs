@@ -30,7 +30,7 @@ impl Pending {
         vantage: Vantage,
     ) -> Option<Pending> {
         let exchange = finding.exchange.and_then(|index| connection.exchanges.get(index));
-        let start = exchange.map(|exchange| exchange.request).or(connection.half(Side::Client).syn)?;
+        let start = exchange.map(|exchange| exchange.request).or(connection.half(Side::Client).syn())?;
         let (place, stream) = files.stream_at(connection, start);
         let mut incident = Incident {
             id: 0,
@@ -41,7 +41,7 @@ impl Pending {
             client: connection.endpoint(Side::Client).to_string(),
             server: connection.endpoint(Side::Server).to_string(),
             time_ns: start.time_ns,
-            idle_ns: exchange.and_then(|exchange| exchange.idle_ns),
+            idle_ns: exchange.and_then(|exchange| exchange.idle_ns()),
             requests_before: answered_before(connection, finding.exchange),
             first_request: finding.place == Place::First,
             ack_covers_fin: finding.ack_covers_fin,
@@ -49,11 +49,11 @@ impl Pending {
             request: request(connection, exchange),
             frames: Default::default(),
             frames_elsewhere: Default::default(),
-            resets: connection.half(Side::Server).rsts,
+            resets: connection.half(Side::Server).rsts(),
             evidence: std::mem::take(&mut finding.evidence),
             counter_evidence: std::mem::take(&mut finding.counter_evidence),
             retry_safe: finding.retry_safe,
-            retried: exchange.is_some_and(|exchange| exchange.retried.is_some()),
+            retried: exchange.is_some_and(|exchange| exchange.retried().is_some()),
             vantage,
             race: finding.is_race(),
             would_log: Default::default(),
@@ -74,7 +74,7 @@ impl Pending {
             server: connection.endpoint(Side::Server),
             trace: files.trace,
             start,
-            retry_frame: exchange.and_then(|exchange| exchange.retried).map(|retry| retry.frame),
+            retry_frame: exchange.and_then(Exchange::retried).map(|retry| retry.frame),
             finding,
         })
     }

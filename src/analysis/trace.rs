@@ -127,7 +127,7 @@ pub(super) fn told(
     at_server: Option<&[Passed]>,
 ) -> Trace {
     let (client, server) = (connection.endpoint(Side::Client), connection.endpoint(Side::Server));
-    let base = |side| connection.half(side).base.map_or(0, |base| base.0);
+    let base = |side| connection.half(side).base().map_or(0, |base| base.0);
     let bases = [base(Side::Client), base(Side::Server)];
     let mut segments = join(passed, at_server, client, bases, request.incident);
     segments.sort_by_key(|segment| segment.sent_ns);
@@ -341,7 +341,7 @@ fn explain_close(segments: &mut [report::Segment], connection: &Connection, name
     }) else {
         return;
     };
-    close.meaning = match connection.idle_before_close[closer as usize] {
+    close.meaning = match connection.idle_before_close(closer) {
         Some(idle_ns) if idle_ns >= SHORTEST_IDLE_NS => {
             format!("the {name} closes first, after {:.3} s idle", idle_ns as f64 / 1e9)
         }

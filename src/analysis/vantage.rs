@@ -14,14 +14,15 @@ const ACK_CONTRAST: i64 = 20;
 /// round; in between, both take a part. Where the handshake was not captured, acknowledgements of data tell the same,
 /// less often. For words and pictures only, never for a verdict.
 pub fn vantage(connection: &Connection) -> Vantage {
-    let syn = connection.half(Side::Client).syn.filter(|_| connection.half(Side::Client).syn_repeats == 0);
-    let (Some(syn), Some(answer), Some(ack)) =
-        (syn, connection.half(Side::Server).syn, connection.established)
+    let syn =
+        connection.half(Side::Client).syn().filter(|_| connection.half(Side::Client).syn_repeats() == 0);
+    let (Some(syn), Some(answer), Some(ack_ns)) =
+        (syn, connection.half(Side::Server).syn(), connection.established_ns())
     else {
         return from_acknowledgements(connection);
     };
     let server_took = answer.time_ns - syn.time_ns;
-    let client_took = ack.time_ns - answer.time_ns;
+    let client_took = ack_ns - answer.time_ns;
     if server_took.max(client_took) < SHORTEST_TRIP_NS {
         Vantage::Unknown
     } else if server_took > client_took.saturating_mul(CONTRAST) {

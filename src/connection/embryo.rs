@@ -134,7 +134,7 @@ impl Embryo {
         connection.resumed = self.resumed;
         connection.appearances = self.appearances.clone();
         for end in 0..2 {
-            connection.halves[end].base = self.bases.get(end);
+            self.bases.get(end).into_iter().for_each(|base| connection.halves[end].begin_at(base));
         }
         for header in self.kept() {
             let sender = usize::from(header.sender);

@@ -1,7 +1,7 @@
 //! One request and what became of it.
 
 use super::http::Method;
-use super::{Mark, Seq};
+use super::{Mark, MaybeNs, Seq};
 
 /// A request and its response, as far as they were captured.
 ///
@@ -22,14 +22,9 @@ pub struct Exchange {
     pub path: Vec<u8>,
     /// The request is complete, as far as HTTP framing can tell; always true for bursts.
     pub complete: bool,
-    /// Time from the last byte of the previous exchange; none on the first request of a connection.
-    pub idle_ns: Option<i64>,
+    idle: MaybeNs,
     /// The first segment from the server that acknowledges at least the first byte.
     pub acked: Option<Mark>,
-    /// Retransmissions of its bytes.
-    pub retransmissions: u32,
-    /// The last retransmission.
-    pub last_retransmission: Option<Mark>,
     /// False where HTTP was expected and the bytes that were captured are no request.
     pub is_request: bool,
     /// HTTP/2 stream; 0 where the protocol has none.
@@ -44,8 +39,15 @@ pub struct Exchange {
     pub status: Option<u16>,
     /// Fingerprint of the first bytes, to recognise a retry on another connection.
     pub fingerprint: u64,
-    /// The same bytes were sent again on another connection of the same client.
-    pub retried: Option<Retry>,
+    again: Option<Box<Again>>,
+}
+
+/// What is kept of a request that was sent more than once.
+#[derive(Debug, Clone, Default)]
+struct Again {
+    retransmissions: u32,
+    last_retransmission: MaybeNs,
+    retried: Option<Retry>,
 }
 
 /// Where a lost request was seen again.
@@ -58,6 +60,68 @@ pub struct Retry {
 }
 
 impl Exchange {
+    /// A request of which the first byte was seen. `path` is a buffer.
+    pub(super) fn new(
+        request: Mark,
+        start: Seq,
+        idle_ns: Option<i64>,
+        fingerprint: u64,
+        path: Vec<u8>,
+    ) -> Exchange {
+        Exchange {
+            request,
+            start,
+            end: start,
+            segments: 0,
+            method: None,
+            path,
+            complete: false,
+            idle: idle_ns.map(MaybeNs::from).unwrap_or_default(),
+            acked: None,
+            is_request: true,
+            http2_stream: 0,
+            response_first: None,
+            response_last: None,
+            response_complete: false,
+            status: None,
+            fingerprint,
+            again: None,
+        }
+    }
+
+    /// Time from the last byte of the previous exchange, ns; none on the first request of a connection.
+    pub fn idle_ns(&self) -> Option<i64> {
+        self.idle.get()
+    }
+
+    /// Retransmissions of its bytes.
+    pub fn retransmissions(&self) -> u32 {
+        self.again.as_ref().map_or(0, |again| again.retransmissions)
+    }
+
+    /// The same bytes were sent again on another connection of the same client.
+    pub fn retried(&self) -> Option<Retry> {
+        self.again.as_ref()?.retried
+    }
+
+    /// Time of the last retransmission, ns, or of the request itself.
+    pub(super) fn last_sent_ns(&self) -> i64 {
+        let last = self.again.as_ref().and_then(|again| again.last_retransmission.get());
+        last.unwrap_or(self.request.time_ns)
+    }
+
+    /// It was retransmitted.
+    pub(super) fn sent_again(&mut self, time_ns: i64) {
+        let again = self.again.get_or_insert_default();
+        again.retransmissions += 1;
+        again.last_retransmission = time_ns.into();
+    }
+
+    /// It was seen on another connection.
+    pub(super) fn set_retried(&mut self, retry: Retry) {
+        self.again.get_or_insert_default().retried = Some(retry);
+    }
+
     /// Bytes of the request seen so far.
     pub fn bytes(&self) -> u32 {
         self.end.since(self.start).max(0) as u32

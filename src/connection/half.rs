@@ -2,7 +2,7 @@
 
 use crate::packet::{Flags, Segment};
 
-use super::{Mark, Seq};
+use super::{Mark, MaybeNs, Seq};
 
 /// What a segment's payload adds to the bytes already seen in its direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,63 +23,144 @@ pub enum Fresh {
 }
 
 /// What one side of a connection sent.
+///
+/// A million of them are kept at once: what only an end or a loss brings is in a box of its own.
 #[derive(Debug, Clone, Default)]
 pub struct Half {
-    /// Zero of the relative numbers, chosen as Wireshark does: the SYN's number, or one below the first number that
-    /// this side used or that the other side acknowledged.
-    pub base: Option<Seq>,
-    /// The SYN was captured.
-    pub syn: Option<Mark>,
-    /// SYNs repeated.
-    pub syn_repeats: u32,
+    /// Zero of the relative numbers; meaningful once `based`.
+    base: Seq,
     /// One past the highest payload byte seen; meaningful once a segment other than a RST was seen.
     pub next: Seq,
+    /// Highest acknowledgement number sent; meaningful once `has_acked`.
+    acked: Seq,
+    based: bool,
     started: bool,
-    /// Highest acknowledgement number sent, if any.
-    pub acked: Option<Seq>,
-    /// The first FIN.
-    pub fin: Option<Mark>,
-    /// The first RST.
-    pub rst: Option<Mark>,
-    /// RSTs sent.
-    pub rsts: u32,
+    has_acked: bool,
+    /// IP time to live of this side's first segment.
+    pub ttl: u8,
     /// Segments sent.
     pub packets: u64,
     /// New payload bytes.
     pub bytes: u64,
-    /// The segment with the newest payload byte.
-    pub last_data: Option<Mark>,
-    /// Payload bytes that the sequence numbers prove were sent and the capture does not hold.
-    pub missing: u64,
-    /// IP time to live of this side's first segment.
-    pub ttl: u8,
-    /// Time to live of the first RST.
-    pub rst_ttl: u8,
+    start: Start,
+    trouble: Option<Box<Trouble>>,
+}
+
+/// How the capture shows the beginning of a direction.
+#[derive(Debug, Clone)]
+enum Start {
+    /// Without a handshake, which would tell the same and surer: how soon the other side acknowledged.
+    Unseen(AckTimes),
+    /// The SYN.
+    Syn(Mark),
+}
+
+impl Default for Start {
+    fn default() -> Start {
+        Start::Unseen(AckTimes::default())
+    }
+}
+
+/// What a side has only that ended, or of which something was lost.
+#[derive(Debug, Clone, Default)]
+struct Trouble {
+    fin: Option<Mark>,
+    rst: Option<Mark>,
+    rsts: u32,
+    rst_ttl: u8,
+    syn_repeats: u32,
+    missing: u64,
     hole: Option<(Seq, Seq)>,
-    // Only where no handshake was captured, which tells the same and surer.
-    ack_times: Option<Box<AckTimes>>,
 }
 
 /// How soon the other side acknowledged what this one sent.
 #[derive(Debug, Clone, Default)]
 struct AckTimes {
-    shortest_ns: Option<i64>,
-    // End and time of the payload whose acknowledgement is waited for.
-    unacked: Option<(Seq, i64)>,
+    shortest: MaybeNs,
+    // Time and end of the payload whose acknowledgement is waited for.
+    unacked: MaybeNs,
+    unacked_end: Seq,
 }
 
 impl Half {
+    /// Zero of the relative numbers, chosen as Wireshark does: the SYN's number, or one below the first number that
+    /// this side used or that the other side acknowledged.
+    pub fn base(&self) -> Option<Seq> {
+        self.based.then_some(self.base)
+    }
+
+    /// Highest acknowledgement number sent, if any.
+    pub fn acked(&self) -> Option<Seq> {
+        self.has_acked.then_some(self.acked)
+    }
+
+    /// The first SYN, if it was captured.
+    pub fn syn(&self) -> Option<Mark> {
+        match self.start {
+            Start::Syn(syn) => Some(syn),
+            Start::Unseen(_) => None,
+        }
+    }
+
+    /// SYNs repeated.
+    pub fn syn_repeats(&self) -> u32 {
+        self.trouble.as_ref().map_or(0, |trouble| trouble.syn_repeats)
+    }
+
+    /// The first FIN.
+    pub fn fin(&self) -> Option<Mark> {
+        self.trouble.as_ref()?.fin
+    }
+
+    /// The first RST.
+    pub fn rst(&self) -> Option<Mark> {
+        self.trouble.as_ref()?.rst
+    }
+
+    /// RSTs sent.
+    pub fn rsts(&self) -> u32 {
+        self.trouble.as_ref().map_or(0, |trouble| trouble.rsts)
+    }
+
+    /// Time to live of the first RST.
+    pub fn rst_ttl(&self) -> u8 {
+        self.trouble.as_ref().map_or(0, |trouble| trouble.rst_ttl)
+    }
+
+    /// Payload bytes that the sequence numbers prove were sent and the capture does not hold.
+    pub fn missing(&self) -> u64 {
+        self.trouble.as_ref().map_or(0, |trouble| trouble.missing)
+    }
+
+    /// This side sent a FIN or a RST.
+    pub fn has_ended(&self) -> bool {
+        self.trouble.as_ref().is_some_and(|trouble| trouble.fin.is_some() || trouble.rst.is_some())
+    }
+
+    /// Sets zero of the relative numbers where it is not known yet.
+    #[inline]
+    pub(super) fn begin_at(&mut self, base: Seq) {
+        if !self.based {
+            self.base = base;
+            self.based = true;
+        }
+    }
+
+    fn trouble(&mut self) -> &mut Trouble {
+        self.trouble.get_or_insert_default()
+    }
+
     /// The sequence number that the FIN occupies: its segment's number plus its payload (RFC 9293 section 3.4).
     pub fn fin_seq(&self) -> Option<Seq> {
-        self.fin.map(|fin| fin.seq.plus(fin.len))
+        self.fin().map(|fin| fin.seq.plus(fin.len))
     }
 
     /// Numbers that were used in this direction and not captured: holes, and what the other side acknowledges beyond the
     /// last one seen (Wireshark's "ACKed unseen segment"), a FIN included.
     pub fn unseen(&self, peer: &Half) -> u64 {
-        let end = self.next.plus(u32::from(self.fin.is_some()));
-        let beyond = peer.acked.filter(|_| self.started).map_or(0, |acked| acked.since(end).max(0));
-        self.missing + u64::from(beyond.unsigned_abs())
+        let end = self.next.plus(u32::from(self.fin().is_some()));
+        let beyond = peer.acked().filter(|_| self.started).map_or(0, |acked| acked.since(end).max(0));
+        self.missing() + u64::from(beyond.unsigned_abs())
     }
 
     /// Whether anything of this direction was captured.
@@ -94,24 +175,26 @@ impl Half {
             self.ttl = segment.ttl;
         }
         self.packets += 1;
-        self.base.get_or_insert(if segment.flags.syn() { mark.seq } else { Seq(mark.seq.0.wrapping_sub(1)) });
+        self.begin_at(if segment.flags.syn() { mark.seq } else { Seq(mark.seq.0.wrapping_sub(1)) });
         if segment.flags.rst() {
             // A RST's numbers may be anybody's guess: they must not move what is known of the stream.
-            self.rsts += 1;
-            if self.rst.is_none() {
-                self.rst = Some(mark);
-                self.rst_ttl = segment.ttl;
+            let trouble = self.trouble();
+            trouble.rsts += 1;
+            if trouble.rst.is_none() {
+                trouble.rst = Some(mark);
+                trouble.rst_ttl = segment.ttl;
             }
             return Fresh::Nothing;
         }
         if segment.flags.syn() {
-            match self.syn {
-                None => self.syn = Some(mark),
-                Some(_) => self.syn_repeats += 1,
+            match self.start {
+                Start::Unseen(_) => self.start = Start::Syn(mark),
+                Start::Syn(_) => self.trouble().syn_repeats += 1,
             }
         }
-        if segment.flags.ack() && self.acked.is_none_or(|acked| mark.ack.after(acked)) {
-            self.acked = Some(mark.ack);
+        if segment.flags.ack() && (!self.has_acked || mark.ack.after(self.acked)) {
+            self.acked = mark.ack;
+            self.has_acked = true;
         }
         let first_byte = mark.seq.plus(u32::from(segment.flags.syn()));
         if !self.started {
@@ -119,8 +202,8 @@ impl Half {
             self.next = first_byte;
         }
         let fresh = self.payload(first_byte, segment.payload_len, mark);
-        if segment.flags.fin() && self.fin.is_none() {
-            self.fin = Some(mark);
+        if segment.flags.fin() {
+            self.trouble().fin.get_or_insert(mark);
         }
         fresh
     }
@@ -128,12 +211,12 @@ impl Half {
     /// Takes an acknowledgement of this direction's bytes by the other side into account.
     #[inline]
     pub fn acknowledged(&mut self, ack: Seq, time_ns: i64) {
-        let Some(times) = &mut self.ack_times else { return };
-        if let Some((_, sent_ns)) = times.unacked.take_if(|(end, _)| !ack.before(*end))
-            && time_ns >= sent_ns
-        {
-            let took_ns = time_ns - sent_ns;
-            times.shortest_ns = Some(times.shortest_ns.map_or(took_ns, |known| known.min(took_ns)));
+        let Start::Unseen(times) = &mut self.start else { return };
+        let Some(sent_ns) = times.unacked.get().filter(|_| !ack.before(times.unacked_end)) else { return };
+        times.unacked = MaybeNs::default();
+        let took_ns = time_ns - sent_ns;
+        if took_ns >= 0 && times.shortest.get().is_none_or(|known| took_ns < known) {
+            times.shortest = took_ns.into();
         }
     }
 
@@ -141,7 +224,10 @@ impl Half {
     /// it; known only where this side's SYN was not captured. Payload sent again does not count: its acknowledgement may
     /// be of either (RFC 6298 section 3).
     pub fn shortest_ack_ns(&self) -> Option<i64> {
-        self.ack_times.as_ref()?.shortest_ns
+        match &self.start {
+            Start::Unseen(times) => times.shortest.get(),
+            Start::Syn(_) => None,
+        }
     }
 
     #[inline]
@@ -151,10 +237,10 @@ impl Half {
         }
         let end = first_byte.plus(len);
         if !end.after(self.next) {
-            if let Some(times) = &mut self.ack_times {
-                times.unacked = None;
+            if let Start::Unseen(times) = &mut self.start {
+                times.unacked = MaybeNs::default();
             }
-            return match self.hole {
+            return match self.hole() {
                 Some((start, stop)) if !first_byte.before(start) && !end.after(stop) => {
                     self.fill(first_byte, end);
                     Fresh::Late
@@ -166,14 +252,18 @@ impl Half {
         let missing = ahead.max(0) as u32;
         let new = if ahead < 0 { end.since(self.next) as u32 } else { len };
         if missing > 0 {
-            self.hole = Some((self.next, first_byte));
-            self.missing += u64::from(missing);
+            let hole = (self.next, first_byte);
+            let trouble = self.trouble();
+            trouble.hole = Some(hole);
+            trouble.missing += u64::from(missing);
         }
         self.next = end;
         self.bytes += u64::from(new);
-        self.last_data = Some(mark);
-        if self.syn.is_none() {
-            self.ack_times.get_or_insert_default().unacked.get_or_insert((end, mark.time_ns));
+        if let Start::Unseen(times) = &mut self.start
+            && times.unacked.get().is_none()
+        {
+            times.unacked = mark.time_ns.into();
+            times.unacked_end = end;
         }
         Fresh::New { len: new, missing }
     }
@@ -185,30 +275,35 @@ impl Half {
             return false;
         }
         let known = if from.after(self.next) { from } else { self.next };
-        let active_reset = self.rst.filter(|rst| !is_passive_reset(rst.flags)).map(|rst| rst.seq);
+        let active_reset = self.rst().filter(|rst| !is_passive_reset(rst.flags)).map(|rst| rst.seq);
         let beyond =
             |number: Option<Seq>, spare| number.is_some_and(|number| number.after(known.plus(spare)));
         // One number more than the bytes seen may be that of a FIN.
-        self.hole.is_some_and(|(_, stop)| stop.after(from))
+        self.hole().is_some_and(|(_, stop)| stop.after(from))
             || beyond(self.fin_seq(), 0)
             || beyond(active_reset, 1)
-            || (self.fin.is_none() && beyond(acked_by_peer, 1))
+            || (self.fin().is_none() && beyond(acked_by_peer, 1))
     }
 
     /// This side ended, and there is no payload although its numbers say that there was some; or it sent a FIN, and the
     /// SYN that would tell is missing, too.
     pub fn is_hollow(&self) -> bool {
-        let active_reset = self.rst.filter(|rst| !is_passive_reset(rst.flags)).map(|rst| rst.seq);
+        let active_reset = self.rst().filter(|rst| !is_passive_reset(rst.flags)).map(|rst| rst.seq);
         let ended_behind =
             |syn: Mark| self.fin_seq().or(active_reset).is_some_and(|end| end.after(syn.seq.plus(1)));
-        self.bytes == 0 && self.syn.map_or(self.fin.is_some(), ended_behind)
+        self.bytes == 0 && self.syn().map_or(self.fin().is_some(), ended_behind)
+    }
+
+    fn hole(&self) -> Option<(Seq, Seq)> {
+        self.trouble.as_ref()?.hole
     }
 
     fn fill(&mut self, from: Seq, to: Seq) {
         let len = to.since(from) as u32;
-        self.missing = self.missing.saturating_sub(u64::from(len));
         self.bytes += u64::from(len);
-        self.hole = match self.hole {
+        let trouble = self.trouble();
+        trouble.missing = trouble.missing.saturating_sub(u64::from(len));
+        trouble.hole = match trouble.hole {
             Some((start, stop)) if from == start && to == stop => None,
             Some((start, stop)) if from == start => Some((to, stop)),
             Some((start, stop)) if to == stop => Some((start, from)),

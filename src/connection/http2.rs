@@ -147,7 +147,7 @@ impl Connection {
         missing: u32,
     ) -> bool {
         let mut of_a_stream = false;
-        let mut streams = self.streams.take().unwrap_or_else(|| Box::new(Streams::new()));
+        let mut streams = self.rare().streams.take().unwrap_or_else(|| Box::new(Streams::new()));
         if missing > 0 {
             streams.client.lose();
         }
@@ -170,7 +170,9 @@ impl Connection {
                 }
                 // A stream that the client gave up expects no response.
                 Some(Event::Reset { stream }) => {
-                    self.exchanges.retain(|exchange| exchange.http2_stream != stream)
+                    if let Some(at) = self.stream_at(stream) {
+                        self.exchanges.remove(at);
+                    }
                 }
                 _ => {}
             }
@@ -178,14 +180,14 @@ impl Connection {
         if len as usize > payload.len() {
             streams.client.lose();
         }
-        self.streams = Some(streams);
+        self.rare().streams = Some(streams);
         of_a_stream
     }
 
     /// Server data on an HTTP/2 connection: responses end their own streams, in any order. Returns whether the data belongs
     /// to a stream.
     pub(super) fn http2_responses(&mut self, payload: &[u8], mark: Mark, len: u32, missing: u32) -> bool {
-        let Some(mut streams) = self.streams.take() else { return false };
+        let Some(mut streams) = self.rare().streams.take() else { return false };
         let mut of_a_stream = false;
         if missing > 0 {
             streams.server.lose();
@@ -219,23 +221,28 @@ impl Connection {
         if len as usize > payload.len() {
             streams.server.lose();
         }
-        self.streams = Some(streams);
+        self.rare().streams = Some(streams);
         of_a_stream
     }
 
     fn end_stream(&mut self, stream: u32) {
-        let Some(at) = self.exchanges.iter().position(|exchange| exchange.http2_stream == stream) else {
-            return;
-        };
-        if let Some(done) = self.exchanges.remove(at) {
-            self.served += 1;
-            self.previous_response = done.response_last;
-        }
+        let Some(at) = self.stream_at(stream) else { return };
+        self.served += 1;
+        self.previous_response = self.exchanges.get(at).and_then(|done| done.response_last);
+        self.exchanges.remove(at);
+    }
+
+    /// The request on a stream; no two are on the same one.
+    fn stream_at(&self, stream: u32) -> Option<usize> {
+        self.exchanges.iter().position(|exchange| exchange.http2_stream == stream)
     }
 
     /// Whether frames were lost to the capture, so that a response may have passed unseen.
     pub fn http2_is_lost(&self) -> bool {
-        self.streams.as_ref().is_some_and(|streams| streams.client.lost || streams.server.lost)
+        self.rare
+            .as_ref()
+            .and_then(|rare| rare.streams.as_ref())
+            .is_some_and(|streams| streams.client.lost || streams.server.lost)
     }
 }
 

@@ -10,6 +10,8 @@ mod exchange;
 mod half;
 pub mod http;
 pub(crate) mod http2;
+mod maybe;
+mod outstanding;
 mod requests;
 mod responses;
 mod roles;
@@ -19,18 +21,18 @@ mod streams;
 mod table;
 pub(crate) mod tls;
 
-use std::collections::VecDeque;
-
 use crate::packet::{Endpoint, Flags, Segment};
 use crate::report::Side;
 
 pub use exchange::{Exchange, Retry};
 pub use half::{Fresh, Half, is_passive_reset};
+pub use outstanding::Exchanges;
 pub use roles::RoleHints;
 pub use seq::Seq;
 pub use table::{Digest, Digester, Located, SETTLE_NS, Slot, Table, TableCounts};
 
 use http::Framer;
+use maybe::MaybeNs;
 
 /// One captured segment as evidence: where it stands and what it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,21 +111,19 @@ pub struct Connection {
     /// What the payload is.
     pub protocol: Protocol,
     framing: Option<Box<Framing>>,
-    streams: Option<Box<http2::Streams>>,
     /// The client's ClientHello offers HTTP/2 (ALPN, RFC 7301); whether it is spoken is encrypted.
     pub offers_http2: bool,
     client_records: tls::RecordReader,
     /// Requests not (fully) answered, oldest first. Requests answered in full are forgotten.
-    pub exchanges: VecDeque<Exchange>,
+    pub exchanges: Exchanges,
     /// Requests seen.
     pub requests: u32,
     /// Requests answered.
     pub served: u32,
-    /// The newest segment with payload of an exchange in either direction: alerts and responses that nobody had asked
-    /// for do not end an idle time.
-    pub last_data: Option<Mark>,
-    /// The longest idle time after which the client sent another request.
-    pub longest_reuse_ns: Option<i64>,
+    /// Time of the newest segment with payload of an exchange in either direction: alerts and responses that nobody had
+    /// asked for do not end an idle time.
+    last_data: MaybeNs,
+    longest_reuse: MaybeNs,
     /// The last answered exchange's final segment.
     pub previous_response: Option<Mark>,
     /// The server spoke before any request: a greeting, so not HTTP.
@@ -131,21 +131,18 @@ pub struct Connection {
     rare: Option<Box<Rare>>,
     /// A message asked for the connection to close (`Connection: close`).
     pub announced_close: bool,
-    /// The client's first segment after the server's SYN+ACK: the end of the handshake.
-    pub established: Option<Mark>,
-    /// The client's first acknowledgement of the server's FIN.
-    pub fin_acked: Option<Mark>,
-    /// Idle time before the first FIN or RST of each side, client first, where nothing was outstanding.
-    pub idle_before_close: [Option<i64>; 2],
-    spare_path: Vec<u8>,
-    /// Packets that were captured more than once.
-    duplicates: u64,
+    established: MaybeNs,
+    /// Packets that were captured more than once, as far as the number goes.
+    duplicates: u32,
     appearances: streams::Appearances,
 }
 
-/// What few connections have.
+/// What few connections have before they close.
 #[derive(Debug, Default)]
 struct Rare {
+    streams: Option<Box<http2::Streams>>,
+    fin_acked: Option<Mark>,
+    idle_before_close: [MaybeNs; 2],
     goaway: Option<(Mark, u32)>,
     unsolicited: Option<(Mark, Option<u16>)>,
     alert: bool,
@@ -174,22 +171,18 @@ impl Connection {
             last_ns: time_ns,
             protocol: Protocol::Unknown,
             framing: None,
-            streams: None,
             offers_http2: false,
             client_records: tls::RecordReader::default(),
-            exchanges: VecDeque::new(),
+            exchanges: Exchanges::default(),
             requests: 0,
             served: 0,
-            last_data: None,
-            longest_reuse_ns: None,
+            last_data: MaybeNs::default(),
+            longest_reuse: MaybeNs::default(),
             previous_response: None,
             server_speaks_first: false,
             rare: None,
             announced_close: false,
-            established: None,
-            fin_acked: None,
-            idle_before_close: [None; 2],
-            spare_path: Vec::new(),
+            established: MaybeNs::default(),
             duplicates: 0,
             appearances: streams::Appearances::default(),
         }
@@ -212,7 +205,7 @@ impl Connection {
 
     /// Copies of segments already captured, as of `-i any` and mirrors: part of the segments, not judged.
     pub fn duplicates(&self) -> u64 {
-        self.duplicates
+        self.duplicates.into()
     }
 
     /// The side an endpoint plays.
@@ -227,32 +220,33 @@ impl Connection {
 
     /// The beginning was captured.
     pub fn has_handshake(&self) -> bool {
-        self.halves.iter().any(|half| half.syn.is_some())
+        self.halves.iter().any(|half| half.syn().is_some())
     }
 
     /// Nothing more can come: both FINs, or a RST.
     pub fn is_closed(&self) -> bool {
-        self.halves.iter().all(|half| half.fin.is_some()) || self.halves.iter().any(|half| half.rst.is_some())
+        self.halves.iter().all(|half| half.fin().is_some())
+            || self.halves.iter().any(|half| half.rst().is_some())
     }
 
     /// Which side closed first, decided by numbers and not by capture order: a FIN that acknowledges the other side's
     /// FIN is an answer to it; if neither does, they crossed and there is no first.
     pub fn closed_first(&self) -> Option<Side> {
         let (client, server) = (self.half(Side::Client), self.half(Side::Server));
-        let answers = |answer: &Half, first: &Half| match (answer.fin, first.fin_seq()) {
+        let answers = |answer: &Half, first: &Half| match (answer.fin(), first.fin_seq()) {
             (Some(answer), Some(first)) => answer.ack.after(first),
             _ => false,
         };
-        match (client.fin.or(client.rst), server.fin.or(server.rst)) {
+        match (client.fin().or(client.rst()), server.fin().or(server.rst())) {
             (Some(_), None) => Some(Side::Client),
             (None, Some(_)) => Some(Side::Server),
             (Some(_), Some(_)) if answers(server, client) => Some(Side::Client),
             (Some(_), Some(_)) if answers(client, server) => Some(Side::Server),
             // A RST that answers a FIN closes nothing by itself.
-            (Some(_), Some(_)) if client.fin.is_some() && server.fin.is_none() => Some(Side::Client),
-            (Some(_), Some(_)) if server.fin.is_some() && client.fin.is_none() => Some(Side::Server),
+            (Some(_), Some(_)) if client.fin().is_some() && server.fin().is_none() => Some(Side::Client),
+            (Some(_), Some(_)) if server.fin().is_some() && client.fin().is_none() => Some(Side::Server),
             // Two RSTs: no number tells, only who was captured first.
-            (Some(by_client), Some(by_server)) if client.fin.is_none() => {
+            (Some(by_client), Some(by_server)) if client.fin().is_none() => {
                 Some(if by_client.frame < by_server.frame { Side::Client } else { Side::Server })
             }
             _ => None,
@@ -272,6 +266,26 @@ impl Connection {
     /// A TLS alert was captured, of either side.
     pub fn has_alert(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| rare.alert)
+    }
+
+    /// The client's first acknowledgement of the server's FIN.
+    pub fn fin_acked(&self) -> Option<Mark> {
+        self.rare.as_ref()?.fin_acked
+    }
+
+    /// Idle time before the first FIN or RST of a side, ns, where nothing was outstanding.
+    pub fn idle_before_close(&self, side: Side) -> Option<i64> {
+        self.rare.as_ref()?.idle_before_close[side as usize].get()
+    }
+
+    /// The longest idle time after which the client sent another request, ns.
+    pub fn longest_reuse_ns(&self) -> Option<i64> {
+        self.longest_reuse.get()
+    }
+
+    /// Time of the client's first segment after the server's SYN+ACK, which is the end of the handshake.
+    pub fn established_ns(&self) -> Option<i64> {
+        self.established.get()
     }
 
     fn rare(&mut self) -> &mut Rare {
@@ -305,13 +319,10 @@ impl Connection {
         let side = if self.client == Some(1 - sender as u8) { Side::Server } else { Side::Client };
         let ends_it = segment.flags.rst() || segment.flags.fin();
         let half = &self.halves[sender];
-        let ends_idle = ends_it
-            && half.fin.is_none()
-            && half.rst.is_none()
-            && self.exchanges.iter().all(Exchange::answered);
+        let ends_idle = ends_it && !half.has_ended() && self.exchanges.iter().all(Exchange::answered);
         if segment.flags.ack() {
             let peer = &mut self.halves[1 - sender];
-            peer.base.get_or_insert(Seq(mark.ack.0.wrapping_sub(1)));
+            peer.begin_at(Seq(mark.ack.0.wrapping_sub(1)));
             if !segment.flags.rst() {
                 peer.acknowledged(mark.ack, mark.time_ns);
             }
@@ -328,9 +339,9 @@ impl Connection {
                 Side::Server => self.server_payload(segment, head, mark, fresh),
             };
         if exchanged {
-            self.last_data = Some(mark);
-        } else if ends_idle {
-            self.idle_before_close[side as usize] = self.last_data.map(|last| mark.time_ns - last.time_ns);
+            self.last_data = mark.time_ns.into();
+        } else if ends_idle && let Some(last_ns) = self.last_data.get() {
+            self.rare().idle_before_close[side as usize] = (mark.time_ns - last_ns).into();
         }
         if self.requests == requests {
             return None;
@@ -342,14 +353,14 @@ impl Connection {
     fn count_copy(&mut self, sender: Endpoint, time_ns: i64) {
         self.last_ns = self.last_ns.max(time_ns);
         self.halves[usize::from(sender != self.ends[0])].packets += 1;
-        self.duplicates += 1;
+        self.duplicates = self.duplicates.saturating_add(1);
     }
 
     /// Zero of the relative numbers, in the order of `ends`.
     fn bases(&self) -> streams::Bases {
         let mut bases = streams::Bases::default();
         for (end, half) in self.halves.iter().enumerate() {
-            half.base.into_iter().for_each(|base| bases.set(end, base.0));
+            half.base().into_iter().for_each(|base| bases.set(end, base.0));
         }
         bases
     }
@@ -375,7 +386,7 @@ impl Connection {
     /// The sequence numbers prove that the server sent bytes after a request which the capture does not hold: the
     /// response, or a part of it.
     pub fn response_unseen(&self, exchange: &Exchange) -> bool {
-        self.half(Side::Server).unseen_after(exchange.request.ack, self.half(Side::Client).acked)
+        self.half(Side::Server).unseen_after(exchange.request.ack, self.half(Side::Client).acked())
     }
 
     /// The response in hand has no length: the server's close is its end, not the end of an idle time.

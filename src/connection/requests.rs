@@ -31,12 +31,12 @@ impl Connection {
     #[inline]
     pub(super) fn client_acknowledges(&mut self, segment: &Segment<'_>, mark: Mark) {
         let server = self.half(Side::Server);
-        let (answered, fin) = (server.syn.is_some(), server.fin_seq());
-        if self.established.is_none() && answered && !segment.flags.syn() {
-            self.established = Some(mark);
+        let fin = server.fin_seq();
+        if self.established.get().is_none() && server.syn().is_some() && !segment.flags.syn() {
+            self.established = mark.time_ns.into();
         }
-        if fin.is_some_and(|fin| mark.ack.after(fin)) && segment.flags.ack() && self.fin_acked.is_none() {
-            self.fin_acked = Some(mark);
+        if fin.is_some_and(|fin| mark.ack.after(fin)) && segment.flags.ack() {
+            self.rare().fin_acked.get_or_insert(mark);
         }
     }
 
@@ -53,14 +53,13 @@ impl Connection {
             Fresh::Old => {
                 let next = self.half(Side::Client).next;
                 let probe = mark.len == 1 && mark.seq.plus(1) == next;
-                if let Some(exchange) = self.exchanges.iter_mut().rfind(|exchange| !exchange.answered())
+                if let Some(exchange) =
+                    self.exchanges.iter_mut().filter(|exchange| !exchange.answered()).last()
                     && !probe
                     && !mark.seq.before(exchange.start)
-                    && mark.time_ns - exchange.last_retransmission.unwrap_or(exchange.request).time_ns
-                        >= SHORTEST_RETRANSMISSION_NS
+                    && mark.time_ns - exchange.last_sent_ns() >= SHORTEST_RETRANSMISSION_NS
                 {
-                    exchange.retransmissions += 1;
-                    exchange.last_retransmission = Some(mark);
+                    exchange.sent_again(mark.time_ns);
                 }
                 false
             }
@@ -247,36 +246,19 @@ impl Connection {
         // A pipelined request is told by numbers: its sender did not have the response before.
         let pipelined = self.exchanges.iter().any(|exchange| !exchange.answered())
             || self.previous_response.is_some_and(|previous| previous.seq.plus(previous.len).after(mark.ack));
-        let idle_ns =
-            self.last_data.map(|last| mark.time_ns - last.time_ns).filter(|_| self.served > 0 && !pipelined);
+        let idle_ns = self
+            .last_data
+            .get()
+            .map(|last_ns| mark.time_ns - last_ns)
+            .filter(|_| self.served > 0 && !pipelined);
         if let Some(idle) = idle_ns
             && !self.is_upgraded()
-            && self.longest_reuse_ns.is_none_or(|longest| idle > longest)
+            && self.longest_reuse.get().is_none_or(|longest| idle > longest)
         {
-            self.longest_reuse_ns = Some(idle);
+            self.longest_reuse = idle.into();
         }
         self.requests += 1;
-        self.exchanges.push_back(Exchange {
-            request: mark,
-            start,
-            end: start,
-            segments: 0,
-            method: None,
-            path: std::mem::take(&mut self.spare_path),
-            complete: false,
-            idle_ns,
-            acked: None,
-            retransmissions: 0,
-            last_retransmission: None,
-            is_request: true,
-            http2_stream: 0,
-            response_first: None,
-            response_last: None,
-            response_complete: false,
-            status: None,
-            fingerprint,
-            retried: None,
-        });
+        self.exchanges.begin(|path| Exchange::new(mark, start, idle_ns, fingerprint, path));
     }
 
     fn request_complete(&mut self, end: Seq) {

@@ -1,19 +1,17 @@
 //! What the server sends: which request a response answers, and where it ends.
 
-use std::collections::VecDeque;
-
 use crate::packet::Segment;
 use crate::report::Side;
 
 use super::http::{self, Event, Head};
-use super::{Connection, Exchange, Fresh, Mark, Protocol, tls};
+use super::{Connection, Exchange, Exchanges, Fresh, Mark, Protocol, tls};
 
 impl Connection {
     /// Takes in what a segment of the server says of the client's.
     #[inline]
     pub(super) fn server_acknowledges(&mut self, segment: &Segment<'_>, mark: Mark) {
         if segment.flags.ack() && !segment.flags.rst() {
-            for exchange in &mut self.exchanges {
+            for exchange in self.exchanges.iter_mut() {
                 if exchange.acked.is_none() && mark.ack.after(exchange.start) {
                     exchange.acked = Some(mark);
                 }
@@ -79,7 +77,7 @@ impl Connection {
         let Some(mut framing) = self.framing.take() else { return };
         framing.responses.resynchronise(payload);
         // A client that closed before the response may not read it: what it does next tells, so the exchange is kept.
-        let client_left = self.half(Side::Client).fin.is_some_and(|fin| !fin.ack.after(mark.seq));
+        let client_left = self.half(Side::Client).fin().is_some_and(|fin| !fin.ack.after(mark.seq));
         let mut head = head.filter(|_| framing.responses.is_fresh());
         let mut used = 0;
         let mut touched = false;
@@ -136,18 +134,16 @@ impl Connection {
     }
 
     pub(super) fn retire_front(&mut self) {
-        let Some(front) = self.exchanges.front_mut() else { return };
+        let Some(front) = self.exchanges.front() else { return };
         self.served += 1;
         self.previous_response = front.response_last;
-        self.spare_path = std::mem::take(&mut front.path);
-        self.spare_path.clear();
         self.exchanges.pop_front();
     }
 
     /// Where the end of a response was not captured, the next one begins: which request does it answer? One that had an
     /// answer begun has had all of it, and whatever the server sent before a request went out answered those before it.
     fn retire_unseen(&mut self, response: Mark) {
-        let is_over = |exchanges: &VecDeque<Exchange>| match (exchanges.front(), exchanges.get(1)) {
+        let is_over = |exchanges: &Exchanges| match (exchanges.front(), exchanges.get(1)) {
             (Some(front), _) if front.answered() => true,
             (Some(front), Some(next)) => {
                 next.request.ack.after(front.request.ack)

@@ -51,7 +51,7 @@ impl Connection {
     /// While nothing has proven who is the client: decides it as soon as something tells, and never changes a decision that payload relied on.
     pub(super) fn settle_roles(&mut self, segment: &Segment<'_>, sender: usize, hints: &RoleHints) {
         if let Some(client) = proven_client(segment, sender as u8)
-            && (self.client.is_none_or(|guess| guess == client) || self.last_data.is_none())
+            && (self.client.is_none_or(|guess| guess == client) || self.last_data.get().is_none())
         {
             self.client = Some(client);
             self.roles_proven = true;

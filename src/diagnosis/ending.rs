@@ -16,16 +16,15 @@ const SMALLEST_TLS_REQUEST: u32 = 26 + 22;
 pub fn ending(connection: &Connection, said_goodbye: bool) -> Ending {
     let (client, server) = (connection.half(Side::Client), connection.half(Side::Server));
     let no_data = client.bytes == 0 && server.bytes == 0;
-    if client.syn.is_some() && server.syn.is_none() && client.bytes == 0 {
-        if server.rst.is_some() {
+    if client.syn().is_some() && server.syn().is_none() && client.bytes == 0 {
+        if server.rst().is_some() {
             return Ending::Refused;
         }
         if !server.seen() {
             return Ending::NoAnswer;
         }
     }
-    let client_ended = client.fin.is_some() || client.rst.is_some();
-    let server_ended = server.fin.is_some() || server.rst.is_some();
+    let (client_ended, server_ended) = (client.has_ended(), server.has_ended());
     if !client_ended && !server_ended {
         return Ending::Open;
     }
@@ -35,13 +34,13 @@ pub fn ending(connection: &Connection, said_goodbye: bool) -> Ending {
     if connection.has_alert() && connection.protocol == Protocol::Tls {
         return Ending::TlsClose;
     }
-    if server.fin.is_some() && said_goodbye {
+    if server.fin().is_some() && said_goodbye {
         return Ending::Goodbye;
     }
     match connection.closed_first() {
-        Some(Side::Client) if client.fin.is_some() => Ending::ClientFin,
+        Some(Side::Client) if client.fin().is_some() => Ending::ClientFin,
         Some(Side::Client) => Ending::ClientReset,
-        Some(Side::Server) if server.fin.is_some() => Ending::ServerFin,
+        Some(Side::Server) if server.fin().is_some() => Ending::ServerFin,
         Some(Side::Server) => Ending::ServerReset,
         None => Ending::BothFin,
     }
@@ -72,12 +71,12 @@ pub(super) fn is_goodbye(case: &Case<'_>) -> bool {
         Protocol::Http2 => connection.http2_is_lost(),
         Protocol::Data | Protocol::Unknown => {
             let knew_of_fin = case.ack_covers_fin() == Some(true);
-            let closed_by_itself = match (case.client.fin, case.server.fin_seq()) {
+            let closed_by_itself = match (case.client.fin(), case.server.fin_seq()) {
                 (Some(close), Some(fin)) => !close.ack.after(fin),
                 (Some(_), None) => true,
                 (None, _) => false,
             };
-            let answered_by_close = match (case.server.fin, case.exchange.acked) {
+            let answered_by_close = match (case.server.fin(), case.exchange.acked) {
                 (Some(fin), Some(acked)) => fin.frame == acked.frame,
                 _ => false,
             };

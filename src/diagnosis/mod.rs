@@ -195,12 +195,15 @@ impl Case<'_> {
         show(Role::PreviousResponse, previous);
         show(Role::Request, Some(self.exchange.request));
         show(Role::RequestAck, self.exchange.acked);
-        show(Role::Fin, self.server.fin);
-        show(Role::FinAck, self.connection.fin_acked.filter(|ack| ack.frame != self.exchange.request.frame));
+        show(Role::Fin, self.server.fin());
+        show(
+            Role::FinAck,
+            self.connection.fin_acked().filter(|ack| ack.frame != self.exchange.request.frame),
+        );
         show(Role::Response, self.exchange.response_first);
-        show(Role::Reset, self.server.rst);
-        show(Role::ClientFin, self.client.fin);
-        show(Role::ClientReset, self.client.rst);
+        show(Role::Reset, self.server.rst());
+        show(Role::ClientFin, self.client.fin());
+        show(Role::ClientReset, self.client.rst());
         Finding {
             cause,
             confidence,
@@ -219,7 +222,8 @@ impl Case<'_> {
         let before = &self.connection.exchanges;
         if self.connection.served > 0 || before.iter().take(self.index).any(Exchange::answered) {
             Place::Later
-        } else if self.connection.has_handshake() && self.client.missing == 0 && self.server.missing == 0 {
+        } else if self.connection.has_handshake() && self.client.missing() == 0 && self.server.missing() == 0
+        {
             Place::First
         } else {
             Place::Unknown
@@ -241,9 +245,9 @@ impl Case<'_> {
         }
         let request = self.exchange.request;
         let to_client_and_back =
-            self.server.syn.zip(self.connection.established).map(|(syn, ack)| ack.time_ns - syn.time_ns);
-        let gap = match (to_client_and_back, self.connection.fin_acked) {
-            (Some(trip), _) => request.time_ns - self.server.fin?.time_ns - trip,
+            self.server.syn().zip(self.connection.established_ns()).map(|(syn, ack_ns)| ack_ns - syn.time_ns);
+        let gap = match (to_client_and_back, self.connection.fin_acked()) {
+            (Some(trip), _) => request.time_ns - self.server.fin()?.time_ns - trip,
             (None, Some(acked)) => request.time_ns - acked.time_ns,
             (None, None) => 0,
         };
@@ -252,13 +256,13 @@ impl Case<'_> {
 
     /// The server's kernel had received none of the request when it sent its FIN: the FIN acknowledges nothing of it.
     fn fin_left_before_request_arrived(&self) -> bool {
-        self.server.fin.is_some_and(|fin| !fin.ack.after(self.exchange.start))
+        self.server.fin().is_some_and(|fin| !fin.ack.after(self.exchange.start))
     }
 
     /// The client itself had reset the connection before it sent this, or the number lies behind its own FIN: then
     /// another connection has taken the ports, and its beginning was not captured.
     fn client_had_ended(&self) -> bool {
-        let reset = self.client.rst.is_some_and(|reset| {
+        let reset = self.client.rst().is_some_and(|reset| {
             reset.frame < self.exchange.request.frame && !self.exchange.start.before(reset.seq)
         });
         reset || self.client.fin_seq().is_some_and(|fin| self.exchange.start.after(fin))
@@ -269,10 +273,10 @@ impl Case<'_> {
     /// 2. the client's kernel answered the response with RST, so nobody was there to read it. (A client that only ends
     ///    its own stream still reads.)
     fn answer_came_too_late(&self) -> bool {
-        match (self.client.fin, self.exchange.response_first) {
+        match (self.client.fin(), self.exchange.response_first) {
             (Some(fin), Some(response)) => {
                 !fin.ack.after(response.seq)
-                    && self.client.rst.is_some()
+                    && self.client.rst().is_some()
                     && self.connection.closed_first() == Some(Side::Client)
             }
             _ => false,
@@ -282,7 +286,7 @@ impl Case<'_> {
     /// Whether a verdict can be believed in this protocol. What a message means that is neither HTTP nor TLS, and
     /// whether it expects an answer at all, is unknown: then only a kernel's refusal, or its silence, proves a loss.
     fn can_be_told(&self, finding: &Finding) -> bool {
-        let refused = self.server.rst.is_some_and(|reset| is_passive_reset(reset.flags));
+        let refused = self.server.rst().is_some_and(|reset| is_passive_reset(reset.flags));
         match self.connection.protocol {
             Protocol::Http | Protocol::Http2 | Protocol::Tls => true,
             Protocol::Data | Protocol::Unknown => match finding.cause {
@@ -309,7 +313,7 @@ pub fn label(exchange: &Exchange) -> String {
 
 /// A sequence number as Wireshark shows it: relative to the connection's first.
 fn relative(half: &Half, number: crate::connection::Seq) -> u32 {
-    half.base.map_or(number.0, |base| number.since(base) as u32)
+    half.base().map_or(number.0, |base| number.since(base) as u32)
 }
 
 /// A duration for a sentence, in the unit that reads best.

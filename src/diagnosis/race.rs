@@ -20,11 +20,11 @@ pub(super) const UNREAD_WINDOW_NS: i64 = 100_000_000;
 /// The server's kernel answers data for a closed socket with RST (RFC 9293 section 3.10.7.1, RFC 1122 section
 /// 4.2.2.13). Without that RST in the capture the crossing is still proven, the outcome only likely.
 pub(super) fn crossed_fin(case: &Case<'_>) -> Option<Finding> {
-    let (fin, fin_seq) = (case.server.fin?, case.server.fin_seq()?);
+    let (fin, fin_seq) = (case.server.fin()?, case.server.fin_seq()?);
     if !case.fin_left_before_request_arrived() || case.ack_covers_fin()? {
         return None;
     }
-    let answered_by_reset = case.server.rst.is_some();
+    let answered_by_reset = case.server.rst().is_some();
     let confidence = if answered_by_reset { Confidence::Certain } else { Confidence::Likely };
     let mut finding = case.finding(Cause::CrossedFin, confidence, RetrySafe::Yes);
     finding.evidence.push(format!(
@@ -37,7 +37,7 @@ pub(super) fn crossed_fin(case: &Case<'_>) -> Option<Finding> {
         relative(case.client, fin.ack),
         relative(case.client, case.exchange.start),
     ));
-    match case.server.rst {
+    match case.server.rst() {
         Some(reset) if is_passive_reset(reset.flags) && reset.seq == case.exchange.request.ack => finding.evidence.push(
             "the RST carries the request's own acknowledgement number and no ACK flag: a kernel without a socket".into(),
         ),
@@ -55,7 +55,7 @@ pub(super) fn crossed_fin(case: &Case<'_>) -> Option<Finding> {
 ///
 /// Apache's lingering close does this (measured); a search for RST misses it.
 pub(super) fn discarded_request(case: &Case<'_>) -> Option<Finding> {
-    case.server.fin?;
+    case.server.fin()?;
     let acked = case.exchange.acked?;
     if !case.fin_left_before_request_arrived() || case.ack_covers_fin()? {
         return None;
@@ -86,7 +86,7 @@ pub(super) fn stale_reuse(case: &Case<'_>) -> Option<Finding> {
     if !case.ack_covers_fin()? || !case.fin_left_before_request_arrived() {
         return None;
     }
-    let discarded = case.exchange.acked.is_some() && case.server.rst.is_none();
+    let discarded = case.exchange.acked.is_some() && case.server.rst().is_none();
     let retry_safe = if discarded { RetrySafe::Unknown } else { RetrySafe::Yes };
     let mut finding = case.finding(Cause::StaleReuse, Confidence::Certain, retry_safe);
     finding.evidence.push(format!(
@@ -103,7 +103,7 @@ pub(super) fn stale_reuse(case: &Case<'_>) -> Option<Finding> {
     });
     if discarded {
         finding.evidence.push("the server acknowledged and discarded it: its socket was half-closed".into());
-    } else if case.server.rst.is_none() {
+    } else if case.server.rst().is_none() {
         finding.confidence = Confidence::Likely;
         finding.counter_evidence.push("the server's answer to the request is not in the capture".into());
     }
@@ -119,8 +119,8 @@ pub(super) fn stale_reuse(case: &Case<'_>) -> Option<Finding> {
 ///
 /// Linux sends RST instead of FIN when a process closes a socket with unread data (RFC 2525 section 2.17, measured).
 pub(super) fn unread_request(case: &Case<'_>) -> Option<Finding> {
-    let reset = case.server.rst?;
-    if case.server.fin.is_some() || is_passive_reset(reset.flags) || !reset.ack.after(case.exchange.start) {
+    let reset = case.server.rst()?;
+    if case.server.fin().is_some() || is_passive_reset(reset.flags) || !reset.ack.after(case.exchange.start) {
         return None;
     }
     let held_ns = case.exchange.acked.map_or(0, |acked| reset.time_ns - acked.time_ns);

@@ -19,7 +19,7 @@ const SHORTEST_WAIT_NS: i64 = 100_000_000;
 /// 3. nothing came back and the SYN was sent at least three times.
 pub(super) fn never_opened(connection: &Connection) -> Option<Finding> {
     let (client, server) = (connection.half(Side::Client), connection.half(Side::Server));
-    let syn = client.syn.filter(|_| server.syn.is_none() && client.bytes == 0)?;
+    let syn = client.syn().filter(|_| server.syn().is_none() && client.bytes == 0)?;
     let mut finding = Finding {
         cause: Cause::Refused,
         confidence: Confidence::Certain,
@@ -32,18 +32,18 @@ pub(super) fn never_opened(connection: &Connection) -> Option<Finding> {
         counter_evidence: Vec::new(),
         retry_safe: RetrySafe::Yes,
     };
-    match server.rst {
+    match server.rst() {
         Some(reset) if reset.ack == syn.seq.plus(1) => {
             finding.frames.push((Role::Reset, reset));
             finding.evidence.push("the SYN was answered by RST: nothing listens on that port".into());
             Some(finding)
         }
-        None if !server.seen() && client.syn_repeats >= CONNECT_RETRANSMISSIONS => {
+        None if !server.seen() && client.syn_repeats() >= CONNECT_RETRANSMISSIONS => {
             finding.cause = Cause::ConnectTimeout;
             finding.confidence = Confidence::Likely;
             finding
                 .evidence
-                .push(format!("the SYN was sent {} times and never answered", client.syn_repeats + 1));
+                .push(format!("the SYN was sent {} times and never answered", client.syn_repeats() + 1));
             Some(finding)
         }
         _ => None,
@@ -77,7 +77,7 @@ pub(super) fn goaway(case: &Case<'_>) -> Option<Finding> {
 pub(super) fn unsolicited_response(case: &Case<'_>) -> Option<Finding> {
     let (response, status) = case.connection.unsolicited()?;
     let crossed = !case.exchange.request.ack.after(response.seq) && !response.ack.after(case.exchange.start);
-    if !crossed || (case.server.fin.is_none() && case.server.rst.is_none()) {
+    if !crossed || !case.server.has_ended() {
         return None;
     }
     let mut finding = case.finding(Cause::UnsolicitedResponse, Confidence::Certain, RetrySafe::Yes);
@@ -99,7 +99,7 @@ pub(super) fn unsolicited_response(case: &Case<'_>) -> Option<Finding> {
 ///
 /// A close with unread data would have been a RST, so the process had read what had arrived: it worked on it.
 pub(super) fn died_mid_request_with_fin(case: &Case<'_>) -> Option<Finding> {
-    let fin = case.server.fin.filter(|fin| fin.ack.after(case.exchange.start))?;
+    let fin = case.server.fin().filter(|fin| fin.ack.after(case.exchange.start))?;
     if case.connection.closed_first() == Some(Side::Client) {
         return None;
     }
@@ -120,7 +120,7 @@ pub(super) fn died_mid_request_with_fin(case: &Case<'_>) -> Option<Finding> {
 /// 2. its kernel had acknowledged them more than [`UNREAD_WINDOW_NS`] before: the process was at work, not about to close.
 pub(super) fn died_mid_request_with_reset(case: &Case<'_>) -> Option<Finding> {
     let reset =
-        case.server.rst.filter(|reset| !is_passive_reset(reset.flags) && case.server.fin.is_none())?;
+        case.server.rst().filter(|reset| !is_passive_reset(reset.flags) && case.server.fin().is_none())?;
     let acked = case.exchange.acked?;
     if !reset.ack.after(case.exchange.start) || reset.time_ns - acked.time_ns <= UNREAD_WINDOW_NS {
         return None;
@@ -137,16 +137,19 @@ pub(super) fn died_mid_request_with_reset(case: &Case<'_>) -> Option<Finding> {
 /// 1. a RST without any FIN answers the request;
 /// 2. its time to live differs from that of the server's other packets: somebody in the path sent it.
 pub(super) fn reset_by_stranger(case: &Case<'_>) -> Option<Finding> {
-    let reset = case.server.rst.filter(|_| case.server.fin.is_none())?;
-    let only_resets = case.server.packets <= u64::from(case.server.rsts);
-    if only_resets || case.server.rst_ttl == case.server.ttl || reset.time_ns < case.exchange.request.time_ns
+    let reset = case.server.rst().filter(|_| case.server.fin().is_none())?;
+    let only_resets = case.server.packets <= u64::from(case.server.rsts());
+    if only_resets
+        || case.server.rst_ttl() == case.server.ttl
+        || reset.time_ns < case.exchange.request.time_ns
     {
         return None;
     }
     let mut finding = case.finding(Cause::StateLost, Confidence::Likely, RetrySafe::Unknown);
     finding.evidence.push(format!(
         "the RST arrived with TTL {}, the server's other packets with {}: something in the path sent it",
-        case.server.rst_ttl, case.server.ttl
+        case.server.rst_ttl(),
+        case.server.ttl
     ));
     finding.counter_evidence.push("no FIN of the server before".into());
     Some(finding)
@@ -158,7 +161,7 @@ pub(super) fn reset_by_stranger(case: &Case<'_>) -> Option<Finding> {
 ///    followed it.
 pub(super) fn reset_idle(case: &Case<'_>) -> Option<Finding> {
     let reset =
-        case.server.rst.filter(|reset| !is_passive_reset(reset.flags) && case.server.fin.is_none())?;
+        case.server.rst().filter(|reset| !is_passive_reset(reset.flags) && case.server.fin().is_none())?;
     if reset.ack.after(case.exchange.start) {
         return None;
     }
@@ -176,7 +179,7 @@ pub(super) fn reset_idle(case: &Case<'_>) -> Option<Finding> {
 /// 1. a kernel without a socket answered RST, and no FIN was captured;
 /// 2. the request acknowledges exactly one number more than the server's last byte: only a FIN takes that number.
 pub(super) fn fin_missed_by_capture(case: &Case<'_>) -> Option<Finding> {
-    case.server.rst.filter(|reset| is_passive_reset(reset.flags) && case.server.fin.is_none())?;
+    case.server.rst().filter(|reset| is_passive_reset(reset.flags) && case.server.fin().is_none())?;
     if case.server.bytes == 0 || case.exchange.request.ack != case.server.next.plus(1) {
         return None;
     }
@@ -194,15 +197,16 @@ pub(super) fn fin_missed_by_capture(case: &Case<'_>) -> Option<Finding> {
 ///
 /// A NAT, a firewall or a load balancer forgot the connection, or the server rebooted.
 pub(super) fn state_lost(case: &Case<'_>) -> Option<Finding> {
-    let reset = case.server.rst.filter(|reset| is_passive_reset(reset.flags) && case.server.fin.is_none())?;
-    if reset.seq != case.exchange.request.ack || case.server.packets <= u64::from(case.server.rsts) {
+    let reset =
+        case.server.rst().filter(|reset| is_passive_reset(reset.flags) && case.server.fin().is_none())?;
+    if reset.seq != case.exchange.request.ack || case.server.packets <= u64::from(case.server.rsts()) {
         return None;
     }
     let mut finding = case.finding(Cause::StateLost, Confidence::Likely, RetrySafe::Yes);
     finding
         .evidence
         .push("the peer answered RST as to an unknown connection, and it never sent a FIN".into());
-    if let Some(idle) = case.exchange.idle_ns {
+    if let Some(idle) = case.exchange.idle_ns() {
         finding.evidence.push(format!("the connection had been idle for {} s", idle / 1_000_000_000));
     }
     finding
@@ -217,8 +221,8 @@ pub(super) fn state_lost(case: &Case<'_>) -> Option<Finding> {
 pub(super) fn client_gave_up(case: &Case<'_>) -> Option<Finding> {
     let close = case
         .client
-        .fin
-        .or(case.client.rst)
+        .fin()
+        .or(case.client.rst())
         .filter(|_| case.connection.closed_first() == Some(Side::Client))?;
     let waited = close.time_ns - case.exchange.request.time_ns;
     if waited < SHORTEST_WAIT_NS {
@@ -238,9 +242,9 @@ pub(super) fn client_gave_up(case: &Case<'_>) -> Option<Finding> {
 /// 2. the server never acknowledged it and sent nothing more.
 pub(super) fn silent_drop(case: &Case<'_>) -> Option<Finding> {
     let exchange = case.exchange;
-    if exchange.retransmissions < SILENT_RETRANSMISSIONS
+    if exchange.retransmissions() < SILENT_RETRANSMISSIONS
         || exchange.acked.is_some()
-        || case.server.rst.is_some()
+        || case.server.rst().is_some()
     {
         return None;
     }
@@ -248,7 +252,7 @@ pub(super) fn silent_drop(case: &Case<'_>) -> Option<Finding> {
     finding.evidence.push(format!(
         "{} was sent {} times and never acknowledged",
         case.label(),
-        exchange.retransmissions + 1
+        exchange.retransmissions() + 1
     ));
     finding
         .counter_evidence
@@ -258,7 +262,7 @@ pub(super) fn silent_drop(case: &Case<'_>) -> Option<Finding> {
 
 /// `unknown`: the server closed, the request has no response, and no rule above explains it. Never a guess.
 pub(super) fn unexplained(case: &Case<'_>) -> Option<Finding> {
-    let server_ended = case.server.fin.is_some() || case.server.rst.is_some();
+    let server_ended = case.server.has_ended();
     if !server_ended || case.connection.closed_first() == Some(Side::Client) {
         return None;
     }
@@ -306,7 +310,7 @@ pub(super) fn aborted_response(case: &Case<'_>) -> Option<Finding> {
 /// RFC 9112 section 9.6 describes it and the two-step close that avoids it.
 pub(super) fn response_reset(case: &Case<'_>) -> Option<Finding> {
     let exchange = case.exchange;
-    case.server.rst.filter(|_| exchange.response_complete && !exchange.complete)?;
+    case.server.rst().filter(|_| exchange.response_complete && !exchange.complete)?;
     let mut finding = case.finding(Cause::ResponseReset, Confidence::Likely, RetrySafe::No);
     let status =
         exchange.status.map_or("a response".to_owned(), |status| format!("a complete {status} response"));

@@ -167,7 +167,7 @@ impl ServerTimers {
     /// cannot help to recognise a restart.
     pub fn add(&mut self, connection: &Connection, findings: &[Finding], room: bool) {
         self.connections += 1;
-        self.longest_reuse_ns = self.longest_reuse_ns.max(connection.longest_reuse_ns);
+        self.longest_reuse_ns = self.longest_reuse_ns.max(connection.longest_reuse_ns());
         let closed_first = connection.closed_first();
         let ended_ns = close(connection, Side::Server).map_or(connection.last_ns, |close| close.time_ns);
         let races = findings.iter().filter(|finding| finding.is_race());
@@ -252,7 +252,7 @@ impl ServerTimers {
 /// A side's own FIN or active RST: a kernel that refuses data closes nothing.
 fn close(connection: &Connection, side: Side) -> Option<Mark> {
     let half = connection.half(side);
-    half.fin.or(half.rst.filter(|reset| !is_passive_reset(reset.flags)))
+    half.fin().or(half.rst().filter(|reset| !is_passive_reset(reset.flags)))
 }
 
 /// Idle time before the first close. Where a request crossed the close, the connection was idle until that request.
@@ -273,12 +273,12 @@ fn idle_before_close(connection: &Connection, side: Side, findings: &[Finding]) 
     if !findings.iter().all(ended_idle) {
         return None;
     }
-    if let Some(idle_ns) = connection.idle_before_close[side as usize] {
+    if let Some(idle_ns) = connection.idle_before_close(side) {
         return Some(idle_ns);
     }
     findings.first()?;
     let exchange = connection.exchanges.iter().find(|exchange| !exchange.answered())?;
-    Some(close.time_ns - (exchange.request.time_ns - exchange.idle_ns?))
+    Some(close.time_ns - (exchange.request.time_ns - exchange.idle_ns()?))
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ impl Retries {
     pub fn watch_if_late(&mut self, slots: &Slots, slot: u32, time_ns: i64) {
         let Some(Flow::Full(connection)) = slots.get(slot) else { return };
         let server = connection.half(Side::Server);
-        if (server.fin.is_some() || server.rst.is_some())
+        if server.has_ended()
             && let Some(exchange) = connection.exchanges.back()
         {
             self.watch(connection, exchange, slot, time_ns);
@@ -94,7 +94,7 @@ impl Retries {
                 .iter_mut()
                 .find(|exchange| exchange.request.frame == watched.request_frame)
         {
-            lost.retried = Some(retry);
+            lost.set_retried(retry);
         }
     }
 }

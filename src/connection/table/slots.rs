@@ -8,7 +8,7 @@ use crate::connection::embryo::Embryo;
 use crate::connection::http::Head;
 use crate::connection::spares::Spares;
 use crate::connection::streams::{Bases, Streams};
-use crate::connection::{Connection, Mark, RoleHints};
+use crate::connection::{Connection, Half, Mark, RoleHints};
 use crate::packet::{Endpoint, Segment};
 use crate::report::Side;
 
@@ -144,7 +144,7 @@ impl Flow {
             Flow::Embryo(embryo) => embryo.is_closed(),
             Flow::Full(connection) => {
                 let client = connection.half(Side::Client);
-                client.fin.is_some() || client.rst.is_some()
+                client.has_ended()
             }
         }
     }
@@ -153,9 +153,7 @@ impl Flow {
     pub fn is_intact(&self) -> bool {
         match self {
             Flow::Embryo(embryo) => !embryo.is_closed(),
-            Flow::Full(connection) => {
-                connection.halves.iter().all(|half| half.fin.is_none() && half.rst.is_none())
-            }
+            Flow::Full(connection) => !connection.halves.iter().any(Half::has_ended),
         }
     }
 

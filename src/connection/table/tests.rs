@@ -1,4 +1,5 @@
 use super::*;
+use crate::connection::Exchange;
 use crate::packet::{Endpoint, Flags};
 use crate::report::Side;
 
@@ -283,7 +284,7 @@ fn a_copy_is_counted_and_not_judged() {
     bench.take(&request);
     let (finished, counts) = bench.all();
     assert_eq!((finished[0].duplicates(), finished[0].packets(), counts.duplicates), (2, 3, 2));
-    assert_eq!(finished[0].exchanges[0].retransmissions, 0);
+    assert_eq!(finished[0].exchanges.front().map(Exchange::retransmissions), Some(0));
 }
 
 #[test]
@@ -295,7 +296,7 @@ fn a_retransmission_is_no_copy() {
     bench.take(&with_id(with_payload(sent(1, ACK, 1, 1)), 2));
     let (finished, _) = bench.all();
     assert_eq!(finished[0].duplicates(), 0, "another identification; the same one, but a second later");
-    assert_eq!(finished[0].exchanges[0].retransmissions, 2);
+    assert_eq!(finished[0].exchanges.front().map(Exchange::retransmissions), Some(2));
 }
 
 #[test]
@@ -332,7 +333,7 @@ fn a_storm_of_equal_resets_is_no_copying() {
         bench.take(&with_id(answered(1, RST, 1, 0), 0));
     }
     let (finished, counts) = bench.all();
-    assert_eq!((finished[0].half(Side::Server).rsts, counts.duplicates), (11, 0));
+    assert_eq!((finished[0].half(Side::Server).rsts(), counts.duplicates), (11, 0));
 }
 
 #[test]
@@ -345,7 +346,7 @@ fn in_a_mirrored_connection_every_other_reset_is_a_copy() {
         bench.take(&with_id(answered(1, RST, 1, 0), 0));
     }
     let (finished, counts) = bench.all();
-    assert_eq!((finished[0].half(Side::Server).rsts, counts.duplicates), (3, 4));
+    assert_eq!((finished[0].half(Side::Server).rsts(), counts.duplicates), (3, 4));
 }
 
 #[test]
@@ -359,8 +360,8 @@ fn a_handshake_captured_twice_is_one() {
     }
     let (finished, counts) = bench.all();
     assert_eq!((finished[0].packets(), counts.duplicates), (6, 3));
-    assert_eq!(finished[0].half(Side::Client).syn_repeats, 0);
-    assert_eq!(finished[0].established.map(|mark| mark.frame), Some(5));
+    assert_eq!(finished[0].half(Side::Client).syn_repeats(), 0);
+    assert_eq!(finished[0].established_ns(), Some(5 * MS));
 }
 
 #[test]
@@ -368,5 +369,6 @@ fn what_every_connection_costs_is_known() {
     assert!(size_of::<Embryo>() <= 168, "{}", size_of::<Embryo>());
     assert_eq!(size_of::<Option<Flow>>(), 16);
     assert_eq!(size_of::<Option<Mark>>(), size_of::<Mark>());
-    assert!(size_of::<Connection>() <= 784, "{}", size_of::<Connection>());
+    assert!(size_of::<Connection>() <= 336, "{}", size_of::<Connection>());
+    assert!(size_of::<Exchange>() <= 208, "{}", size_of::<Exchange>());
 }
