@@ -110,9 +110,9 @@ impl Twins {
     /// If there is none, this one is remembered as told at `at`.
     pub fn told_before(&mut self, pending: &Pending, at: usize) -> Option<usize> {
         // A SYN has only one number of its own, and a port scanner may use the same one everywhere.
-        pending.finding.exchange?;
+        let (seq, ack, len) = pending.numbers?;
         let start = pending.start;
-        let numbers = (pending.trace, start.seq.0, start.ack.0, start.len);
+        let numbers = (pending.trace, seq.0, ack.0, len);
         match self.0.get(&numbers) {
             Some(told)
                 if told.frame != start.frame

@@ -1,6 +1,7 @@
 //! The requests of a connection that are under way: none or one nearly always, so that an idle connection pays a pointer.
 
 use super::Exchange;
+use super::exchange::Answer;
 
 /// Requests in the order in which they were sent.
 ///
@@ -18,6 +19,14 @@ pub(super) struct Outstanding {
     exchange: Exchange,
     in_use: bool,
     next: Link,
+}
+
+impl Outstanding {
+    /// The room for an answer that it has.
+    pub(super) fn take_answer(&mut self) -> Option<Box<Answer>> {
+        self.exchange.forget_answer();
+        self.exchange.give_back()
+    }
 }
 
 impl Exchanges {
@@ -79,9 +88,7 @@ impl Exchanges {
         let Some(end) = self.end() else { return };
         match end {
             Some(spare) => {
-                let mut path = std::mem::take(&mut spare.exchange.path);
-                path.clear();
-                spare.exchange = make(path);
+                spare.exchange.renew(make);
                 spare.in_use = true;
             }
             None => {
@@ -118,6 +125,20 @@ impl Exchanges {
     #[inline]
     pub(super) fn give_back(&mut self) -> Option<Box<Outstanding>> {
         self.end()?.take()
+    }
+
+    /// Makes room for the answer of the oldest, with what `lend` has.
+    #[inline]
+    pub(super) fn borrow_answer(&mut self, lend: impl FnOnce() -> Option<Box<Answer>>) {
+        if let Some(front) = self.front_mut() {
+            front.lend(lend);
+        }
+    }
+
+    /// The room for the answer of the oldest, where none has begun.
+    #[inline]
+    pub(super) fn give_back_answer(&mut self) -> Option<Box<Answer>> {
+        self.front_mut()?.give_back()
     }
 
     /// Behind the last one in use.

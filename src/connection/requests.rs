@@ -245,7 +245,7 @@ impl Connection {
         }
         // A pipelined request is told by numbers: its sender did not have the response before.
         let pipelined = self.exchanges.iter().any(|exchange| !exchange.answered())
-            || self.previous_response.is_some_and(|previous| previous.seq.plus(previous.len).after(mark.ack));
+            || self.previous_response.is_some_and(|previous| previous.seq.after(mark.ack));
         let idle_ns = self
             .last_data
             .get()
