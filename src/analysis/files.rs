@@ -83,7 +83,7 @@ impl Files {
 
     /// The capture, stream and frame of a mark.
     pub fn stream_at(&self, connection: &Connection, moment: Moment) -> (Place, u32) {
-        let place = self.locate(moment.frame);
+        let place = self.locate(moment.frame());
         (place, connection.stream_in(place.file).unwrap_or(connection.stream))
     }
 

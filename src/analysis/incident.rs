@@ -64,8 +64,8 @@ impl Pending {
             what_happened: String::new(),
             advice: String::new(),
         };
-        for (role, mark) in &finding.frames {
-            let found = files.locate(mark.frame);
+        for (role, moment) in &finding.frames {
+            let found = files.locate(moment.frame());
             if found.file == place.file {
                 incident.frames.insert(*role, found.frame.frame);
             } else {

@@ -1,7 +1,7 @@
 //! One request and what became of it.
 
 use super::http::Method;
-use super::{Mark, MaybeNs, Point, Seq};
+use super::{Mark, MaybeNs, Moment, Point, Seq};
 
 /// A request and its response, as far as they were captured.
 ///
@@ -14,8 +14,6 @@ pub struct Exchange {
     pub start: Seq,
     /// One past the last byte of the request seen so far.
     pub end: Seq,
-    /// Segments that carried new bytes of it.
-    pub segments: u32,
     /// HTTP method, where readable.
     pub method: Option<Method>,
     /// HTTP path, printable ASCII without query; empty where unreadable.
@@ -24,7 +22,7 @@ pub struct Exchange {
     pub complete: bool,
     idle: MaybeNs,
     /// The first segment from the server that acknowledges at least the first byte.
-    pub acked: Option<Point>,
+    pub acked: Option<Moment>,
     /// False where HTTP was expected and the bytes that were captured are no request.
     pub is_request: bool,
     /// HTTP/2 stream; 0 where the protocol has none.
@@ -37,6 +35,8 @@ pub struct Exchange {
     /// Fingerprint of the first bytes, to recognise a retry on another connection.
     pub fingerprint: u64,
     again: Option<Box<Again>>,
+    /// It is under way; otherwise its memory waits for the next request.
+    pub(super) in_use: bool,
 }
 
 /// The segments of a response; a request that waits for it does without.
@@ -76,7 +76,6 @@ impl Exchange {
             request,
             start,
             end: start,
-            segments: 0,
             method: None,
             path,
             complete: false,
@@ -89,6 +88,7 @@ impl Exchange {
             status: None,
             fingerprint,
             again: None,
+            in_use: true,
         }
     }
 

@@ -54,51 +54,46 @@ pub struct Mark {
     niche: Niche,
 }
 
-/// What of a [`Mark`] is kept for as long as its connection: where it stands, and its numbers.
+/// Where a segment stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Point {
-    /// Frame number, counted from 1 in its capture: never 0, so that `Option<Point>` takes no more than a point.
+pub struct Moment {
+    // Never 0, so that `Option<Moment>` takes no more than a moment.
     frame: NonZeroU64,
     /// Capture time, ns since the Unix epoch.
     pub time_ns: i64,
-    /// Sequence number.
-    pub seq: Seq,
-    /// Acknowledgement number; meaningful only with the ACK flag.
-    pub ack: Seq,
 }
 
-impl Point {
+impl Moment {
     /// Frame number, counted from 1 in its capture.
     pub fn frame(self) -> u64 {
         self.frame.get()
     }
 }
 
-impl From<Mark> for Point {
-    fn from(mark: Mark) -> Point {
-        let frame = NonZeroU64::new(mark.frame).unwrap_or(NonZeroU64::MIN);
-        Point { frame, time_ns: mark.time_ns, seq: mark.seq, ack: mark.ack }
+impl From<Mark> for Moment {
+    fn from(mark: Mark) -> Moment {
+        Moment { frame: NonZeroU64::new(mark.frame).unwrap_or(NonZeroU64::MIN), time_ns: mark.time_ns }
     }
 }
 
-/// Where a segment stands.
+/// What of a [`Mark`] is kept for as long as its connection: where it stands, and a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
-    /// Frame number, counted from 1 in its capture.
-    pub frame: u64,
-    /// Capture time, ns since the Unix epoch.
-    pub time_ns: i64,
+pub struct Point {
+    /// Where it stands.
+    pub at: Moment,
+    /// Sequence number.
+    pub seq: Seq,
 }
 
-impl From<Mark> for Moment {
-    fn from(mark: Mark) -> Moment {
-        Moment { frame: mark.frame, time_ns: mark.time_ns }
+impl From<Mark> for Point {
+    fn from(mark: Mark) -> Point {
+        Point { at: mark.into(), seq: mark.seq }
     }
 }
 
 impl From<Point> for Moment {
     fn from(point: Point) -> Moment {
-        Moment { frame: point.frame(), time_ns: point.time_ns }
+        point.at
     }
 }
 

@@ -17,7 +17,6 @@ type Link = Option<Box<Outstanding>>;
 #[derive(Debug)]
 pub(super) struct Outstanding {
     exchange: Exchange,
-    in_use: bool,
     next: Link,
 }
 
@@ -34,7 +33,7 @@ impl Exchanges {
     #[inline]
     pub fn iter(&self) -> impl Iterator<Item = &Exchange> {
         let all = std::iter::successors(self.head.as_deref(), |one| one.next.as_deref());
-        all.take_while(|one| one.in_use).map(|one| &one.exchange)
+        all.take_while(|one| one.exchange.in_use).map(|one| &one.exchange)
     }
 
     /// All of them, the oldest first.
@@ -42,7 +41,7 @@ impl Exchanges {
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Exchange> {
         let mut rest = self.head.as_deref_mut();
         std::iter::from_fn(move || {
-            let one = rest.take().filter(|one| one.in_use)?;
+            let one = rest.take().filter(|one| one.exchange.in_use)?;
             rest = one.next.as_deref_mut();
             Some(&mut one.exchange)
         })
@@ -89,11 +88,8 @@ impl Exchanges {
         match end {
             Some(spare) => {
                 spare.exchange.renew(make);
-                spare.in_use = true;
             }
-            None => {
-                *end = Some(Box::new(Outstanding { exchange: make(Vec::new()), in_use: true, next: None }))
-            }
+            None => *end = Some(Box::new(Outstanding { exchange: make(Vec::new()), next: None })),
         }
     }
 
@@ -105,9 +101,9 @@ impl Exchanges {
     /// Removes one, counted from the oldest.
     pub(super) fn remove(&mut self, index: usize) {
         let Some(link) = nth(&mut self.head, index) else { return };
-        let Some(mut done) = link.take_if(|one| one.in_use) else { return };
+        let Some(mut done) = link.take_if(|one| one.exchange.in_use) else { return };
         *link = done.next.take();
-        done.in_use = false;
+        done.exchange.in_use = false;
         if let Some(end) = self.end() {
             end.get_or_insert(done);
         }

@@ -94,7 +94,6 @@ impl Connection {
         };
         exchange.start = mark.seq;
         exchange.request = mark;
-        exchange.segments += 1;
         if self.protocol == Protocol::Http
             && exchange.method.is_none()
             && let Some((method, path)) = http::request_line(payload)
@@ -276,7 +275,6 @@ impl Connection {
             && end.after(exchange.end)
         {
             exchange.end = end;
-            exchange.segments += 1;
         }
     }
 }

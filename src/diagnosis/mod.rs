@@ -249,8 +249,11 @@ impl Case<'_> {
             return None;
         }
         let request = self.exchange.request;
-        let to_client_and_back =
-            self.server.syn().zip(self.connection.established_ns()).map(|(syn, ack_ns)| ack_ns - syn.time_ns);
+        let to_client_and_back = self
+            .server
+            .syn()
+            .zip(self.connection.established_ns())
+            .map(|(syn, ack_ns)| ack_ns - syn.at.time_ns);
         let gap = match (to_client_and_back, self.connection.fin_acked()) {
             (Some(trip), _) => request.time_ns - self.server.fin()?.time_ns - trip,
             (None, Some(acked)) => request.time_ns - acked.time_ns,
