@@ -196,7 +196,7 @@ impl Case<'_> {
         };
         show(Role::PreviousResponse, previous);
         show(Role::Request, Some(self.exchange.request.into()));
-        show(Role::RequestAck, self.exchange.acked.map(Moment::from));
+        show(Role::RequestAck, self.exchange.acked);
         show(Role::Fin, self.server.fin().map(Moment::from));
         show(
             Role::FinAck,
