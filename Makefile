@@ -20,7 +20,7 @@ WINDOWS := $(or $(CARGO_TARGET_DIR),target)/windows
 RUNS := 10000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long truth-table odds-check gallery windows fuzz bench bench-layers bench-sweep lint deps \
+.PHONY: help demo test test-long truth-table odds-check gallery windows fuzz bench bench-layers bench-wire bench-sweep lint deps \
 	servers servers-all browser
 
 help: ## list these targets
@@ -62,6 +62,9 @@ bench: ## measure finrace by its goals, beside tcpdump and others (BENCH="--only
 
 bench-layers: ## time reader, decoder, connections and rules one by one
 	$(CARGO) bench --locked --bench layers
+
+bench-wire: ## measure what the lab's wire carries, how exact its delay is, and how exactly a sweep sends
+	$(CARGO) bench --locked --bench wire -- $(BENCH)
 
 bench-sweep: ## count the races that a timed loop sees in a minute, and those of finrace sweep
 	$(CARGO) build --release --locked

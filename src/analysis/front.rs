@@ -42,17 +42,23 @@ pub(super) struct Front<'t> {
 #[derive(Default)]
 pub(super) struct Decoded {
     batch: Batch,
-    /// Payload of segments that were put together from fragments.
-    joined: Vec<u8>,
-    items: Vec<Item>,
-    /// Heads that payloads begin with.
-    heads: Vec<Head>,
+    found: Found,
     /// Frames of the capture until the last of these.
     pub frames: u64,
     /// Time of the first record, if there is one.
     pub first_ns: Option<i64>,
     /// Bytes taken from the input until then.
     pub bytes_read: u64,
+}
+
+/// The segments of a batch.
+#[derive(Default)]
+struct Found {
+    items: Vec<Item>,
+    /// Heads that payloads begin with.
+    heads: Vec<Head>,
+    /// Payload of segments that were put together from fragments.
+    joined: Vec<u8>,
 }
 
 /// A segment without its payload, and where that lies.
@@ -83,7 +89,7 @@ impl Decoded {
     /// `before` are the frames of the trace before its file.
     #[inline]
     pub fn each(&self, table: &mut Table, before: u64, mut take: impl FnMut(&mut Table, &Located<'_>)) {
-        for items in self.items.chunks(LOOKED_UP) {
+        for items in self.found.items.chunks(LOOKED_UP) {
             let mut likely = [None; LOOKED_UP];
             for (item, slot) in items.iter().zip(&mut likely) {
                 *slot = table.look_up(&item.segment, item.digest);
@@ -98,12 +104,12 @@ impl Decoded {
     fn located(&self, item: &Item, slot: Option<Slot>, before: u64) -> Located<'_> {
         let payload = match &item.payload {
             Place::Batch(at) => &self.batch.bytes()[at.start as usize..at.end as usize],
-            Place::Joined(at) => &self.joined[at.start as usize..at.end as usize],
+            Place::Joined(at) => &self.found.joined[at.start as usize..at.end as usize],
         };
         Located {
             segment: Segment { payload, ..item.segment },
             digest: item.digest,
-            head: self.heads.get(item.head as usize),
+            head: self.found.heads.get(item.head as usize),
             slot,
             frame: before + item.frame,
             time_ns: item.time_ns,
@@ -111,10 +117,32 @@ impl Decoded {
     }
 
     fn clear(&mut self) {
-        self.joined.clear();
-        self.items.clear();
-        self.heads.clear();
+        self.found.joined.clear();
+        self.found.items.clear();
+        self.found.heads.clear();
         self.first_ns = None;
+    }
+}
+
+impl Found {
+    #[inline(always)]
+    fn add(&mut self, segment: &Segment<'_>, digester: &Digester, bytes: &[u8], frame: u64, time_ns: i64) {
+        let (digest, head) = digester.digest(segment);
+        let at = match head {
+            Some(head) => {
+                self.heads.push(head);
+                self.heads.len() as u32 - 1
+            }
+            None => u32::MAX,
+        };
+        self.items.push(Item {
+            payload: place(segment.payload, bytes, &mut self.joined),
+            digest,
+            head: at,
+            segment: Segment { payload: &[], ..*segment },
+            frame,
+            time_ns,
+        });
     }
 }
 
@@ -153,26 +181,25 @@ impl<'t> Front<'t> {
 
     fn decode(&mut self, decoded: &mut Decoded) {
         decoded.clear();
-        let Decoded { batch, joined, items, heads, .. } = decoded;
+        let Decoded { batch, found, .. } = decoded;
         let bytes = batch.bytes();
         for record in batch.records() {
             self.frames += 1;
-            let time_ns = record.time_ns;
-            self.clock.record(self.frames, record.interface, time_ns);
-            match self.decoder.decode(record.link.0, record.data, record.wire_len, time_ns) {
+            let (frame, time_ns) = (self.frames, record.time_ns);
+            self.clock.record(frame, record.interface, time_ns);
+            let segment = match Decoder::decode_usual(record.link.0, record.data) {
+                // Twice the same, as each then becomes code of its own: this one goes from registers to its place.
+                Some(segment) => {
+                    self.seen.segment(&segment);
+                    found.add(&segment, &self.digester, bytes, frame, time_ns);
+                    continue;
+                }
+                None => self.decoder.decode(record.link.0, record.data, record.wire_len, time_ns),
+            };
+            match segment {
                 Ok(segment) => {
                     self.seen.segment(&segment);
-                    let (digest, head) = self.digester.digest(&segment);
-                    let at = head.as_ref().map_or(u32::MAX, |_| heads.len() as u32);
-                    heads.extend(head);
-                    items.push(Item {
-                        payload: place(segment.payload, bytes, joined),
-                        digest,
-                        head: at,
-                        segment: Segment { payload: &[], ..segment },
-                        frame: self.frames,
-                        time_ns,
-                    });
+                    found.add(&segment, &self.digester, bytes, frame, time_ns);
                 }
                 Err(skip) => {
                     self.seen.skip(skip, record.data.len());

@@ -5,7 +5,7 @@ use std::mem;
 use std::ops::Range;
 
 /// Large enough that reading costs little per packet, small enough to stay in the cache.
-const INITIAL_LEN: usize = 256 << 10;
+const INITIAL_LEN: usize = 128 << 10;
 
 /// A window that slides over an input of any length: files and pipes alike.
 ///

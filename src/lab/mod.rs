@@ -19,6 +19,8 @@ mod outcome;
 pub mod process;
 pub mod proxy;
 #[cfg(target_os = "linux")]
+mod punctual;
+#[cfg(target_os = "linux")]
 pub mod recorder;
 pub mod scenario;
 #[cfg(target_os = "linux")]

@@ -16,6 +16,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use thiserror::Error;
 
 use super::host::{DEVICE, Host, HostError, MTU};
+use super::punctual::be_punctual;
 use super::wire::{Fate, Side, WireLog, WirePacket, fingerprint};
 use crate::capture::live::{LiveCapture, LiveError, LiveOptions, LiveStats};
 use crate::capture::{Interface, PcapngWriter};
@@ -193,6 +194,8 @@ struct Tape {
 
 impl Tape {
     fn run(mut self) -> Result<Recording, RecorderError> {
+        // The wire is, and would otherwise fill the kernel's buffer faster than this thread may empty it.
+        be_punctual();
         let mut expected = None;
         loop {
             self.take_in()?;

@@ -56,12 +56,18 @@ impl Decoder {
         Decoder::default()
     }
 
+    /// Finds the TCP segment in a record of the usual form, as [`Decoder::decode`] does; none says nothing of the record.
+    #[inline(always)]
+    pub fn decode_usual(link: u16, data: &[u8]) -> Option<Segment<'_>> {
+        fast::segment(link, data)
+    }
+
     /// Finds the TCP segment in a record, or in the datagram that the record completes; see [`decode`]. `time_ns` is the
     /// record's time, any monotonic count of nanoseconds.
     ///
     /// # Errors
     /// [`Skip`] says why there is no TCP segment that can be read.
-    #[inline(always)]
+    #[inline]
     pub fn decode<'a>(
         &'a mut self,
         link: u16,

@@ -13,7 +13,17 @@ const BEGINNING: &str = "\n[[product]]\n";
 /// One product of the data.
 struct Written {
     text: &'static str,
+    timers: Vec<Closes>,
     product: OnceLock<Product>,
+}
+
+/// A timer, as far as it can be told without parsing: one line each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Closes {
+    side: Facing,
+    /// Earliest and latest close, ns of idleness.
+    after_ns: i64,
+    at_most_ns: i64,
 }
 
 /// The products that have, on that side, a timer of which some time lies within `from_ns..=to_ns`, in the order of the data.
@@ -23,8 +33,9 @@ pub(super) fn closing_within(
     from_ns: i64,
     to_ns: i64,
 ) -> impl Iterator<Item = &'static Product> {
-    let near =
-        move |product: &&Written| product.timers(side).any(|(after, last)| after <= to_ns && from_ns <= last);
+    let is_near =
+        move |timer: &Closes| timer.side == side && timer.after_ns <= to_ns && from_ns <= timer.at_most_ns;
+    let near = move |product: &&Written| product.timers.iter().any(is_near);
     written().iter().filter(near).map(Written::product)
 }
 
@@ -32,28 +43,35 @@ fn written() -> &'static [Written] {
     static WRITTEN: OnceLock<Vec<Written>> = OnceLock::new();
     WRITTEN.get_or_init(|| {
         let texts = DATA.iter().flat_map(|file| file.split(BEGINNING).skip(1));
-        texts.map(|text| Written { text, product: OnceLock::new() }).collect()
+        texts.map(Written::new).collect()
     })
 }
 
 impl Written {
+    fn new(text: &'static str) -> Written {
+        Written { text, timers: text.lines().filter_map(Closes::read).collect(), product: OnceLock::new() }
+    }
+
     fn product(&self) -> &Product {
         self.product
             .get_or_init(|| toml::from_str(self.text).expect("the embedded tables are checked by a test"))
     }
+}
 
-    /// Earliest and latest close by each timer, ns of idleness, as far as can be told without parsing: a timer is one line.
-    fn timers(&self, side: Facing) -> impl Iterator<Item = (i64, i64)> {
-        let start = match side {
-            Facing::Downstream => "  { side = \"downstream\", after = \"",
-            Facing::Upstream => "  { side = \"upstream\", after = \"",
+impl Closes {
+    fn read(line: &str) -> Option<Closes> {
+        let timer = line.strip_prefix("  { side = \"")?;
+        let (side, timer) = timer.split_once("\", after = \"")?;
+        let side = match side {
+            "downstream" => Facing::Downstream,
+            "upstream" => Facing::Upstream,
+            _ => return None,
         };
-        self.text.lines().filter_map(move |line| line.strip_prefix(start)).filter_map(|line| {
-            let (after, rest) = line.split_once('"')?;
-            let after_ns = nanoseconds(after).ok()?;
-            let at_most = rest.split_once(", at_most = \"").and_then(|(_, rest)| rest.split_once('"'));
-            Some((after_ns, at_most.and_then(|(text, _)| nanoseconds(text).ok()).unwrap_or(after_ns)))
-        })
+        let (after, rest) = timer.split_once('"')?;
+        let after_ns = nanoseconds(after).ok()?;
+        let at_most = rest.split_once(", at_most = \"").and_then(|(_, rest)| rest.split_once('"'));
+        let at_most_ns = at_most.and_then(|(text, _)| nanoseconds(text).ok()).unwrap_or(after_ns);
+        Some(Closes { side, after_ns, at_most_ns })
     }
 }
 
@@ -73,10 +91,11 @@ mod tests {
         for (written, product) in written().iter().zip(all()) {
             for side in [Facing::Downstream, Facing::Upstream] {
                 let closes = product.timers_facing(side).filter_map(|timer| match timer.idle {
-                    Idle::Closes { after_ns, at_most_ns } => Some((after_ns, at_most_ns)),
+                    Idle::Closes { after_ns, at_most_ns } => Some(Closes { side, after_ns, at_most_ns }),
                     Idle::Never | Idle::NoKeepAlive => None,
                 });
-                assert!(written.timers(side).eq(closes), "{}: write a timer in one line", product.id);
+                let read = written.timers.iter().copied().filter(|timer| timer.side == side);
+                assert!(read.eq(closes), "{}: write a timer in one line", product.id);
             }
         }
     }

@@ -65,7 +65,7 @@ impl Fields {
 #[derive(Debug, Clone)]
 pub struct Head {
     pub(super) fields: Fields,
-    len: u32,
+    end: u32,
     /// None of a response.
     request: Option<Request>,
 }
@@ -99,16 +99,16 @@ impl Head {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             start = end + 1;
             if line.is_empty() {
-                return Some(Head { fields, len: start as u32, request });
+                return Some(Head { fields, end: start as u32, request });
             }
             fields.header_line(line);
         }
         None
     }
 
-    /// Bytes of the head, the empty line included.
-    pub fn len(&self) -> usize {
-        self.len as usize
+    /// Where it ends: behind the empty line.
+    pub fn end(&self) -> usize {
+        self.end as usize
     }
 
     /// Method and path, of a request; `payload` is the one that it was read from.

@@ -252,12 +252,12 @@ impl Framer {
         (used, None)
     }
 
-    /// Passes over a head that was read ahead; between two messages only, and with no other bytes since. Returns how long it is,
-    /// and what happened with its end. What [`Framer::feed`] tells of its first line is in the head.
+    /// Passes over a head that was read ahead; between two messages only, and with no other bytes since. Returns where it ends,
+    /// and what happened there. What [`Framer::feed`] tells of its first line is in the head.
     pub(super) fn pass(&mut self, head: &Head, answers: Option<Method>) -> (usize, Option<Event>) {
         self.fields = head.fields;
         self.state = State::Header;
-        (head.len(), self.head_complete(answers))
+        (head.end(), self.head_complete(answers))
     }
 
     fn begin(&mut self) {

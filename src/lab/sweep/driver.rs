@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::prctl;
 use nix::sys::time::TimeSpec;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -25,6 +24,7 @@ use super::link::{Link, State, lost_by};
 use super::{Attempt, Ending, Plan, Requests, Settings};
 use crate::capture::Interrupt;
 use crate::lab::events::now_ns;
+use crate::lab::punctual::be_punctual;
 
 /// The clock is watched for this long before a deadline: longer than a woken thread is usually late.
 const WATCHED: Duration = Duration::from_micros(200);
@@ -121,9 +121,7 @@ impl Driver {
     /// # Errors
     /// When the kernel refuses to wait: a defect.
     pub fn run(mut self) -> io::Result<Driven> {
-        // Timers of ordinary threads may fire up to 50 us late (prctl(2), PR_SET_TIMERSLACK). If this is refused the
-        // requests are only sent a little less exactly.
-        let _ = prctl::set_timerslack(1);
+        be_punctual();
         let end = self.began + self.settings.max_time;
         let (interrupted, out_of_time) = loop {
             self.meet_deadlines();

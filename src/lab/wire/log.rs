@@ -1,6 +1,8 @@
 //! What the wire did with each packet: the live events, and the log for the completeness check.
 
-use std::hash::Hasher;
+use std::hash::{BuildHasher, Hasher};
+
+use foldhash::quality::FixedState;
 
 use super::rules::{Connection, Packet, Side};
 
@@ -90,7 +92,7 @@ pub enum Fate {
 
 /// A 64-bit hash of a packet's bytes, the same wherever the packet is seen during one run of the program.
 pub fn fingerprint(packet: &[u8]) -> u64 {
-    let mut hasher = std::hash::DefaultHasher::new();
+    let mut hasher = FixedState::default().build_hasher();
     hasher.write(packet);
     hasher.finish()
 }

@@ -19,7 +19,6 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use nix::sys::prctl;
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
 use thiserror::Error;
@@ -28,6 +27,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 pub use log::{Fate, WireEvent, WireEventKind, WireLog, WirePacket, fingerprint};
 pub use rules::{Connection, DropRule, HoldRule, Packet, Side, WireSettings};
 
+use super::punctual::be_punctual;
 use super::tun::Tun;
 use schedule::{Moment, Schedule};
 
@@ -153,9 +153,7 @@ struct Carrier {
 
 impl Carrier {
     fn run(mut self) -> WireLog {
-        // Timers of ordinary threads may fire up to 50 us late (prctl(2), PR_SET_TIMERSLACK). If this is refused the
-        // delays are only a little less exact.
-        let _ = prctl::set_timerslack(1);
+        be_punctual();
         let failure = self.carry().err().map(|errno| format!("the wire failed: {}", errno.desc()));
         self.publish();
         self.schedule.into_log(now().wall_ns, failure)

@@ -264,6 +264,10 @@ impl Schedule {
 
     /// A segment from `from` has set out: whatever waits for it on the other side may follow.
     fn fulfil(&mut self, now: Moment, connection: Connection, from: Side, class: Option<Packet>) {
+        // As a rule, and then the connection need not be looked up again.
+        if self.held == 0 {
+            return;
+        }
         let Some(state) = self.connections.get_mut(&connection) else { return };
         let mut any = false;
         for waiting in &mut state.waiting[from.other().index()] {
