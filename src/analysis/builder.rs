@@ -123,7 +123,7 @@ impl<'o> Builder<'o> {
         for finding in findings {
             let Some(pending) = Pending::of(files, connection, finding, vantage) else { continue };
             // Whether refusals are those of a port scan is known at the end.
-            if pending.is_refusal() || !self.live.starts.insert((pending.trace, pending.start.frame)) {
+            if pending.is_refusal() || !self.live.starts.insert((pending.trace, pending.start.frame())) {
                 continue;
             }
             if self.live.twins.told_before(&pending, self.live.told.len()).is_some() {
@@ -169,7 +169,7 @@ impl<'o> Builder<'o> {
         }
         for finding in judgement.findings {
             let Some(pending) = Pending::of(files, connection, finding, vantage) else { continue };
-            if self.live.starts.contains(&(pending.trace, pending.start.frame)) {
+            if self.live.starts.contains(&(pending.trace, pending.start.frame())) {
                 continue;
             }
             if self.has_room() {

@@ -1,6 +1,6 @@
 //! The files of one trace: where each one's frames begin, and what is missing between them.
 
-use crate::connection::{Connection, Mark};
+use crate::connection::{Connection, Moment};
 use crate::diagnosis::Circumstances;
 use crate::report::FrameIn;
 
@@ -82,8 +82,8 @@ impl Files {
     }
 
     /// The capture, stream and frame of a mark.
-    pub fn stream_at(&self, connection: &Connection, mark: Mark) -> (Place, u32) {
-        let place = self.locate(mark.frame);
+    pub fn stream_at(&self, connection: &Connection, moment: Moment) -> (Place, u32) {
+        let place = self.locate(moment.frame());
         (place, connection.stream_in(place.file).unwrap_or(connection.stream))
     }
 

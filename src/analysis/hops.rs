@@ -110,18 +110,18 @@ impl Twins {
     /// If there is none, this one is remembered as told at `at`.
     pub fn told_before(&mut self, pending: &Pending, at: usize) -> Option<usize> {
         // A SYN has only one number of its own, and a port scanner may use the same one everywhere.
-        pending.finding.exchange?;
+        let (seq, ack, len) = pending.numbers?;
         let start = pending.start;
-        let numbers = (pending.trace, start.seq.0, start.ack.0, start.len);
+        let numbers = (pending.trace, seq.0, ack.0, len);
         match self.0.get(&numbers) {
             Some(told)
-                if told.frame != start.frame
+                if told.frame != start.frame()
                     && told.time_ns.abs_diff(start.time_ns) <= APART_NS.unsigned_abs() =>
             {
                 Some(told.at)
             }
             _ => {
-                self.0.insert(numbers, Told { frame: start.frame, time_ns: start.time_ns, at });
+                self.0.insert(numbers, Told { frame: start.frame(), time_ns: start.time_ns, at });
                 None
             }
         }
@@ -142,7 +142,7 @@ impl Pending {
             other.stream, other.client, other.server
         ));
         // The copy has the same bytes and is no retry; what retried the copy retried both.
-        let is_retry = |frame: &u64| *frame != copy.start.frame && *frame != self.start.frame;
+        let is_retry = |frame: &u64| *frame != copy.start.frame() && *frame != self.start.frame();
         let retry_frame = self.retry_frame.filter(is_retry).or(copy.retry_frame.filter(is_retry));
         self.retry_frame = retry_frame;
         self.incident.retried = retry_frame.is_some();

@@ -1,6 +1,6 @@
 //! A finding as an incident of the report.
 
-use crate::connection::{Connection, Exchange, Mark, Protocol};
+use crate::connection::{Connection, Exchange, Moment, Protocol, Seq};
 use crate::diagnosis::{self, Finding, Place, ServerTimers};
 use crate::packet::Endpoint;
 use crate::report::{self, Cause, Incident, Side, Vantage};
@@ -16,7 +16,9 @@ pub(super) struct Pending {
     /// Number of its trace.
     pub trace: u32,
     /// Where it begins: the request, or the SYN where there was none. Frames are counted through the trace.
-    pub start: Mark,
+    pub start: Moment,
+    /// Its numbers and length, where it has all of its own.
+    pub numbers: Option<(Seq, Seq, u32)>,
     /// Frame of its retry, counted through the trace.
     pub retry_frame: Option<u64>,
 }
@@ -30,7 +32,9 @@ impl Pending {
         vantage: Vantage,
     ) -> Option<Pending> {
         let exchange = finding.exchange.and_then(|index| connection.exchanges.get(index));
-        let start = exchange.map(|exchange| exchange.request).or(connection.half(Side::Client).syn())?;
+        let start = exchange
+            .map(|exchange| exchange.request.into())
+            .or_else(|| connection.half(Side::Client).syn().map(Moment::from))?;
         let (place, stream) = files.stream_at(connection, start);
         let mut incident = Incident {
             id: 0,
@@ -60,8 +64,8 @@ impl Pending {
             what_happened: String::new(),
             advice: String::new(),
         };
-        for (role, mark) in &finding.frames {
-            let found = files.locate(mark.frame);
+        for (role, moment) in &finding.frames {
+            let found = files.locate(moment.frame());
             if found.file == place.file {
                 incident.frames.insert(*role, found.frame.frame);
             } else {
@@ -74,6 +78,7 @@ impl Pending {
             server: connection.endpoint(Side::Server),
             trace: files.trace,
             start,
+            numbers: exchange.map(|Exchange { request, .. }| (request.seq, request.ack, request.len)),
             retry_frame: exchange.and_then(Exchange::retried).map(|retry| retry.frame),
             finding,
         })

@@ -21,8 +21,8 @@ pub fn vantage(connection: &Connection) -> Vantage {
     else {
         return from_acknowledgements(connection);
     };
-    let server_took = answer.time_ns - syn.time_ns;
-    let client_took = ack_ns - answer.time_ns;
+    let server_took = answer.at.time_ns - syn.at.time_ns;
+    let client_took = ack_ns - answer.at.time_ns;
     if server_took.max(client_took) < SHORTEST_TRIP_NS {
         Vantage::Unknown
     } else if server_took > client_took.saturating_mul(CONTRAST) {

@@ -1,7 +1,7 @@
 //! One request and what became of it.
 
 use super::http::Method;
-use super::{Mark, MaybeNs, Seq};
+use super::{Mark, MaybeNs, Moment, Point, Seq};
 
 /// A request and its response, as far as they were captured.
 ///
@@ -14,8 +14,6 @@ pub struct Exchange {
     pub start: Seq,
     /// One past the last byte of the request seen so far.
     pub end: Seq,
-    /// Segments that carried new bytes of it.
-    pub segments: u32,
     /// HTTP method, where readable.
     pub method: Option<Method>,
     /// HTTP path, printable ASCII without query; empty where unreadable.
@@ -24,15 +22,12 @@ pub struct Exchange {
     pub complete: bool,
     idle: MaybeNs,
     /// The first segment from the server that acknowledges at least the first byte.
-    pub acked: Option<Mark>,
+    pub acked: Option<Moment>,
     /// False where HTTP was expected and the bytes that were captured are no request.
     pub is_request: bool,
     /// HTTP/2 stream; 0 where the protocol has none.
     pub http2_stream: u32,
-    /// The first segment of the response.
-    pub response_first: Option<Mark>,
-    /// The newest segment of the response.
-    pub response_last: Option<Mark>,
+    answer: Option<Box<Answer>>,
     /// The response is complete, as far as HTTP framing can tell, though the request may not be.
     pub response_complete: bool,
     /// HTTP status.
@@ -40,6 +35,15 @@ pub struct Exchange {
     /// Fingerprint of the first bytes, to recognise a retry on another connection.
     pub fingerprint: u64,
     again: Option<Box<Again>>,
+    /// It is under way; otherwise its memory waits for the next request.
+    pub(super) in_use: bool,
+}
+
+/// The segments of a response; a request that waits for it does without.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Answer {
+    first: Option<Mark>,
+    last: Option<Mark>,
 }
 
 /// What is kept of a request that was sent more than once.
@@ -72,7 +76,6 @@ impl Exchange {
             request,
             start,
             end: start,
-            segments: 0,
             method: None,
             path,
             complete: false,
@@ -80,12 +83,12 @@ impl Exchange {
             acked: None,
             is_request: true,
             http2_stream: 0,
-            response_first: None,
-            response_last: None,
+            answer: None,
             response_complete: false,
             status: None,
             fingerprint,
             again: None,
+            in_use: true,
         }
     }
 
@@ -102,6 +105,58 @@ impl Exchange {
     /// The same bytes were sent again on another connection of the same client.
     pub fn retried(&self) -> Option<Retry> {
         self.again.as_ref()?.retried
+    }
+
+    /// The first segment of the response.
+    pub fn response_first(&self) -> Option<Mark> {
+        self.answer.as_ref()?.first
+    }
+
+    /// The newest segment of the response.
+    pub fn response_last(&self) -> Option<Mark> {
+        self.answer.as_ref()?.last
+    }
+
+    /// A segment belongs to the response.
+    pub(super) fn answer(&mut self, mark: Mark) {
+        let answer = self.answer.get_or_insert_default();
+        answer.first.get_or_insert(mark);
+        answer.last = Some(mark);
+    }
+
+    /// What came so far was not the response.
+    pub(super) fn forget_answer(&mut self) {
+        if let Some(answer) = &mut self.answer {
+            **answer = Answer::default();
+        }
+    }
+
+    /// The segment that ends the response, with the number behind it.
+    pub(super) fn response_end(&self) -> Option<Point> {
+        self.response_last().map(|last| Point { seq: last.seq.plus(last.len), ..last.into() })
+    }
+
+    /// Memory for the answer, lent until it begins.
+    #[inline]
+    pub(super) fn lend(&mut self, lend: impl FnOnce() -> Option<Box<Answer>>) {
+        if self.answer.is_none() {
+            self.answer = lend();
+        }
+    }
+
+    /// The memory for the answer, where none has begun.
+    #[inline]
+    pub(super) fn give_back(&mut self) -> Option<Box<Answer>> {
+        self.answer.take_if(|answer| answer.first.is_none())
+    }
+
+    /// Another request begins in the memory of this one, which is over.
+    pub(super) fn renew(&mut self, make: impl FnOnce(Vec<u8>) -> Exchange) {
+        self.forget_answer();
+        let answer = self.answer.take();
+        let mut path = std::mem::take(&mut self.path);
+        path.clear();
+        *self = Exchange { answer, ..make(path) };
     }
 
     /// Time of the last retransmission, ns, or of the request itself.
@@ -129,6 +184,6 @@ impl Exchange {
 
     /// Some byte of a response was captured.
     pub fn answered(&self) -> bool {
-        self.response_first.is_some()
+        self.response_first().is_some()
     }
 }

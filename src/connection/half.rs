@@ -2,7 +2,7 @@
 
 use crate::packet::{Flags, Segment};
 
-use super::{Mark, MaybeNs, Seq};
+use super::{Mark, MaybeNs, Point, Seq};
 
 /// What a segment's payload adds to the bytes already seen in its direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,14 +50,14 @@ pub struct Half {
 #[derive(Debug, Clone)]
 enum Start {
     /// Without a handshake, which would tell the same and surer: how soon the other side acknowledged.
-    Unseen(AckTimes),
+    Unseen(Option<Box<AckTimes>>),
     /// The SYN.
-    Syn(Mark),
+    Syn(Point),
 }
 
 impl Default for Start {
     fn default() -> Start {
-        Start::Unseen(AckTimes::default())
+        Start::Unseen(None)
     }
 }
 
@@ -95,7 +95,7 @@ impl Half {
     }
 
     /// The first SYN, if it was captured.
-    pub fn syn(&self) -> Option<Mark> {
+    pub fn syn(&self) -> Option<Point> {
         match self.start {
             Start::Syn(syn) => Some(syn),
             Start::Unseen(_) => None,
@@ -188,7 +188,7 @@ impl Half {
         }
         if segment.flags.syn() {
             match self.start {
-                Start::Unseen(_) => self.start = Start::Syn(mark),
+                Start::Unseen(_) => self.start = Start::Syn(mark.into()),
                 Start::Syn(_) => self.trouble().syn_repeats += 1,
             }
         }
@@ -211,7 +211,7 @@ impl Half {
     /// Takes an acknowledgement of this direction's bytes by the other side into account.
     #[inline]
     pub fn acknowledged(&mut self, ack: Seq, time_ns: i64) {
-        let Start::Unseen(times) = &mut self.start else { return };
+        let Start::Unseen(Some(times)) = &mut self.start else { return };
         let Some(sent_ns) = times.unacked.get().filter(|_| !ack.before(times.unacked_end)) else { return };
         times.unacked = MaybeNs::default();
         let took_ns = time_ns - sent_ns;
@@ -225,7 +225,7 @@ impl Half {
     /// be of either (RFC 6298 section 3).
     pub fn shortest_ack_ns(&self) -> Option<i64> {
         match &self.start {
-            Start::Unseen(times) => times.shortest.get(),
+            Start::Unseen(times) => times.as_ref()?.shortest.get(),
             Start::Syn(_) => None,
         }
     }
@@ -237,7 +237,7 @@ impl Half {
         }
         let end = first_byte.plus(len);
         if !end.after(self.next) {
-            if let Start::Unseen(times) = &mut self.start {
+            if let Start::Unseen(Some(times)) = &mut self.start {
                 times.unacked = MaybeNs::default();
             }
             return match self.hole() {
@@ -259,11 +259,12 @@ impl Half {
         }
         self.next = end;
         self.bytes += u64::from(new);
-        if let Start::Unseen(times) = &mut self.start
-            && times.unacked.get().is_none()
-        {
-            times.unacked = mark.time_ns.into();
-            times.unacked_end = end;
+        if let Start::Unseen(times) = &mut self.start {
+            let times = times.get_or_insert_default();
+            if times.unacked.get().is_none() {
+                times.unacked = mark.time_ns.into();
+                times.unacked_end = end;
+            }
         }
         Fresh::New { len: new, missing }
     }
@@ -290,7 +291,7 @@ impl Half {
     pub fn is_hollow(&self) -> bool {
         let active_reset = self.rst().filter(|rst| !is_passive_reset(rst.flags)).map(|rst| rst.seq);
         let ended_behind =
-            |syn: Mark| self.fin_seq().or(active_reset).is_some_and(|end| end.after(syn.seq.plus(1)));
+            |syn: Point| self.fin_seq().or(active_reset).is_some_and(|end| end.after(syn.seq.plus(1)));
         self.bytes == 0 && self.syn().map_or(self.fin().is_some(), ended_behind)
     }
 

@@ -202,8 +202,7 @@ impl Connection {
                     if let Some(exchange) =
                         self.exchanges.iter_mut().find(|known| known.http2_stream == stream)
                     {
-                        exchange.response_first = exchange.response_first.or(Some(mark));
-                        exchange.response_last = Some(mark);
+                        exchange.answer(mark);
                     }
                     if end {
                         self.end_stream(stream);
@@ -228,7 +227,7 @@ impl Connection {
     fn end_stream(&mut self, stream: u32) {
         let Some(at) = self.stream_at(stream) else { return };
         self.served += 1;
-        self.previous_response = self.exchanges.get(at).and_then(|done| done.response_last);
+        self.previous_response = self.exchanges.get(at).and_then(|done| done.response_end());
         self.exchanges.remove(at);
     }
 

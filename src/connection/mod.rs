@@ -21,6 +21,8 @@ mod streams;
 mod table;
 pub(crate) mod tls;
 
+use std::num::NonZeroU64;
+
 use crate::packet::{Endpoint, Flags, Segment};
 use crate::report::Side;
 
@@ -50,6 +52,49 @@ pub struct Mark {
     /// Control bits.
     pub flags: Flags,
     niche: Niche,
+}
+
+/// Where a segment stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    // Never 0, so that `Option<Moment>` takes no more than a moment.
+    frame: NonZeroU64,
+    /// Capture time, ns since the Unix epoch.
+    pub time_ns: i64,
+}
+
+impl Moment {
+    /// Frame number, counted from 1 in its capture.
+    pub fn frame(self) -> u64 {
+        self.frame.get()
+    }
+}
+
+impl From<Mark> for Moment {
+    fn from(mark: Mark) -> Moment {
+        Moment { frame: NonZeroU64::new(mark.frame).unwrap_or(NonZeroU64::MIN), time_ns: mark.time_ns }
+    }
+}
+
+/// What of a [`Mark`] is kept for as long as its connection: where it stands, and a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Point {
+    /// Where it stands.
+    pub at: Moment,
+    /// Sequence number.
+    pub seq: Seq,
+}
+
+impl From<Mark> for Point {
+    fn from(mark: Mark) -> Point {
+        Point { at: mark.into(), seq: mark.seq }
+    }
+}
+
+impl From<Point> for Moment {
+    fn from(point: Point) -> Moment {
+        point.at
+    }
 }
 
 /// A byte that is never 0: `Option<Mark>`, of which a connection has many, takes no more than a mark.
@@ -124,8 +169,8 @@ pub struct Connection {
     /// asked for do not end an idle time.
     last_data: MaybeNs,
     longest_reuse: MaybeNs,
-    /// The last answered exchange's final segment.
-    pub previous_response: Option<Mark>,
+    /// The last answered exchange's final segment, with the sequence number behind its payload.
+    pub previous_response: Option<Point>,
     /// The server spoke before any request: a greeting, so not HTTP.
     pub server_speaks_first: bool,
     rare: Option<Box<Rare>>,

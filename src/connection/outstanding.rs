@@ -1,6 +1,7 @@
 //! The requests of a connection that are under way: none or one nearly always, so that an idle connection pays a pointer.
 
 use super::Exchange;
+use super::exchange::Answer;
 
 /// Requests in the order in which they were sent.
 ///
@@ -16,8 +17,15 @@ type Link = Option<Box<Outstanding>>;
 #[derive(Debug)]
 pub(super) struct Outstanding {
     exchange: Exchange,
-    in_use: bool,
     next: Link,
+}
+
+impl Outstanding {
+    /// The room for an answer that it has.
+    pub(super) fn take_answer(&mut self) -> Option<Box<Answer>> {
+        self.exchange.forget_answer();
+        self.exchange.give_back()
+    }
 }
 
 impl Exchanges {
@@ -25,7 +33,7 @@ impl Exchanges {
     #[inline]
     pub fn iter(&self) -> impl Iterator<Item = &Exchange> {
         let all = std::iter::successors(self.head.as_deref(), |one| one.next.as_deref());
-        all.take_while(|one| one.in_use).map(|one| &one.exchange)
+        all.take_while(|one| one.exchange.in_use).map(|one| &one.exchange)
     }
 
     /// All of them, the oldest first.
@@ -33,7 +41,7 @@ impl Exchanges {
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Exchange> {
         let mut rest = self.head.as_deref_mut();
         std::iter::from_fn(move || {
-            let one = rest.take().filter(|one| one.in_use)?;
+            let one = rest.take().filter(|one| one.exchange.in_use)?;
             rest = one.next.as_deref_mut();
             Some(&mut one.exchange)
         })
@@ -79,14 +87,9 @@ impl Exchanges {
         let Some(end) = self.end() else { return };
         match end {
             Some(spare) => {
-                let mut path = std::mem::take(&mut spare.exchange.path);
-                path.clear();
-                spare.exchange = make(path);
-                spare.in_use = true;
+                spare.exchange.renew(make);
             }
-            None => {
-                *end = Some(Box::new(Outstanding { exchange: make(Vec::new()), in_use: true, next: None }))
-            }
+            None => *end = Some(Box::new(Outstanding { exchange: make(Vec::new()), next: None })),
         }
     }
 
@@ -98,9 +101,9 @@ impl Exchanges {
     /// Removes one, counted from the oldest.
     pub(super) fn remove(&mut self, index: usize) {
         let Some(link) = nth(&mut self.head, index) else { return };
-        let Some(mut done) = link.take_if(|one| one.in_use) else { return };
+        let Some(mut done) = link.take_if(|one| one.exchange.in_use) else { return };
         *link = done.next.take();
-        done.in_use = false;
+        done.exchange.in_use = false;
         if let Some(end) = self.end() {
             end.get_or_insert(done);
         }
@@ -118,6 +121,20 @@ impl Exchanges {
     #[inline]
     pub(super) fn give_back(&mut self) -> Option<Box<Outstanding>> {
         self.end()?.take()
+    }
+
+    /// Makes room for the answer of the oldest, with what `lend` has.
+    #[inline]
+    pub(super) fn borrow_answer(&mut self, lend: impl FnOnce() -> Option<Box<Answer>>) {
+        if let Some(front) = self.front_mut() {
+            front.lend(lend);
+        }
+    }
+
+    /// The room for the answer of the oldest, where none has begun.
+    #[inline]
+    pub(super) fn give_back_answer(&mut self) -> Option<Box<Answer>> {
+        self.front_mut()?.give_back()
     }
 
     /// Behind the last one in use.

@@ -94,7 +94,6 @@ impl Connection {
         };
         exchange.start = mark.seq;
         exchange.request = mark;
-        exchange.segments += 1;
         if self.protocol == Protocol::Http
             && exchange.method.is_none()
             && let Some((method, path)) = http::request_line(payload)
@@ -245,7 +244,7 @@ impl Connection {
         }
         // A pipelined request is told by numbers: its sender did not have the response before.
         let pipelined = self.exchanges.iter().any(|exchange| !exchange.answered())
-            || self.previous_response.is_some_and(|previous| previous.seq.plus(previous.len).after(mark.ack));
+            || self.previous_response.is_some_and(|previous| previous.seq.after(mark.ack));
         let idle_ns = self
             .last_data
             .get()
@@ -276,7 +275,6 @@ impl Connection {
             && end.after(exchange.end)
         {
             exchange.end = end;
-            exchange.segments += 1;
         }
     }
 }

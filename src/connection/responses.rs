@@ -13,7 +13,7 @@ impl Connection {
         if segment.flags.ack() && !segment.flags.rst() {
             for exchange in self.exchanges.iter_mut() {
                 if exchange.acked.is_none() && mark.ack.after(exchange.start) {
-                    exchange.acked = Some(mark);
+                    exchange.acked = Some(mark.into());
                 }
             }
         }
@@ -54,8 +54,7 @@ impl Connection {
         if self.protocol == Protocol::Http {
             self.http_responses(payload, head.filter(|_| skip == 0), mark, len);
         } else if let Some(front) = self.exchanges.front_mut() {
-            front.response_first = front.response_first.or(Some(mark));
-            front.response_last = Some(mark);
+            front.answer(mark);
         }
         true
     }
@@ -91,14 +90,12 @@ impl Connection {
                 None => framing.responses.feed(&payload[used..], front.method),
             };
             used += step.max(usize::from(event.is_none()));
-            front.response_first = front.response_first.or(Some(mark));
-            front.response_last = Some(mark);
+            front.answer(mark);
             touched = true;
             match event {
                 Some(Event::Response(status)) => front.status = Some(status),
                 Some(Event::Interim) => {
-                    front.response_first = None;
-                    front.response_last = None;
+                    front.forget_answer();
                 }
                 Some(Event::End) => {
                     self.announced_close |= framing.responses.announced_close();
@@ -109,8 +106,7 @@ impl Connection {
             }
         }
         if !touched && let Some(front) = self.exchanges.front_mut() {
-            front.response_first = front.response_first.or(Some(mark));
-            front.response_last = Some(mark);
+            front.answer(mark);
         }
         let uncaptured = u64::from(len).saturating_sub(payload.len() as u64);
         match framing.responses.skip(uncaptured) {
@@ -136,7 +132,7 @@ impl Connection {
     pub(super) fn retire_front(&mut self) {
         let Some(front) = self.exchanges.front() else { return };
         self.served += 1;
-        self.previous_response = front.response_last;
+        self.previous_response = front.response_end();
         self.exchanges.pop_front();
     }
 

@@ -113,8 +113,8 @@ fn likeness(finding: &Finding, timers: &ServerTimers) -> Option<String> {
         return None;
     }
     let timer_ns = timers.server_close.timer_ns()?;
-    let close = finding.mark(Role::Fin).or(finding.mark(Role::Reset))?;
-    let idle_ns = close.time_ns - finding.mark(Role::PreviousResponse)?.time_ns;
+    let close = finding.moment(Role::Fin).or(finding.moment(Role::Reset))?;
+    let idle_ns = close.time_ns - finding.moment(Role::PreviousResponse)?.time_ns;
     if (idle_ns - timer_ns).abs() > timer_ns / 20 {
         return None;
     }
@@ -124,7 +124,7 @@ fn likeness(finding: &Finding, timers: &ServerTimers) -> Option<String> {
 
 /// Whether the close that the request died of was one of a restart.
 pub fn happened_in_restart(finding: &Finding, timers: &ServerTimers) -> bool {
-    let closed = finding.mark(Role::Fin).or(finding.mark(Role::Reset));
+    let closed = finding.moment(Role::Fin).or(finding.moment(Role::Reset));
     closed.is_some_and(|close| timers.restarts.iter().any(|restart| restart.holds(close.time_ns)))
 }
 

@@ -77,7 +77,7 @@ pub(super) fn is_goodbye(case: &Case<'_>) -> bool {
                 (None, _) => false,
             };
             let answered_by_close = match (case.server.fin(), case.exchange.acked) {
-                (Some(fin), Some(acked)) => fin.frame == acked.frame,
+                (Some(fin), Some(acked)) => fin.frame == acked.frame(),
                 _ => false,
             };
             connection.server_speaks_first

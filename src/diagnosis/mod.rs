@@ -13,7 +13,7 @@ mod restart;
 mod rules;
 mod timers;
 
-use crate::connection::{Connection, Exchange, Half, Mark, Protocol, is_passive_reset};
+use crate::connection::{Connection, Exchange, Half, Moment, Protocol, is_passive_reset};
 use crate::report::{Cause, Confidence, Ending, RetrySafe, Role, Side};
 
 pub use advice::{Story, happened_in_restart, tell, timer_advice};
@@ -60,7 +60,7 @@ pub struct Finding {
     /// Where on its connection it stands; an attempt to connect counts as the first.
     pub place: Place,
     /// The segments that prove it, by role.
-    pub frames: Vec<(Role, Mark)>,
+    pub frames: Vec<(Role, Moment)>,
     /// Whether the request's acknowledgement number covers the server's FIN.
     pub ack_covers_fin: Option<bool>,
     /// For a stale reuse: how long the client's kernel had held the FIN when the request was sent.
@@ -75,13 +75,13 @@ pub struct Finding {
 
 impl Finding {
     /// The mark that plays a role in the proof.
-    pub fn mark(&self, role: Role) -> Option<Mark> {
+    pub fn moment(&self, role: Role) -> Option<Moment> {
         self.frames.iter().find(|(known, _)| *known == role).map(|(_, mark)| *mark)
     }
 
     /// Time from the server's FIN to the request at the capture point; negative when the request was captured first.
     pub fn fin_to_request_ns(&self) -> Option<i64> {
-        Some(self.mark(Role::Request)?.time_ns - self.mark(Role::Fin)?.time_ns)
+        Some(self.moment(Role::Request)?.time_ns - self.moment(Role::Fin)?.time_ns)
     }
 
     /// Whether this is the keep-alive race (DESIGN section 4): both sides acted within one trip of a packet.
@@ -187,23 +187,28 @@ impl Case<'_> {
     /// A finding about this request, with the marks that every rule shows.
     fn finding(&self, cause: Cause, confidence: Confidence, retry_safe: RetrySafe) -> Finding {
         let mut frames = Vec::new();
-        let mut show = |role, mark: Option<Mark>| frames.extend(mark.map(|mark| (role, mark)));
+        let mut show = |role, moment: Option<Moment>| frames.extend(moment.map(|moment| (role, moment)));
         let previous = match self.index.checked_sub(1) {
-            Some(before) => self.connection.exchanges.get(before).and_then(|before| before.response_last),
-            None => self.connection.previous_response,
+            Some(before) => {
+                self.connection.exchanges.get(before).and_then(Exchange::response_last).map(Moment::from)
+            }
+            None => self.connection.previous_response.map(Moment::from),
         };
         show(Role::PreviousResponse, previous);
-        show(Role::Request, Some(self.exchange.request));
+        show(Role::Request, Some(self.exchange.request.into()));
         show(Role::RequestAck, self.exchange.acked);
-        show(Role::Fin, self.server.fin());
+        show(Role::Fin, self.server.fin().map(Moment::from));
         show(
             Role::FinAck,
-            self.connection.fin_acked().filter(|ack| ack.frame != self.exchange.request.frame),
+            self.connection
+                .fin_acked()
+                .filter(|ack| ack.frame != self.exchange.request.frame)
+                .map(Moment::from),
         );
-        show(Role::Response, self.exchange.response_first);
-        show(Role::Reset, self.server.rst());
-        show(Role::ClientFin, self.client.fin());
-        show(Role::ClientReset, self.client.rst());
+        show(Role::Response, self.exchange.response_first().map(Moment::from));
+        show(Role::Reset, self.server.rst().map(Moment::from));
+        show(Role::ClientFin, self.client.fin().map(Moment::from));
+        show(Role::ClientReset, self.client.rst().map(Moment::from));
         Finding {
             cause,
             confidence,
@@ -244,8 +249,11 @@ impl Case<'_> {
             return None;
         }
         let request = self.exchange.request;
-        let to_client_and_back =
-            self.server.syn().zip(self.connection.established_ns()).map(|(syn, ack_ns)| ack_ns - syn.time_ns);
+        let to_client_and_back = self
+            .server
+            .syn()
+            .zip(self.connection.established_ns())
+            .map(|(syn, ack_ns)| ack_ns - syn.at.time_ns);
         let gap = match (to_client_and_back, self.connection.fin_acked()) {
             (Some(trip), _) => request.time_ns - self.server.fin()?.time_ns - trip,
             (None, Some(acked)) => request.time_ns - acked.time_ns,
@@ -273,7 +281,7 @@ impl Case<'_> {
     /// 2. the client's kernel answered the response with RST, so nobody was there to read it. (A client that only ends
     ///    its own stream still reads.)
     fn answer_came_too_late(&self) -> bool {
-        match (self.client.fin(), self.exchange.response_first) {
+        match (self.client.fin(), self.exchange.response_first()) {
             (Some(fin), Some(response)) => {
                 !fin.ack.after(response.seq)
                     && self.client.rst().is_some()

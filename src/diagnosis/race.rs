@@ -68,7 +68,7 @@ pub(super) fn discarded_request(case: &Case<'_>) -> Option<Finding> {
     ));
     finding.evidence.push(format!(
         "the server acknowledged the request (frame {}) after it had ended its own stream: it read and discarded it",
-        acked.frame
+        acked.frame()
     ));
     finding.counter_evidence.push("no RST at that moment: a search for RST does not find this".into());
     Some(finding)
@@ -155,13 +155,16 @@ pub(super) fn unread_request(case: &Case<'_>) -> Option<Finding> {
 /// Without the second this is `died-mid-request`: a server that reads a request and hangs up (nginx `return 444`) looks the
 /// same.
 pub fn discarded_by_timer(finding: &mut Finding, timers: &ServerTimers) -> bool {
-    let marks = [Role::PreviousResponse, Role::RequestAck, Role::Fin].map(|role| finding.mark(role));
+    let marks = [Role::PreviousResponse, Role::RequestAck, Role::Fin].map(|role| finding.moment(role));
     let [Some(answered), Some(acked), Some(fin)] = marks else { return false };
     let Some(timer_ns) = timers.server_close.timer_ns() else { return false };
     let idle_ns = fin.time_ns.saturating_sub(answered.time_ns);
     let by_timer = (idle_ns - timer_ns).abs() <= timer_ns / 50;
     let at_once = fin.time_ns.saturating_sub(acked.time_ns) <= UNREAD_WINDOW_NS / 10;
-    if finding.cause != Cause::DiedMidRequest || finding.mark(Role::Reset).is_some() || !by_timer || !at_once
+    if finding.cause != Cause::DiedMidRequest
+        || finding.moment(Role::Reset).is_some()
+        || !by_timer
+        || !at_once
     {
         return false;
     }

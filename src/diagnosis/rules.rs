@@ -25,7 +25,7 @@ pub(super) fn never_opened(connection: &Connection) -> Option<Finding> {
         confidence: Confidence::Certain,
         exchange: None,
         place: Place::First,
-        frames: vec![(Role::Syn, syn)],
+        frames: vec![(Role::Syn, syn.into())],
         ack_covers_fin: None,
         stale_for_ns: None,
         evidence: Vec::new(),
@@ -34,7 +34,7 @@ pub(super) fn never_opened(connection: &Connection) -> Option<Finding> {
     };
     match server.rst() {
         Some(reset) if reset.ack == syn.seq.plus(1) => {
-            finding.frames.push((Role::Reset, reset));
+            finding.frames.push((Role::Reset, reset.into()));
             finding.evidence.push("the SYN was answered by RST: nothing listens on that port".into());
             Some(finding)
         }
@@ -61,7 +61,7 @@ pub(super) fn goaway(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let mut finding = case.finding(Cause::Goaway, Confidence::Certain, RetrySafe::Yes);
-    finding.frames.push((Role::Goaway, announced));
+    finding.frames.push((Role::Goaway, announced.into()));
     finding.evidence.push(format!(
         "GOAWAY (frame {}) accepts streams up to {last}, the request is on stream {}",
         announced.frame, case.exchange.http2_stream
@@ -81,7 +81,7 @@ pub(super) fn unsolicited_response(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let mut finding = case.finding(Cause::UnsolicitedResponse, Confidence::Certain, RetrySafe::Yes);
-    finding.frames.push((Role::Response, response));
+    finding.frames.push((Role::Response, response.into()));
     let name = status.map_or("a response".to_owned(), |status| format!("a {status} response"));
     finding.evidence.push(format!(
         "the server sent {name} that nobody had asked for (frame {}), then closed",

@@ -141,7 +141,7 @@ fn five_million_half_open_connections_stay_under_500_mib() {
 fn a_million_open_connections_take_what_they_are_said_to() {
     let _alone = alone();
     let (_, few) = tabled(Shape::Idle, 1_000, 1_000_000);
-    for (shape, most) in [(Shape::Idle, 850), (Shape::Outstanding, 1_100)] {
+    for (shape, most) in [(Shape::Idle, 400), (Shape::Outstanding, 550)] {
         let (_, peak) = tabled(shape, 1_000_000, 1_000_000);
         let bytes = (peak - few) / 1_000_000;
         println!("{shape:?}: {bytes} bytes for a connection");

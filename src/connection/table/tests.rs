@@ -1,5 +1,5 @@
 use super::*;
-use crate::connection::Exchange;
+use crate::connection::{Exchange, Moment};
 use crate::packet::{Endpoint, Flags};
 use crate::report::Side;
 
@@ -369,6 +369,7 @@ fn what_every_connection_costs_is_known() {
     assert!(size_of::<Embryo>() <= 168, "{}", size_of::<Embryo>());
     assert_eq!(size_of::<Option<Flow>>(), 16);
     assert_eq!(size_of::<Option<Mark>>(), size_of::<Mark>());
-    assert!(size_of::<Connection>() <= 336, "{}", size_of::<Connection>());
-    assert!(size_of::<Exchange>() <= 208, "{}", size_of::<Exchange>());
+    assert_eq!(size_of::<Option<Moment>>(), size_of::<Moment>());
+    assert!(size_of::<Connection>() <= 312, "{}", size_of::<Connection>());
+    assert!(size_of::<Exchange>() <= 128, "{}", size_of::<Exchange>());
 }
