@@ -131,6 +131,35 @@ pub enum Protocol {
     Data,
 }
 
+/// New bytes of one side.
+struct Bytes<'s> {
+    /// As many as were captured.
+    payload: &'s [u8],
+    /// The head that they begin with, where it was read ahead.
+    head: Option<&'s http::Head>,
+    /// Number of the first.
+    first: Seq,
+    /// How many they are.
+    len: u32,
+    /// Bytes missing before them.
+    missing: u32,
+}
+
+impl<'s> Bytes<'s> {
+    /// Those at the end of a segment's payload, by [`Fresh::New`].
+    #[inline]
+    fn new(segment: &Segment<'s>, head: Option<&'s http::Head>, (len, missing): (u32, u32)) -> Bytes<'s> {
+        let skip = segment.payload_len - len;
+        Bytes {
+            payload: segment.payload.get(skip as usize..).unwrap_or_default(),
+            head: head.filter(|_| skip == 0),
+            first: Seq(segment.seq).plus(skip),
+            len,
+            missing,
+        }
+    }
+}
+
 /// One TCP connection.
 #[derive(Debug)]
 pub struct Connection {
@@ -378,11 +407,24 @@ impl Connection {
             Side::Server => self.server_acknowledges(segment, mark),
         }
         let requests = self.requests;
-        let exchanged = fresh != Fresh::Nothing
-            && match side {
-                Side::Client => self.client_payload(segment, head, mark, fresh),
-                Side::Server => self.server_payload(segment, head, mark, fresh),
-            };
+        let exchanged = match (side, fresh) {
+            (_, Fresh::Nothing) | (Side::Server, Fresh::Old | Fresh::Late) => false,
+            (Side::Client, Fresh::Old) => {
+                self.client_repeats(mark);
+                false
+            }
+            (Side::Client, Fresh::Late) => {
+                self.overtaken(segment.payload, mark);
+                true
+            }
+            (side, Fresh::New { len, missing }) => {
+                let bytes = Bytes::new(segment, head, (len, missing));
+                match side {
+                    Side::Client => self.client_data(&bytes, mark),
+                    Side::Server => self.server_data(&bytes, mark),
+                }
+            }
+        };
         if exchanged {
             self.last_data = mark.time_ns.into();
         } else if ends_idle && let Some(last_ns) = self.last_data.get() {

@@ -3,28 +3,14 @@
 use crate::packet::Segment;
 use crate::report::Side;
 
-use super::http::{self, Event, Head, Method};
-use super::{Connection, Exchange, Framing, Fresh, Mark, Protocol, Seq, http2, tls};
+use super::http::{self, Event, Method};
+use super::{Bytes, Connection, Exchange, Framing, Mark, Protocol, Seq, http2, tls};
 
 /// Pipelined requests kept apart; more are counted, not kept.
 const MAX_OUTSTANDING: usize = 64;
 /// Copies of a packet closer together were not sent twice but captured twice, as with `-i any`: no kernel retransmits
 /// sooner.
 const SHORTEST_RETRANSMISSION_NS: i64 = 1_000_000;
-
-/// New bytes of one side.
-pub(super) struct Bytes<'s> {
-    /// As many as were captured.
-    pub payload: &'s [u8],
-    /// The head that they begin with, where it was read ahead.
-    pub head: Option<&'s Head>,
-    /// Number of the first.
-    pub first: Seq,
-    /// How many they are.
-    pub len: u32,
-    /// Bytes missing before them.
-    pub missing: u32,
-}
 
 impl Connection {
     /// Takes in what a segment of the client says of the server's.
@@ -40,49 +26,21 @@ impl Connection {
         }
     }
 
-    /// Returns whether the segment brought data of an exchange.
-    pub(super) fn client_payload(
-        &mut self,
-        segment: &Segment<'_>,
-        head: Option<&Head>,
-        mark: Mark,
-        fresh: Fresh,
-    ) -> bool {
-        match fresh {
-            Fresh::Nothing => false,
-            Fresh::Old => {
-                let next = self.half(Side::Client).next;
-                let probe = mark.len == 1 && mark.seq.plus(1) == next;
-                if let Some(exchange) =
-                    self.exchanges.iter_mut().filter(|exchange| !exchange.answered()).last()
-                    && !probe
-                    && !mark.seq.before(exchange.start)
-                    && mark.time_ns - exchange.last_sent_ns() >= SHORTEST_RETRANSMISSION_NS
-                {
-                    exchange.sent_again(mark.time_ns);
-                }
-                false
-            }
-            Fresh::Late => {
-                self.overtaken(segment.payload, mark);
-                true
-            }
-            Fresh::New { len, missing } => {
-                let skip = segment.payload_len - len;
-                let bytes = Bytes {
-                    payload: segment.payload.get(skip as usize..).unwrap_or_default(),
-                    head: head.filter(|_| skip == 0),
-                    first: mark.seq.plus(skip),
-                    len,
-                    missing,
-                };
-                self.client_data(&bytes, mark)
-            }
+    /// Bytes that were there before: a request is sent again, unless it is a probe (RFC 9293 section 3.8.4).
+    pub(super) fn client_repeats(&mut self, mark: Mark) {
+        let next = self.half(Side::Client).next;
+        let probe = mark.len == 1 && mark.seq.plus(1) == next;
+        if let Some(exchange) = self.exchanges.iter_mut().filter(|exchange| !exchange.answered()).last()
+            && !probe
+            && !mark.seq.before(exchange.start)
+            && mark.time_ns - exchange.last_sent_ns() >= SHORTEST_RETRANSMISSION_NS
+        {
+            exchange.sent_again(mark.time_ns);
         }
     }
 
     /// The beginning of a request overtaken by its rest: the proof is the segment that holds the beginning.
-    fn overtaken(&mut self, payload: &[u8], mark: Mark) {
+    pub(super) fn overtaken(&mut self, payload: &[u8], mark: Mark) {
         let next = self.half(Side::Client).next;
         let Some(exchange) = self.exchanges.back_mut().filter(|exchange| mark.seq.before(exchange.start))
         else {
@@ -104,7 +62,8 @@ impl Connection {
         }
     }
 
-    fn client_data(&mut self, bytes: &Bytes<'_>, mark: Mark) -> bool {
+    /// Returns whether the bytes are of an exchange.
+    pub(super) fn client_data(&mut self, bytes: &Bytes<'_>, mark: Mark) -> bool {
         let Bytes { payload, first, len, missing, .. } = *bytes;
         if self.protocol == Protocol::Unknown {
             self.protocol = detect(payload, self.server_speaks_first);

@@ -4,7 +4,7 @@ use crate::packet::Segment;
 use crate::report::Side;
 
 use super::http::{self, Event, Head};
-use super::{Connection, Exchange, Exchanges, Fresh, Mark, Protocol, tls};
+use super::{Bytes, Connection, Exchange, Exchanges, Mark, Protocol, tls};
 
 impl Connection {
     /// Takes in what a segment of the server says of the client's.
@@ -19,17 +19,9 @@ impl Connection {
         }
     }
 
-    /// Returns whether the segment brought data of an exchange.
-    pub(super) fn server_payload(
-        &mut self,
-        segment: &Segment<'_>,
-        head: Option<&Head>,
-        mark: Mark,
-        fresh: Fresh,
-    ) -> bool {
-        let Fresh::New { len, missing } = fresh else { return false };
-        let skip = segment.payload_len - len;
-        let payload = segment.payload.get(skip as usize..).unwrap_or_default();
+    /// Returns whether the bytes are of an exchange.
+    pub(super) fn server_data(&mut self, bytes: &Bytes<'_>, mark: Mark) -> bool {
+        let Bytes { payload, head, len, missing, .. } = *bytes;
         if self.protocol == Protocol::Tls && tls::records(payload) == Some(tls::Records::Alert) {
             self.rare().alert = true;
             return false;
@@ -52,7 +44,7 @@ impl Connection {
             return self.unsolicited().is_none();
         }
         if self.protocol == Protocol::Http {
-            self.http_responses(payload, head.filter(|_| skip == 0), mark, len);
+            self.http_responses(payload, head, mark, len);
         } else if let Some(front) = self.exchanges.front_mut() {
             front.answer(mark);
         }
