@@ -86,9 +86,7 @@ impl Exchanges {
     pub(super) fn begin(&mut self, make: impl FnOnce(Vec<u8>) -> Exchange) {
         let Some(end) = self.end() else { return };
         match end {
-            Some(spare) => {
-                spare.exchange.renew(make);
-            }
+            Some(spare) => spare.exchange.renew(make),
             None => *end = Some(Box::new(Outstanding { exchange: make(Vec::new()), next: None })),
         }
     }
