@@ -17,6 +17,7 @@ use std::fs;
 use std::hint::black_box;
 use std::io::Cursor;
 use std::path::Path;
+use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use finrace::analysis::{self, Options};
@@ -34,7 +35,7 @@ fn main() -> anyhow::Result<()> {
     let path = folder.join("layers.pcap");
     let made = generate::generate(&path, PACKETS, SEED)?;
     println!("{} packets, {} connections, {} causes", made.packets, made.connections, made.causes.len());
-    let layers = Layers { capture: fs::read(path)?, packets: made.packets };
+    let layers = Layers { capture: fs::read(path)?.into(), packets: made.packets };
     let mut criterion = Criterion::default().configure_from_args().sample_size(20);
     layers.reader(&mut criterion);
     layers.decoder(&mut criterion);
@@ -46,13 +47,13 @@ fn main() -> anyhow::Result<()> {
 }
 
 struct Layers {
-    capture: Vec<u8>,
+    capture: Arc<[u8]>,
     packets: u64,
 }
 
 impl Layers {
     fn open(&self) -> Reader {
-        Reader::from_read("memory", Box::new(Cursor::new(self.capture.clone()))).expect("a capture")
+        Reader::from_read("memory", Box::new(Cursor::new(Arc::clone(&self.capture)))).expect("a capture")
     }
 
     /// Calls `take` with all records.
