@@ -122,7 +122,7 @@ impl Head {
         self.fields.is_final().then_some(self.fields.status)
     }
 
-    /// Of a request: [`fingerprint`] of the payload that begins with it.
+    /// Of a request: what the payload that begins with it is recognised by when it is sent again.
     pub fn fingerprint(&self) -> Option<u64> {
         self.request.as_ref().map(|request| request.fingerprint)
     }
