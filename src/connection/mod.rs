@@ -382,7 +382,7 @@ impl Connection {
         const PROBE: u32 = 1;
         let (client, server) = (self.half(Side::Client), self.half(Side::Server));
         let nothing_unseen = client.unseen(server) + server.unseen(client) <= PROBE.into();
-        let nothing_seen = self.last_data.get().is_none() && server.bytes == 0;
+        let nothing_seen = self.last_data.get().is_none() && server.bytes == 0 && client.rst().is_none();
         let fin = u32::from(server.fin_seq().is_some_and(|fin| received.after(fin)));
         let nothing_received = server.base().is_some_and(|base| !received.after(base.plus(1 + PROBE + fin)));
         (!self.has_handshake() && nothing_seen && nothing_unseen && nothing_received).then_some(self.first_ns)
