@@ -246,12 +246,14 @@ impl Party {
             let kind = match side {
                 Facing::Downstream => SettingKind::DownstreamIdle,
                 Facing::Upstream => SettingKind::UpstreamIdle,
+                Facing::Through => SettingKind::MiddleboxIdle,
             };
             matching.iter().copied().find(|setting| setting.kind == kind).map(|setting| (side, setting))
         };
         let other = match faces {
             Facing::Downstream => Facing::Upstream,
             Facing::Upstream => Facing::Downstream,
+            Facing::Through => Facing::Through,
         };
         let found = match only {
             Some(side) => of_side(side),
@@ -304,6 +306,9 @@ impl Party {
         match side {
             Facing::Downstream => self.downstream = timer,
             Facing::Upstream => self.upstream = timer,
+            Facing::Through => {
+                return Err(format!("{bare} is the timer of a device that is no end of a connection"));
+            }
         }
         Ok(())
     }
@@ -380,6 +385,7 @@ fn unit_ns(unit: Option<&str>) -> Option<i64> {
         "ms" => Some(1_000_000),
         "s" => Some(1_000_000_000),
         "min" => Some(60_000_000_000),
+        "h" => Some(3_600_000_000_000),
         _ => None,
     }
 }

@@ -137,9 +137,9 @@ fn timer(
     let rank = |found: &&Found| match (found.value, side) {
         (Value::Unreadable, _) => i64::MIN,
         (Value::NoKeepAlive, Facing::Downstream) | (Value::Never, Facing::Downstream) => i64::MAX,
-        (Value::NoKeepAlive, Facing::Upstream) => i64::MAX - 1,
-        (Value::Never, Facing::Upstream) => i64::MIN + 1,
-        (Value::Time(ns), Facing::Downstream) => ns,
+        (Value::NoKeepAlive, Facing::Upstream | Facing::Through) => i64::MAX - 1,
+        (Value::Never, Facing::Upstream | Facing::Through) => i64::MIN + 1,
+        (Value::Time(ns), Facing::Downstream | Facing::Through) => ns,
         (Value::Time(ns), Facing::Upstream) => -ns,
     };
     let Some(counts) = found.iter().min_by_key(rank) else {
