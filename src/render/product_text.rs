@@ -56,7 +56,9 @@ fn idle(timer: &Timer) -> String {
             format!("closes after {} to {} of idleness", setting(after_ns), setting(at_most_ns))
         }
         (Idle::Never, Facing::Downstream) => "never closes a connection for being idle".to_owned(),
-        (Idle::Never, Facing::Upstream) => "keeps an idle connection until the server closes it".to_owned(),
+        (Idle::Never, Facing::Upstream | Facing::Through) => {
+            "keeps an idle connection until the server closes it".to_owned()
+        }
         (Idle::NoKeepAlive, _) => "keeps no connection after a response".to_owned(),
     }
 }
