@@ -18,18 +18,19 @@ use std::sync::OnceLock;
 use serde::Deserialize;
 
 pub use find::{find, find_facing, suggestions};
-pub use likeness::{Likeness, looks_like};
+pub use likeness::{Likeness, forgets_between, looks_like};
 pub use pair::{First, Pair, PairVerdict, chain, nice_above, nice_below};
 pub use party::{Announcement, IdleTimer, Otherwise, Party, Place};
 use product::nanoseconds;
 pub use product::{Facing, Heeds, Idle, Meaning, Product, ProductRole, Setting, SettingKind, Timer, Value};
 
 /// The data files, in the order in which products are listed.
-const DATA: [&str; 5] = [
+const DATA: [&str; 6] = [
     include_str!("data/scripting_servers.toml"),
     include_str!("data/compiled_servers.toml"),
     include_str!("data/proxies.toml"),
     include_str!("data/clouds.toml"),
+    include_str!("data/middleboxes.toml"),
     include_str!("data/clients.toml"),
 ];
 
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_has_no_part_in_http_or_is_not_known_has_no_timer() {
+    fn only_what_is_not_known_has_no_timer() {
         let without: Vec<&str> =
             all().iter().filter(|product| product.timers.is_empty()).map(|it| it.id.as_str()).collect();
         assert_eq!(without, ["passenger", "aws-api-gateway", "azure-front-door", "fastly"]);
