@@ -151,7 +151,9 @@ fn meaning(role: Role, incident: &Incident) -> String {
             Cause::ResetIdle => "the server resets the idle connection",
             Cause::Refused => "nothing listens on this port",
             Cause::StateLost => "the connection is unknown there",
-            Cause::CrossedFin | Cause::StaleReuse => "the RST that answers the lost request",
+            Cause::CrossedFin | Cause::StaleReuse | Cause::AnnouncedClose => {
+                "the RST that answers the lost request"
+            }
             _ => "the server's RST",
         },
         Role::Goaway => "the server's GOAWAY: it takes no request above the stream it names",

@@ -3,7 +3,7 @@
 use crate::connection::{Connection, Exchange, Moment, Protocol, Seq};
 use crate::diagnosis::{self, Finding, Place, ServerTimers};
 use crate::packet::Endpoint;
-use crate::report::{self, Cause, Incident, Side, Vantage};
+use crate::report::{self, Cause, Incident, Root, Side, Vantage};
 
 use super::files::Files;
 
@@ -50,8 +50,9 @@ impl Pending {
             idle_ns: finding.idle_ns,
             idle_at_least_ns: finding.idle_at_least_ns,
             idle_at_close_ns: finding.idle_at_close_ns(),
-            requests_before: answered_before(connection, finding.exchange),
+            requests_before: finding.requests_before,
             first_request: finding.place == Place::First,
+            announced: finding.announced,
             ack_covers_fin: finding.ack_covers_fin,
             fin_to_request_ns: finding.fin_to_request_ns(),
             request: request(connection, exchange),
@@ -64,6 +65,7 @@ impl Pending {
             retried: exchange.is_some_and(|exchange| exchange.retried().is_some()),
             vantage,
             race: finding.is_race(),
+            root: Root::Cause,
             would_log: Default::default(),
             what_happened: String::new(),
             advice: String::new(),
@@ -112,8 +114,9 @@ impl Pending {
         incident.idle_at_least_ns = finding.idle_at_least_ns;
         let story = diagnosis::tell(&finding, timers);
         incident.id = id;
+        incident.root = diagnosis::root(&finding, timers);
         // The packets are those of the race; what made them was a restart, and timers cannot cure it.
-        incident.race &= !diagnosis::happened_in_restart(&finding, timers);
+        incident.race &= incident.root != Root::Restart;
         incident.what_happened = story.what_happened;
         incident.advice = story.advice;
         incident.would_log = diagnosis::would_log(incident.cause);
@@ -124,12 +127,6 @@ impl Pending {
     pub fn is_refusal(&self) -> bool {
         self.incident.cause == Cause::Refused
     }
-}
-
-/// Requests answered before one that was not, wherever their responses were captured: answers come in order.
-fn answered_before(connection: &Connection, exchange: Option<usize>) -> u32 {
-    let kept = connection.exchanges.iter().take(exchange.unwrap_or(0));
-    connection.served + kept.filter(|exchange| exchange.answered()).count() as u32
 }
 
 fn request(connection: &Connection, exchange: Option<&Exchange>) -> report::Request {

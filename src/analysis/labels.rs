@@ -2,7 +2,7 @@
 
 use crate::connection::http::{self, Event, Framer};
 use crate::packet::Segment;
-use crate::report::{Cause, Incident, Role, SegmentKind, Side};
+use crate::report::{Cause, Incident, Role, Root, SegmentKind, Side};
 
 /// What a segment does.
 pub(super) fn kind(segment: &Segment<'_>, from: Side) -> SegmentKind {
@@ -208,6 +208,9 @@ pub(super) fn meaning(
 ) -> String {
     let cause = incident.cause;
     match (role, from, kind) {
+        (Some(Role::PreviousResponse), ..) if cause == Cause::AnnouncedClose => {
+            "the last answer: with this exchange the connection is to close".to_owned()
+        }
         (Some(Role::PreviousResponse), ..)
             if incident.idle_ns.is_some_and(|idle| idle < SHORTEST_IDLE_NS) =>
         {
@@ -218,12 +221,19 @@ pub(super) fn meaning(
             Cause::DiedMidRequest | Cause::TruncatedResponse => {
                 "the server closes, without having answered".to_owned()
             }
+            Cause::AnnouncedClose => format!("the server closes, as announced; its FIN is number {seq}"),
+            _ if incident.root == Root::AfterAnswer => {
+                format!("the server closes right after its answer; its FIN is number {seq}")
+            }
             _ if is_at_a_close(cause) => {
                 format!("the server closes the idle connection; its FIN is number {seq}")
             }
             _ => format!("the server closes; its FIN is number {seq}"),
         },
         (Some(Role::Request), ..) => match (cause, incident.ack_covers_fin) {
+            (Cause::AnnouncedClose, _) => {
+                "the lost request, sent on a connection that was to close".to_owned()
+            }
             (cause, Some(false)) if is_at_a_close(cause) => {
                 format!("the lost request; it acknowledges {ack}: its sender has not seen the FIN")
             }

@@ -142,8 +142,9 @@ fn described(Row { server, timers, .. }: &Row) -> report::Server {
         reused_at_least_ns: timers.reused_at_least_ns,
         closed_at_least_ns: timers.closed_at_least_ns,
         verdict,
+        risks: timers.risks(),
         advice: match verdict {
-            Verdict::AtRisk => diagnosis::timer_advice(timers),
+            Verdict::AtRisk => diagnosis::server_advice(timers),
             Verdict::Safe => "The client gives up idle connections first: nothing to change.".to_owned(),
             Verdict::Unknown => {
                 "Too few idle closes were seen to tell; capture for longer than both idle timeouts."

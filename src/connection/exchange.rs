@@ -27,6 +27,8 @@ pub struct Exchange {
     pub acked: Option<Moment>,
     /// False where HTTP was expected and the bytes that were captured are no request.
     pub is_request: bool,
+    /// It says `Connection: close`: the client's last one.
+    pub says_close: bool,
     /// HTTP/2 stream; 0 where the protocol has none.
     pub http2_stream: u32,
     answer: Option<Box<Answer>>,
@@ -93,6 +95,7 @@ impl Exchange {
             idle_is_bound: matches!(idle, Idle::AtLeast(_)),
             acked: None,
             is_request: true,
+            says_close: false,
             http2_stream: 0,
             answer: None,
             response_complete: false,

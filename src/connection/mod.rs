@@ -201,15 +201,13 @@ pub struct Connection {
     /// asked for do not end an idle time.
     last_data: MaybeNs,
     longest_reuse: MaybeNs,
-    /// It is the time for which the capture shows a connection that was idle before.
-    longest_reuse_is_bound: bool,
     /// The last answered exchange's final segment, with the sequence number behind its payload.
     pub previous_response: Option<Point>,
     /// The server spoke before any request: a greeting, so not HTTP.
     pub server_speaks_first: bool,
     rare: Option<Box<Rare>>,
-    /// A message asked for the connection to close (`Connection: close`).
-    pub announced_close: bool,
+    /// What the last response says of the connection's future; none where it could not be read.
+    pub announced: Option<http::Announcement>,
     established: MaybeNs,
     /// Packets that were captured more than once, as far as the number goes.
     duplicates: u32,
@@ -223,7 +221,10 @@ struct Rare {
     fin_acked: Option<Mark>,
     idle_before_close: [MaybeNs; 2],
     silent_before_close: [MaybeNs; 2],
+    reused_after_silence: MaybeNs,
     goaway: Option<(Mark, u32)>,
+    used_after_close: u32,
+    overdue: u32,
     unsolicited: Option<(Mark, Option<u16>)>,
     alert: bool,
 }
@@ -259,11 +260,10 @@ impl Connection {
             served: 0,
             last_data: MaybeNs::default(),
             longest_reuse: MaybeNs::default(),
-            longest_reuse_is_bound: false,
             previous_response: None,
             server_speaks_first: false,
             rare: None,
-            announced_close: false,
+            announced: None,
             established: MaybeNs::default(),
             duplicates: 0,
             appearances: streams::Appearances::default(),
@@ -367,12 +367,12 @@ impl Connection {
 
     /// The longest idle time after which the client sent another request, ns.
     pub fn longest_reuse_ns(&self) -> Option<i64> {
-        self.longest_reuse.get().filter(|_| !self.longest_reuse_is_bound)
+        self.longest_reuse.get()
     }
 
     /// The same where that idle time began before the capture of the connection: at least so long.
     pub fn reused_after_at_least_ns(&self) -> Option<i64> {
-        self.longest_reuse.get().filter(|_| self.longest_reuse_is_bound)
+        self.rare.as_ref()?.reused_after_silence.get()
     }
 
     /// Since when the capture shows that nothing was sent on a connection whose last exchange it does not hold: its first
@@ -522,6 +522,53 @@ impl Connection {
     /// The response in hand has no length: the server's close is its end, not the end of an idle time.
     pub fn response_ends_with_connection(&self) -> bool {
         self.framing.as_ref().is_some_and(|framing| framing.responses.ends_with_connection())
+    }
+
+    /// Why the connection ends with the last exchange, as its headers or its framing say; none where it goes on.
+    pub fn ends_as_announced(&self) -> Option<&'static str> {
+        let by_framing = self.response_ends_with_connection().then_some("a response without a length");
+        self.announced_close().or(by_framing)
+    }
+
+    /// Requests sent although the connection had been announced to close.
+    pub fn used_after_close(&self) -> u32 {
+        self.rare.as_ref().map_or(0, |rare| rare.used_after_close)
+    }
+
+    /// Requests sent when the announced idle time was over ([`Connection::is_overdue`]).
+    pub fn overdue(&self) -> u32 {
+        self.rare.as_ref().map_or(0, |rare| rare.overdue)
+    }
+
+    /// How the last response, or the request that it answers, says that the connection ends with it.
+    pub fn announced_close(&self) -> Option<&'static str> {
+        self.announced?.closes()
+    }
+
+    /// What a packet takes from the capture point to the client and back, ns: as the handshake showed, else at most as the
+    /// client's acknowledgements of data did.
+    pub fn trip_to_client_ns(&self) -> Option<i64> {
+        let handshake = self.handshake_trip_to_client_ns();
+        handshake.or_else(|| self.half(Side::Server).shortest_ack_ns())
+    }
+
+    /// The same by the handshake alone.
+    pub fn handshake_trip_to_client_ns(&self) -> Option<i64> {
+        Some(self.established_ns()? - self.half(Side::Server).syn()?.at.time_ns)
+    }
+
+    /// For how long the last response says that an idle connection is kept, ns.
+    pub fn announced_timeout_ns(&self) -> Option<i64> {
+        self.announced?.timeout_s().map(|seconds| i64::from(seconds) * 1_000_000_000)
+    }
+
+    /// Whether a request that was sent after so long, at the capture point, was sent when the idle time that the server had
+    /// announced was over: by the client's clock, which starts as the response arrives.
+    pub fn is_overdue(&self, idle_ns: Option<i64>) -> bool {
+        match (self.announced_timeout_ns(), idle_ns, self.trip_to_client_ns()) {
+            (Some(announced), Some(idle), Some(trip)) => idle - trip >= announced,
+            _ => false,
+        }
     }
 
     /// HTTP was left behind by an upgrade or a CONNECT.

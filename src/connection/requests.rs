@@ -194,7 +194,9 @@ impl Connection {
     }
 
     fn request_ends(&mut self, framing: &Framing, end: Seq) {
-        self.announced_close |= framing.requests.announced_close();
+        if let Some(exchange) = self.exchanges.back_mut() {
+            exchange.says_close = framing.requests.announced().says_close();
+        }
         self.request_complete(end);
     }
 
@@ -206,16 +208,32 @@ impl Connection {
         let pipelined = self.exchanges.iter().any(|exchange| !exchange.answered())
             || self.previous_response.is_some_and(|previous| previous.seq.after(mark.ack));
         let idle = if pipelined { Idle::Unknown } else { self.idle_until(mark) };
-        if let Idle::Exactly(ns) | Idle::AtLeast(ns) = idle
-            && (matches!(idle, Idle::Exactly(_)) || ns >= SHORTEST_SILENCE_NS)
-            && !self.is_upgraded()
-            && self.longest_reuse.get().is_none_or(|longest| ns > longest)
-        {
-            self.longest_reuse = ns.into();
-            self.longest_reuse_is_bound = matches!(idle, Idle::AtLeast(_));
+        if !pipelined && !self.is_upgraded() {
+            self.reused_after(idle);
         }
         self.requests += 1;
         self.exchanges.begin(|path| Exchange::new(mark, start, idle, fingerprint, path));
+    }
+
+    /// Takes in that the client used the connection again.
+    fn reused_after(&mut self, idle: Idle) {
+        // On a connection that was to close, it says nothing of how long the client keeps others.
+        if self.announced_close().is_some() {
+            self.rare().used_after_close += 1;
+            return;
+        }
+        match idle {
+            Idle::Exactly(ns) => {
+                if self.is_overdue(Some(ns)) {
+                    self.rare().overdue += 1;
+                }
+                let longest = self.longest_reuse.get().map_or(ns, |longest| longest.max(ns));
+                self.longest_reuse = longest.into();
+            }
+            // It is the first of its connection in the capture.
+            Idle::AtLeast(ns) if ns >= SHORTEST_SILENCE_NS => self.rare().reused_after_silence = ns.into(),
+            Idle::AtLeast(_) | Idle::Unknown => {}
+        }
     }
 
     /// How long nothing had been sent when a request was.

@@ -112,7 +112,7 @@ impl Connection {
                     front.forget_answer();
                 }
                 Some(Event::End) => {
-                    self.announced_close |= framing.responses.announced_close();
+                    self.announced = Some(framing.responses.announced());
                     self.response_complete(client_left, framing.requests.in_message());
                 }
                 Some(Event::Upgraded) => framing.upgraded = true,
@@ -126,7 +126,7 @@ impl Connection {
         match framing.responses.skip(uncaptured) {
             Some(Event::Upgraded) => framing.upgraded = true,
             Some(_) => {
-                self.announced_close |= framing.responses.announced_close();
+                self.announced = Some(framing.responses.announced());
                 self.response_complete(client_left, framing.requests.in_message());
             }
             None => {}
@@ -146,6 +146,10 @@ impl Connection {
     pub(super) fn retire_front(&mut self) {
         let Some(front) = self.exchanges.front() else { return };
         self.served += 1;
+        self.announced = self.announced.filter(|_| front.response_complete);
+        if front.says_close {
+            self.announced = Some(self.announced.unwrap_or_default().of_client_that_closes());
+        }
         self.previous_response = front.response_end();
         self.exchanges.pop_front();
     }

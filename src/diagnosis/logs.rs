@@ -73,9 +73,11 @@ pub fn would_log(cause: Cause) -> BTreeMap<String, String> {
 
 fn seen(cause: Cause) -> Seen {
     match cause {
-        Cause::CrossedFin | Cause::DiscardedRequest | Cause::StaleReuse | Cause::DiedMidRequest => {
-            Seen::EndOfFile
-        }
+        Cause::CrossedFin
+        | Cause::DiscardedRequest
+        | Cause::StaleReuse
+        | Cause::AnnouncedClose
+        | Cause::DiedMidRequest => Seen::EndOfFile,
         Cause::UnreadRequest | Cause::ResetIdle | Cause::StateLost => Seen::Reset,
         Cause::SilentDrop | Cause::ProxyTimeout | Cause::ConnectTimeout => Seen::Timeout,
         Cause::Refused => Seen::Refused,

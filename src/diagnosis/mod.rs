@@ -5,23 +5,26 @@
 //! the order of capture, so that a capture from either side gives the same verdict (DESIGN section 3).
 
 mod advice;
+mod announced;
 mod ending;
 mod limits;
 mod logs;
 mod race;
 mod restart;
+mod root;
 mod rules;
 mod timers;
 
 use crate::connection::{Connection, Exchange, Half, Moment, Protocol, is_passive_reset};
-use crate::report::{Cause, Confidence, Ending, RetrySafe, Role, Side};
+use crate::report::{Announced, Cause, Confidence, Ending, RetrySafe, Role, Side};
 
-pub use advice::{Story, happened_in_restart, tell, timer_advice};
+pub use advice::{Story, server_advice, tell};
 pub use ending::ending;
 pub use limits::Limit;
 pub use logs::would_log;
 pub use race::discarded_by_timer;
 pub use restart::Restart;
+pub use root::root;
 pub use timers::{IdleTimes, ServerTimers, Spread, bound_idle_time};
 
 /// A `stale-reuse` whose request left within this time of the FIN's arrival is the race, seen one hop later: no
@@ -57,6 +60,8 @@ pub struct Finding {
     pub confidence: Confidence,
     /// Index into [`Connection::exchanges`]; none where the connection itself failed to open.
     pub exchange: Option<usize>,
+    /// Requests answered on its connection before, wherever their responses were captured: answers come in order.
+    pub requests_before: u32,
     /// Where on its connection it stands; an attempt to connect counts as the first.
     pub place: Place,
     /// The segments that prove it, by role.
@@ -67,6 +72,8 @@ pub struct Finding {
     pub idle_at_least_ns: Option<i64>,
     /// Packets of this time are missing from the capture, and nobody knows which.
     pub packets_missing: bool,
+    /// What the response before had announced; none where it could not be read.
+    pub announced: Option<Announced>,
     /// Whether the request's acknowledgement number covers the server's FIN.
     pub ack_covers_fin: Option<bool>,
     /// For a stale reuse: how long the client's kernel had held the FIN when the request was sent.
@@ -171,7 +178,11 @@ pub fn judge(connection: &Connection, circumstances: Circumstances) -> Judgement
             let answered = exchange.answered() && !case.answer_came_too_late();
             let rules = if answered { ANSWERED } else { UNANSWERED };
             findings.extend(
-                rules.iter().find_map(|rule| rule(&case)).filter(|finding| case.can_be_told(finding)),
+                rules
+                    .iter()
+                    .find_map(|rule| rule(&case))
+                    .filter(|finding| case.can_be_told(finding))
+                    .map(|finding| announced::announced_close(&case, finding)),
             );
         }
     }
@@ -227,11 +238,13 @@ impl Case<'_> {
             cause,
             confidence,
             exchange: Some(self.index),
+            requests_before: self.requests_before(),
             place: self.place(),
             frames,
             idle_ns: self.exchange.idle_ns(),
             idle_at_least_ns: self.exchange.idle_at_least_ns(),
             packets_missing: false,
+            announced: announced::announcement(self),
             ack_covers_fin: self.ack_covers_fin(),
             stale_for_ns: self.stale_for_ns(),
             evidence: Vec::new(),
@@ -240,9 +253,13 @@ impl Case<'_> {
         }
     }
 
+    fn requests_before(&self) -> u32 {
+        let kept = self.connection.exchanges.iter().take(self.index);
+        self.connection.served + kept.filter(|exchange| exchange.answered()).count() as u32
+    }
+
     fn place(&self) -> Place {
-        let before = &self.connection.exchanges;
-        if self.connection.served > 0 || before.iter().take(self.index).any(Exchange::answered) {
+        if self.requests_before() > 0 {
             Place::Later
         } else if self.connection.has_handshake() && self.client.missing() == 0 && self.server.missing() == 0
         {
@@ -266,12 +283,7 @@ impl Case<'_> {
             return None;
         }
         let request = self.exchange.request;
-        let to_client_and_back = self
-            .server
-            .syn()
-            .zip(self.connection.established_ns())
-            .map(|(syn, ack_ns)| ack_ns - syn.at.time_ns);
-        let gap = match (to_client_and_back, self.connection.fin_acked()) {
+        let gap = match (self.connection.handshake_trip_to_client_ns(), self.connection.fin_acked()) {
             (Some(trip), _) => request.time_ns - self.server.fin()?.time_ns - trip,
             (None, Some(acked)) => request.time_ns - acked.time_ns,
             (None, None) => 0,

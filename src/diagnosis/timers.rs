@@ -2,11 +2,12 @@
 
 use crate::connection::{Connection, Mark, SHORTEST_SILENCE_NS, is_passive_reset};
 use crate::products::{self, Facing, Likeness};
-use crate::report::{Cause, IdleBucket, IdleClose, LooksLike, Side, Verdict};
+use crate::report::{Cause, IdleBucket, IdleClose, LooksLike, Risk, Side, Verdict};
 
 use super::Finding;
 use super::limits::{self, Limit};
 use super::restart::{self, Life, Opened, Restart};
+use super::root;
 
 /// A close sooner than this after the last byte is not an idle timer but the end of the conversation.
 pub(super) const SHORTEST_IDLE_NS: i64 = 50_000_000;
@@ -158,6 +159,8 @@ pub struct ServerTimers {
     pub closed_at_least_ns: Option<i64>,
     /// Requests lost to the race, restarts left out; known once [`ServerTimers::settle`] was called.
     pub races: u64,
+    /// Those of them that the server closed for right after an answer.
+    pub races_after_answer: u64,
     /// Restarts; known once [`ServerTimers::settle`] was called.
     pub restarts: Vec<Restart>,
     /// A limit on requests or age; known once [`ServerTimers::settle`] was called.
@@ -165,8 +168,8 @@ pub struct ServerTimers {
     // Connections that the server closed, and how long all of them lived.
     closed: Vec<Life>,
     opened: Opened,
-    // Times of the closes that requests were lost to.
-    raced_ns: Vec<i64>,
+    // Times of the closes that requests were lost to, and whether they came right after an answer.
+    raced_ns: Vec<(i64, bool)>,
 }
 
 impl ServerTimers {
@@ -180,10 +183,14 @@ impl ServerTimers {
         self.reused_at_least_ns = self.reused_at_least_ns.max(connection.reused_after_at_least_ns());
         let closed_first = connection.closed_first();
         let ended_ns = close(connection, Side::Server).map_or(connection.last_ns, |close| close.time_ns);
-        let races = findings.iter().filter(|finding| finding.is_race());
-        self.raced_ns.extend(races.map(|_| ended_ns));
+        // What a server had announced when it closed is no fault of its limits or timers.
+        let as_announced = |finding: &Finding| {
+            root::closed_after_answer(finding) && finding.announced.is_some_and(|announced| announced.close)
+        };
+        let races = findings.iter().filter(|finding| finding.is_race() && !as_announced(finding));
+        self.raced_ns.extend(races.map(|finding| (ended_ns, root::closed_after_answer(finding))));
         let served = connection.served > 0 || connection.exchanges.iter().any(|exchange| exchange.answered());
-        let announced = connection.announced_close || connection.response_ends_with_connection();
+        let announced = connection.ends_as_announced().is_some();
         // A close that HTTP had announced is no timer, neither is one before the first answer, and how long HTTP/2 inside TLS
         // was idle cannot be told.
         let idle_ns = closed_first
@@ -240,7 +247,12 @@ impl ServerTimers {
             self.closed_at_least_ns = self.closed_at_least_ns.max(life.silent_ns);
         }
         let raced = std::mem::take(&mut self.raced_ns);
-        self.races = raced.into_iter().filter(|time_ns| !in_restart(&self.restarts, *time_ns)).count() as u64;
+        for (_, after_answer) in
+            raced.into_iter().filter(|(time_ns, _)| !in_restart(&self.restarts, *time_ns))
+        {
+            self.races += 1;
+            self.races_after_answer += u64::from(after_answer);
+        }
     }
 
     /// Whether anything is known beyond that the server exists.
@@ -261,13 +273,19 @@ impl ServerTimers {
         self.closed_at_least_ns.filter(|_| self.server_close.summary().is_none())
     }
 
+    /// What speaks for the next loss.
+    pub fn risks(&self) -> Vec<Risk> {
+        let server_closes = self.server_close.summary().is_some() || self.closed_at_least_ns.is_some();
+        let of_timers = self.races > self.races_after_answer || (server_closes && self.reused_ns().is_some());
+        let found = [(of_timers, Risk::IdleTimers), (self.races_after_answer > 0, Risk::AfterAnswer)];
+        found.into_iter().filter(|(is_one, _)| *is_one).map(|(_, risk)| risk).collect()
+    }
+
     /// Can this pair race? At risk: the server closes idle connections that the client would still have used.
     pub fn verdict(&self) -> Verdict {
-        let server_closes = self.server_close.summary().is_some() || self.closed_at_least_ns.is_some();
         let client_closes = self.client_close.summary().is_some();
         match self.reused_ns() {
-            _ if self.races > 0 => Verdict::AtRisk,
-            Some(_) if server_closes => Verdict::AtRisk,
+            _ if !self.risks().is_empty() => Verdict::AtRisk,
             Some(_) if client_closes => Verdict::Safe,
             _ => Verdict::Unknown,
         }
@@ -298,6 +316,7 @@ fn ended_idle(finding: &Finding) -> bool {
             | Cause::UnreadRequest
             | Cause::DiscardedRequest
             | Cause::StaleReuse
+            | Cause::AnnouncedClose
             | Cause::ResetIdle
             | Cause::UnsolicitedResponse
     )

@@ -5,7 +5,7 @@ use super::report_text::{closed_first, frames, idle, show};
 use super::units::{counted, date, duration, time_of_day};
 use super::visible::visible;
 use super::wrap::{columns, wrap};
-use crate::report::{Cause, Confidence, Incident, Report, RetrySafe, Verdict};
+use crate::report::{Cause, Confidence, Incident, Report, RetrySafe, Risk, Server, Verdict};
 
 /// What survives a paste into a window on a telephone.
 const WIDTH: i32 = 72;
@@ -39,14 +39,7 @@ pub fn message(report: &Report) -> String {
     }
     let at_risk: Vec<_> = report.servers.iter().filter(|server| server.verdict == Verdict::AtRisk).collect();
     for server in at_risk.iter().take(SERVERS) {
-        let reuse = server.reused().map_or_else(String::new, |(longest, _)| {
-            format!(", connections reused after up to {} idle", duration(longest))
-        });
-        message.line(&format!(
-            "{} AT RISK: closes idle connections after {}{reuse}",
-            server.server,
-            closed_first(server)
-        ));
+        message.line(&format!("{} AT RISK: {}", server.server, risk(server)));
     }
     if let Some(more) = at_risk.len().checked_sub(SERVERS).filter(|&more| more > 0) {
         message.line(&format!("and {more} more at risk"));
@@ -75,6 +68,19 @@ pub fn message(report: &Report) -> String {
         message.line(&format!("What to change: {}", short(&server.advice)));
     }
     message.0
+}
+
+/// Why a server is at risk, in a few words.
+fn risk(server: &Server) -> String {
+    match server.risks.first() {
+        Some(Risk::AfterAnswer) => "closes right after answers".to_owned(),
+        _ => {
+            let reuse = server.reused().map_or_else(String::new, |(longest, _)| {
+                format!(", connections reused after up to {} idle", duration(longest))
+            });
+            format!("closes idle connections after {}{reuse}", closed_first(server))
+        }
+    }
 }
 
 /// The incident whose story is told: the first one of the race, else the first.

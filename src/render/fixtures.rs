@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::report::{
     Capture, Cause, Clocks, Confidence, IdleBucket, IdleClose, Incident, Lane, Report, Request, RetrySafe,
-    Role, Segment, SegmentKind, Server, Side, Summary, Trace, Vantage, Verdict,
+    Risk, Role, Root, Segment, SegmentKind, Server, Side, Summary, Trace, Vantage, Verdict,
 };
 
 use SegmentKind::{Ack, Fin, Handshake, Request as Ask, Reset, Response};
@@ -333,6 +333,7 @@ pub fn incident(cause: Cause) -> Incident {
         idle_ns: Some(6_004_200_000),
         idle_at_least_ns: None,
         idle_at_close_ns: Some(6_003_000_000),
+        announced: None,
         requests_before: 1,
         first_request: false,
         ack_covers_fin: Some(false),
@@ -352,6 +353,10 @@ pub fn incident(cause: Cause) -> Incident {
         retried: false,
         vantage: Vantage::Server,
         race: matches!(cause, Cause::CrossedFin | Cause::UnreadRequest | Cause::DiscardedRequest),
+        root: match cause {
+            Cause::CrossedFin | Cause::UnreadRequest | Cause::DiscardedRequest => Root::IdleTimers,
+            _ => Root::Cause,
+        },
         would_log: BTreeMap::from([("nginx".to_owned(), "upstream prematurely closed connection".to_owned())]),
         what_happened: "The backend closes idle connections after 6.0 s; the proxy keeps using them for up to 60 s. Now and then both act within one round trip, and the request meets a closed socket.".to_owned(),
         advice: "the backend must stay open longer than the proxy keeps idle connections (6 s < 60 s).".to_owned(),
@@ -389,6 +394,7 @@ pub fn report() -> Report {
         reused_at_least_ns: None,
         closed_at_least_ns: None,
         verdict,
+        risks: if verdict == Verdict::AtRisk { vec![Risk::IdleTimers] } else { Vec::new() },
         advice: "Keep the server’s idle timeout above the proxy’s 60 s (65 s or more), or bring the proxy’s below 5 s.".to_owned(),
     }
     };

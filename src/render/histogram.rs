@@ -335,6 +335,7 @@ mod tests {
     use super::*;
     use crate::render::ladder::png;
     use crate::report::IdleBucket;
+    use crate::report::Risk;
 
     const MS: i64 = 1_000_000;
 
@@ -369,6 +370,7 @@ mod tests {
             reused_at_least_ns: None,
             closed_at_least_ns: None,
             verdict,
+            risks: if verdict == Verdict::AtRisk { vec![Risk::IdleTimers] } else { Vec::new() },
             advice: "Raise the server’s idle timeout above the client’s: 65 s over 60 s.".to_owned(),
         }
     }

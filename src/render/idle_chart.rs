@@ -132,7 +132,7 @@ fn label(row: &Row) -> String {
 mod tests {
     use super::super::style::TextOptions;
     use super::*;
-    use crate::report::{LooksLike, Verdict};
+    use crate::report::{LooksLike, Risk, Verdict};
 
     const MS: i64 = 1_000_000;
 
@@ -162,6 +162,7 @@ mod tests {
             reused_at_least_ns: None,
             closed_at_least_ns: None,
             verdict: Verdict::AtRisk,
+            risks: vec![Risk::IdleTimers],
             advice: String::new(),
         }
     }

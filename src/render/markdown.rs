@@ -65,10 +65,10 @@ fn explanations(incidents: &[Incident]) -> String {
     let mut text = String::new();
     let mut told = Vec::new();
     for incident in incidents {
-        if told.contains(&(incident.cause, incident.race)) {
+        if told.contains(&(incident.cause, incident.root)) {
             continue;
         }
-        told.push((incident.cause, incident.race));
+        told.push((incident.cause, incident.root));
         text += &format!(
             "\n**{}** (no. {}): {}\n\n**What to change:** {}\n",
             incident.cause,

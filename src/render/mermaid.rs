@@ -72,7 +72,12 @@ fn steps(picture: &Ladder) -> Vec<Step> {
 fn arrives(incident: &Incident) -> bool {
     !matches!(
         incident.cause,
-        Cause::CrossedFin | Cause::StaleReuse | Cause::ResetIdle | Cause::StateLost | Cause::SilentDrop
+        Cause::CrossedFin
+            | Cause::StaleReuse
+            | Cause::AnnouncedClose
+            | Cause::ResetIdle
+            | Cause::StateLost
+            | Cause::SilentDrop
     )
 }
 

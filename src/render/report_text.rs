@@ -9,7 +9,7 @@ use super::style::{TextOptions, Tone};
 use super::units::{count, counted, duration, time_of_day};
 use super::visible::quoted;
 use crate::report::{
-    Capture, Cause, Confidence, IdleClose, Incident, Report, Role, Server, Vantage, Verdict,
+    Capture, Cause, Confidence, IdleClose, Incident, Report, Role, Root, Server, Vantage, Verdict,
 };
 
 /// Writes the whole answer, a line end after each line.
@@ -101,6 +101,7 @@ pub(super) fn frames(report: &Report, incident: &Incident) -> String {
 fn name(role: Role, cause: Cause) -> Option<&'static str> {
     Some(match role {
         Role::Syn if matches!(cause, Cause::Refused | Cause::ConnectTimeout) => "SYN",
+        Role::PreviousResponse if cause == Cause::AnnouncedClose => "announced by",
         Role::Fin => "FIN",
         Role::FinAck if cause == Cause::StaleReuse => "FIN’s ACK",
         Role::Request => "request",
@@ -294,19 +295,19 @@ impl Page {
 
     /// What happened, what to change and how to see it, once for each cause; without a loss, what to change before one.
     fn explanations(&mut self, report: &Report) {
-        let mut told: Vec<Cause> = Vec::new();
+        let mut told: Vec<(Option<Cause>, Root)> = Vec::new();
         let (race, others): (Vec<&Incident>, Vec<&Incident>) =
             report.incidents.iter().partition(|incident| incident.race);
-        // The forms of the race have one explanation and one cure.
-        let first_of_race = race.first().copied();
-        for incident in first_of_race.into_iter().chain(others) {
-            if told.contains(&incident.cause) {
+        for incident in race.into_iter().chain(others) {
+            // The forms of the race have one explanation and one cure, if they have one root.
+            let kind = (Some(incident.cause).filter(|_| !incident.race), incident.root);
+            if told.contains(&kind) {
                 continue;
             }
             if !told.is_empty() {
                 self.blank();
             }
-            told.push(incident.cause);
+            told.push(kind);
             self.explained("What happened", &format!("{} (#{})", incident.what_happened, incident.id));
             self.explained("What to change", &incident.advice);
             if let Some(which) = show(report, incident) {

@@ -31,7 +31,7 @@ pub use schema::{SCHEMA_VERSION, json_schema};
 pub use soak::{SOAK_SCHEMA, Soak, SoakCause, SoakMeasured, SoakPrediction, SoakShare};
 pub use timeline::{Timeline, TimelineClose, TimelineIncident, TimelineLane, TimelineSpan};
 pub use trace::{Clocks, Lane, Segment, SegmentKind, Trace};
-pub use words::{Cause, Confidence, Ending, RetrySafe, Role, Side, Vantage, Verdict};
+pub use words::{Cause, Confidence, Ending, RetrySafe, Risk, Role, Root, Side, Vantage, Verdict};
 
 /// Everything one analysis found, in the order of first packets.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -159,6 +159,8 @@ pub struct Incident {
     pub first_request: bool,
     /// Whether the request's acknowledgement number covers the server's FIN (DESIGN rule: no = crossed in flight).
     pub ack_covers_fin: Option<bool>,
+    /// What the response before had announced; none where it could not be read (cut off, encrypted, not HTTP/1).
+    pub announced: Option<Announced>,
     /// Time from the server's FIN to the request at the capture point; negative when the request was captured first.
     pub fin_to_request_ns: Option<i64>,
     /// What was asked.
@@ -181,9 +183,11 @@ pub struct Incident {
     pub retried: bool,
     /// Where the capture was taken, as far as the packets tell.
     pub vantage: Vantage,
-    /// Whether this is the keep-alive race: both sides acted within one trip of a packet, and a timer made the server
-    /// close, not a restart.
+    /// Whether this is the keep-alive race: both sides acted within one trip of a packet, and a timer or a limit made the
+    /// server close, not a restart.
     pub race: bool,
+    /// What brought the close about.
+    pub root: Root,
     /// What the usual proxies and clients write when this happens to them, by product.
     pub would_log: BTreeMap<String, String>,
     /// One plain sentence: what happened.
@@ -199,6 +203,21 @@ pub struct FrameIn {
     pub capture: u32,
     /// Wireshark's frame number in it.
     pub frame: u64,
+}
+
+/// What the headers of a response say of the future of its connection (RFC 9112 section 9.6; RFC 2068 section 19.7.1.1 for
+/// `Keep-Alive`, which binds nobody).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Announced {
+    /// The connection ends with it: `Connection: close` (of the response, or of the request that it answers), HTTP/1.0 without
+    /// keep-alive, or `Keep-Alive: max=0`.
+    pub close: bool,
+    /// `Keep-Alive: timeout`.
+    pub timeout_ns: Option<i64>,
+    /// `Keep-Alive: max`: requests that the connection takes still.
+    pub max_requests: Option<u32>,
+    /// The client sent the lost request when that timeout was over, by its own clock.
+    pub overdue: bool,
 }
 
 /// The request as far as its bytes were readable.
@@ -247,6 +266,8 @@ pub struct Server {
     pub closed_at_least_ns: Option<i64>,
     /// Whether the pair can race.
     pub verdict: Verdict,
+    /// Why it is at risk; empty where it is not.
+    pub risks: Vec<Risk>,
     /// What to change, with numbers.
     pub advice: String,
 }

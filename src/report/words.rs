@@ -51,6 +51,8 @@ tokens! {
         DiscardedRequest = "discarded-request",
         /// C sent the request although its kernel already held S's FIN.
         StaleReuse = "stale-reuse",
+        /// The response before had said that the connection would close; C, which had received it, sent a request all the same.
+        AnnouncedClose = "announced-close",
         /// S reset an idle connection; a request crossed the RST or followed it.
         ResetIdle = "reset-idle",
         /// The request met a peer that did not know the connection: RST without any FIN before it.
@@ -85,6 +87,37 @@ impl Cause {
     /// `stale-reuse` is one only with a gap of a few ms: see `diagnosis`.
     pub const fn is_race(self) -> bool {
         matches!(self, Cause::CrossedFin | Cause::UnreadRequest | Cause::DiscardedRequest)
+    }
+}
+
+tokens! {
+    /// What brought the close about that a request was lost to, where one cause can have several.
+    Root {
+        /// Two idle timers in the wrong order.
+        IdleTimers = "idle-timers",
+        /// The same, where S had announced for how long it keeps idle connections (`Keep-Alive: timeout`), and C used one when
+        /// that was over.
+        Overdue = "overdue",
+        /// S's timer for connections that have carried no request yet.
+        FirstRequestTimer = "first-request-timer",
+        /// S closed right after an answer: a limit on requests, a recycled worker, a reload.
+        AfterAnswer = "after-answer",
+        /// S closes connections at an age, whatever their idle time.
+        AgeLimit = "age-limit",
+        /// S was restarted and closed all its connections at once.
+        Restart = "restart",
+        /// What the cause itself names.
+        Cause = "cause",
+    }
+}
+
+tokens! {
+    /// Why a server is at risk.
+    Risk {
+        /// It closes idle connections that the client would still have used.
+        IdleTimers = "idle-timers",
+        /// It closes right after answers without having said so, and a request was lost to that.
+        AfterAnswer = "after-answer",
     }
 }
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use foldhash::fast::FixedState;
 
+use super::announcement::Announcement;
 use super::{LINE_LIMIT, Method, path, starts_response};
 
 /// Bytes of a request that make its fingerprint.
@@ -19,8 +20,8 @@ pub(super) struct Fields {
     pub length: Option<u64>,
     /// Transfer-Encoding ends with chunked.
     pub chunked: bool,
-    /// The connection is to close.
-    pub close: bool,
+    /// What becomes of the connection.
+    pub announced: Announcement,
 }
 
 impl Fields {
@@ -28,8 +29,8 @@ impl Fields {
     #[inline]
     pub fn of_status_line(line: &[u8]) -> Option<Fields> {
         let status = status_code(line)?;
-        // 1.0 closes unless told otherwise (RFC 9112 section 9.3).
-        Some(Fields { status, close: line.starts_with(b"HTTP/1.0"), ..Fields::default() })
+        let announced = Announcement::of_version(line.starts_with(b"HTTP/1.0"));
+        Some(Fields { status, announced, ..Fields::default() })
     }
 
     /// Of a response that is not an interim one, or leaves HTTP behind.
@@ -41,7 +42,7 @@ impl Fields {
     #[inline]
     pub fn header_line(&mut self, line: &[u8]) {
         // Of most lines the first letter tells that they do not matter here.
-        if !matches!(line, [b'c' | b'C' | b't' | b'T', ..]) {
+        if !matches!(line, [b'c' | b'C' | b't' | b'T' | b'k' | b'K', ..]) {
             return;
         }
         if let Some(value) = value_of(b"content-length", line) {
@@ -49,8 +50,9 @@ impl Fields {
         } else if let Some(value) = value_of(b"transfer-encoding", line) {
             self.chunked = contains_token(value, b"chunked");
         } else if let Some(value) = value_of(b"connection", line) {
-            self.close =
-                contains_token(value, b"close") || (self.close && !contains_token(value, b"keep-alive"));
+            self.announced.connection(value);
+        } else if let Some(value) = value_of(b"keep-alive", line) {
+            self.announced.keep_alive(value);
         }
     }
 }
@@ -163,7 +165,7 @@ fn status_code(line: &[u8]) -> Option<u16> {
 }
 
 /// A number, of digits only (RFC 9110 section 8.6).
-fn number(digits: &[u8]) -> Option<u64> {
+pub(super) fn number(digits: &[u8]) -> Option<u64> {
     let add = |sum: u64, digit: &u8| {
         let digit = digit.wrapping_sub(b'0');
         if digit > 9 { None } else { sum.checked_mul(10)?.checked_add(digit.into()) }
@@ -171,6 +173,6 @@ fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() { None } else { digits.iter().try_fold(0, add) }
 }
 
-fn contains_token(value: &[u8], token: &[u8]) -> bool {
+pub(super) fn contains_token(value: &[u8], token: &[u8]) -> bool {
     value.split(|&byte| byte == b',').any(|part| part.trim_ascii().eq_ignore_ascii_case(token))
 }

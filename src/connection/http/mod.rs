@@ -4,10 +4,12 @@
 //! may be split over segments, bodies are never kept. When the capture does not hold the bytes needed to go on, the
 //! framer is [`lost`](Framer::is_lost) until a segment begins with a recognisable message again.
 
+mod announcement;
 mod head;
 mod method;
 mod path;
 
+pub use announcement::Announcement;
 pub use head::Head;
 pub(super) use head::fingerprint;
 pub(crate) use method::METHODS;
@@ -135,9 +137,9 @@ impl Framer {
         !matches!(self.state, State::Start | State::Skip { .. } | State::Lost)
     }
 
-    /// The last message asked for the connection to close (RFC 9112 section 9.6).
-    pub fn announced_close(&self) -> bool {
-        self.fields.close
+    /// What the last message says of the connection's future.
+    pub fn announced(&self) -> Announcement {
+        self.fields.announced
     }
 
     /// Where the next byte stands.

@@ -254,7 +254,7 @@ mod tests {
         my.toml:4: invalid length 1, expected an array of length 2; in `idle = ['0ms']`
         my.toml:3: invalid type: integer `3`, expected a table; in `traffic = 3`
         my.toml:3: unclosed table, expected `]`; in `[proxy`
-        my.toml:4: unknown cause `bad-luck`; known: crossed-fin, unread-request, discarded-request, stale-reuse, reset-idle, state-lost, silent-drop, died-mid-request, truncated-response, response-reset, proxy-timeout, client-abort, refused, connect-timeout, unsolicited-response, goaway, unknown, none; in `cause = 'bad-luck'`
+        my.toml:4: unknown cause `bad-luck`; known: crossed-fin, unread-request, discarded-request, stale-reuse, announced-close, reset-idle, state-lost, silent-drop, died-mid-request, truncated-response, response-reset, proxy-timeout, client-abort, refused, connect-timeout, unsolicited-response, goaway, unknown, none; in `cause = 'bad-luck'`
         my.toml:1: missing key `expect`
         "#);
     }

@@ -62,7 +62,10 @@ fn firsts(report: &Report) -> Vec<(&Incident, u64)> {
     let mut firsts: Vec<(&Incident, u64)> = Vec::new();
     for race in [true, false] {
         for incident in report.incidents.iter().filter(|incident| incident.race == race) {
-            match firsts.iter_mut().find(|(first, _)| (first.cause, first.race) == (incident.cause, race)) {
+            match firsts
+                .iter_mut()
+                .find(|(first, _)| (first.cause, first.root) == (incident.cause, incident.root))
+            {
                 Some((_, number)) => *number += 1,
                 None => firsts.push((incident, 1)),
             }

@@ -62,7 +62,9 @@ impl<'a> Story<'a> {
     /// no meeting of two.
     pub fn meeting(&self) -> Option<(usize, usize)> {
         let met = match self.cause()? {
-            Cause::CrossedFin | Cause::DiscardedRequest | Cause::StaleReuse => Role::Fin,
+            Cause::CrossedFin | Cause::DiscardedRequest | Cause::StaleReuse | Cause::AnnouncedClose => {
+                Role::Fin
+            }
             Cause::ResetIdle => Role::Reset,
             _ => return None,
         };
@@ -94,6 +96,7 @@ impl<'a> Story<'a> {
             Cause::UnreadRequest => format!("the {server} closed without reading it"),
             Cause::DiscardedRequest => format!("the {server} took it and threw it away"),
             Cause::StaleReuse => format!("sent after the {server}’s FIN had arrived"),
+            Cause::AnnouncedClose => "sent although the close had been announced".to_owned(),
             Cause::ResetIdle => format!("the {server} reset the idle connection"),
             Cause::StateLost => format!("the {server}’s side no longer knew the connection"),
             Cause::SilentDrop => "nobody ever acknowledged it".to_owned(),
@@ -265,9 +268,13 @@ impl<'a> Story<'a> {
 
     /// The words of a segment that is evidence.
     fn told(&self, incident: &Incident, segment: &Segment, role: Role, end: End) -> Vec<Line> {
-        use Cause::{CrossedFin, DiscardedRequest, StaleReuse, UnreadRequest};
-        let race = matches!(incident.cause, CrossedFin | DiscardedRequest | StaleReuse | UnreadRequest);
+        use Cause::{AnnouncedClose, CrossedFin, DiscardedRequest, StaleReuse, UnreadRequest};
+        let race = matches!(incident.cause, CrossedFin | DiscardedRequest | StaleReuse | UnreadRequest)
+            || incident.cause == AnnouncedClose;
         match (role, end) {
+            (Role::PreviousResponse, End::Sent) if incident.cause == AnnouncedClose => {
+                plain("the last answer: the connection is to close")
+            }
             (Role::PreviousResponse, End::Sent) if race => plain("last byte of the response; idle starts"),
             (Role::Fin, End::Sent) if race => self.closing(segment),
             (Role::Fin, End::Received) if race && self.trace.clocks == Clocks::Both => {
@@ -323,12 +330,19 @@ impl<'a> Story<'a> {
         match fin.and_then(|fin| fin.received_ns).map(|received| request.sent_ns.saturating_sub(received)) {
             Some(gap) if stale => lines.extend(plain(&format!("{} after the FIN arrived:", duration(gap)))),
             _ if stale => lines.extend(plain("its kernel already has the FIN:")),
+            _ if incident.cause == Cause::AnnouncedClose => {
+                lines.extend(plain("the close had been announced:"))
+            }
             _ if incident.first_request && incident.idle_ns.is_none() => {
                 lines.extend(plain("the first request on this connection:"));
             }
             _ => lines.extend(plain("the connection still looks open:")),
         }
-        let manner = if stale { "is sent all the same" } else { "is sent on it" };
+        let manner = if stale || incident.cause == Cause::AnnouncedClose {
+            "is sent all the same"
+        } else {
+            "is sent on it"
+        };
         lines.push(strong(Tone::Request, format!("{} {manner}", subject(request))));
         if let (Some(ack), Some(fin)) = (request.ack, fin) {
             let number = fin_number(fin);
@@ -376,7 +390,7 @@ impl<'a> Story<'a> {
     /// Who answers with RST, and what that says about the application.
     fn refusal(&self, incident: &Incident, reset: &Segment) -> Vec<Line> {
         let (what, application) = match (incident.cause, reset.ack) {
-            (Cause::CrossedFin | Cause::StaleReuse, None) => {
+            (Cause::CrossedFin | Cause::StaleReuse | Cause::AnnouncedClose, None) => {
                 ("no socket any more: the kernel answers RST", "never saw the request")
             }
             (Cause::CrossedFin | Cause::StaleReuse, Some(_)) => {

@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-use super::words::{Kind, Root};
+use super::words::Kind;
 use super::{Page, named};
 use crate::products::{self, Facing, IdleTimer};
 use crate::render::markdown::{code, escape};
 use crate::render::units::{counted, duration};
-use crate::report::{Cause, IdleClose, LooksLike, Server};
+use crate::report::{Cause, IdleClose, LooksLike, Risk, Root, Server};
 
 /// Servers whose settings are written out; more would bury the page.
 const SERVERS: usize = 5;
@@ -119,7 +119,8 @@ impl<'a> Page<'a> {
                 .filter(|group| group.kind.is_of_timers())
                 .any(|group| group.incidents.iter().any(|incident| incident.server == server.server))
         };
-        let at_risk: Vec<&'a Server> = self.at_risk().collect();
+        let at_risk: Vec<&'a Server> =
+            self.at_risk().filter(|server| server.risks.contains(&Risk::IdleTimers)).collect();
         // Beside other kinds of loss the risk is told, too, but of a restart no timer is to be changed.
         let servers = self.report().servers.iter();
         servers
@@ -255,6 +256,11 @@ fn more(kind: Kind) -> Option<&'static str> {
             "In order: the server stops to announce itself as healthy; the client stops to send new requests (longer than \
              its health check takes to notice); idle connections end, or the server answers its last requests with \
              `Connection: close`; only then it exits."
+        }
+        (_, Root::AfterAnswer) => {
+            "Where to look: limits on requests (gunicorn `max_requests` and `max_requests_jitter`, nginx `keepalive_requests`, \
+             Apache `MaxKeepAliveRequests`, Tomcat `maxKeepAliveRequests`, uWSGI `max-requests`), and what was reloaded or \
+             recycled at the times above."
         }
         (Cause::StaleReuse, _) => {
             "Look for an option of the client that checks a pooled connection before use or drops it as soon as the end \

@@ -18,7 +18,7 @@ use super::units::{count, counted, date, duration, time_of_day};
 use super::visible::visible;
 use crate::report::{Confidence, Incident, Report, Trace, Verdict};
 
-pub use words::{Kind, Root};
+pub use words::Kind;
 
 /// How the file name of a timeline begins.
 pub const TIMELINE: &str = "timeline-";

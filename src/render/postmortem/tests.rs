@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::render::fixtures;
-use crate::report::{Cause, LooksLike, Role};
+use crate::report::{Cause, LooksLike, Role, Root};
 
 fn page_of(report: &Report, stories: &[Story]) -> String {
     page(&Postmortem {
@@ -42,13 +42,18 @@ fn the_race_is_told_from_summary_to_hashes() {
     insta::assert_snapshot!("postmortem_race", page_of(&report, &stories));
 }
 
+/// The usual one.
+fn root_of(cause: Cause) -> Root {
+    if cause.is_race() || cause == Cause::ResetIdle { Root::IdleTimers } else { Root::Cause }
+}
+
 #[test]
 fn every_cause_has_words_of_its_own_and_an_owner() {
     let mut headings = std::collections::BTreeSet::new();
     for &cause in Cause::ALL {
         let (mut report, _) = race();
         let incident = &mut report.incidents[0];
-        (incident.cause, incident.race) = (cause, cause.is_race());
+        (incident.cause, incident.race, incident.root) = (cause, cause.is_race(), root_of(cause));
         report.summary.by_cause = BTreeMap::from([(cause, 1)]);
         let page = page_of(&report, &[Story::default()]);
         let kind = Kind::of(&report.incidents[0]);
@@ -70,8 +75,8 @@ fn timers_are_changed_for_the_race_and_for_nothing_else() {
     for &cause in Cause::ALL {
         let (mut report, _) = race();
         let incident = &mut report.incidents[0];
-        (incident.cause, incident.race) = (cause, cause.is_race());
-        report.servers[0].verdict = Verdict::Unknown;
+        (incident.cause, incident.race, incident.root) = (cause, cause.is_race(), root_of(cause));
+        (report.servers[0].verdict, report.servers[0].risks) = (Verdict::Unknown, Vec::new());
         let page = page_of(&report, &[Story::default()]);
         let timers = cause.is_race() || cause == Cause::ResetIdle;
         assert_eq!(page.contains("must give up an idle connection first"), timers, "{cause}");
@@ -81,8 +86,8 @@ fn timers_are_changed_for_the_race_and_for_nothing_else() {
 #[test]
 fn a_restart_is_no_matter_of_timers() {
     let (mut report, stories) = race();
-    report.incidents[0].race = false;
-    report.servers[0].verdict = Verdict::Unknown;
+    (report.incidents[0].race, report.incidents[0].root) = (false, Root::Restart);
+    (report.servers[0].verdict, report.servers[0].risks) = (Verdict::Unknown, Vec::new());
     report.summary.notes = vec!["192.0.2.2:3000 closed 21 connections at one moment".to_owned()];
     let page = page_of(&report, &stories);
     assert!(

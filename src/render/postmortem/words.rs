@@ -1,7 +1,7 @@
 //! What each kind of loss means, for a reader who was not there and does not know TCP, and why each packet matters.
 
 use crate::render::units::{count, counted};
-use crate::report::{Cause, Incident, Role};
+use crate::report::{Cause, Incident, Role, Root};
 
 /// Incidents that have one explanation and one cure: the same cause, on its own terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,41 +12,15 @@ pub struct Kind {
     pub root: Root,
 }
 
-/// What brings a loss about, where one cause can have several.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Root {
-    /// Two idle timers in the wrong order.
-    Timers,
-    /// A timer for connections that have carried no request yet.
-    Unused,
-    /// The server closed although no idle time had passed, and had not said so.
-    Unannounced,
-    /// A restart closed all connections at once.
-    Restart,
-    /// What the cause itself names.
-    Cause,
-}
-
 impl Kind {
     /// The kind of an incident.
     pub fn of(incident: &Incident) -> Kind {
-        let cause = incident.cause;
-        let at_a_close = cause.is_race() || cause == Cause::StaleReuse || cause == Cause::ResetIdle;
-        let root = match () {
-            () if !at_a_close => Root::Cause,
-            // A form of the race that is none: no timer closed (see `Incident::race`).
-            () if cause.is_race() && !incident.race => Root::Restart,
-            () if cause == Cause::StaleReuse && !incident.race => Root::Cause,
-            () if incident.first_request && incident.idle_ns.is_none() => Root::Unused,
-            () if incident.idle_ns.is_none() && incident.requests_before > 0 => Root::Unannounced,
-            () => Root::Timers,
-        };
-        Kind { cause, root }
+        Kind { cause: incident.cause, root: incident.root }
     }
 
     /// Whether two idle timers decide.
     pub fn is_of_timers(self) -> bool {
-        self.root == Root::Timers
+        matches!(self.root, Root::IdleTimers | Root::Overdue)
     }
 
     /// Whether the time before the request has to do with it.
@@ -76,15 +50,19 @@ impl Kind {
     pub fn heading(self) -> &'static str {
         match (self.cause, self.root) {
             (_, Root::Restart) => "the server was restarted while the request was on its way",
-            (_, Root::Unused) => "the server closed a connection that had never carried a request",
-            (_, Root::Unannounced) => "the server closed right after a response, without having said so",
+            (_, Root::FirstRequestTimer) => "the server closed a connection that had never carried a request",
+            (_, Root::AfterAnswer) => {
+                "the server closed right after a response, as the next request was sent"
+            }
+            (_, Root::AgeLimit) => "the server closed the connection because of its age",
             (Cause::CrossedFin, _) => "the request and the server's close passed each other on the way",
             (Cause::UnreadRequest, _) => "the server closed just as the request arrived, and did not read it",
             (Cause::DiscardedRequest, _) => "the server had closed its half, and threw the request away",
-            (Cause::StaleReuse, Root::Timers) => {
+            (Cause::StaleReuse, Root::IdleTimers | Root::Overdue) => {
                 "the request was sent in the moment before the close was noticed"
             }
             (Cause::StaleReuse, _) => "the client used a connection that it had been told was closed",
+            (Cause::AnnouncedClose, _) => "the client used a connection that had been announced to close",
             (Cause::ResetIdle, _) => "the server broke off an idle connection as a request was sent",
             (Cause::StateLost, _) => "after a silence, nobody at the other end knew the connection any more",
             (Cause::SilentDrop, _) => "the request was sent again and again, and nothing came back",
@@ -113,16 +91,20 @@ impl Kind {
                  deploy, not a timer. Requests that were on their way at this moment reached a program that was gone. It \
                  comes back with every restart that does not first wait for its connections to end."
             }
-            (_, Root::Unused) => {
+            (_, Root::FirstRequestTimer) => {
                 "The client opened a connection in advance and did not use it at once. The server limits how long it \
                  waits for the first request of a connection, and closed it. The first request was on its way at that \
                  moment, and met a connection that no longer existed. The server's application never saw it, so its log \
                  shows nothing."
             }
-            (_, Root::Unannounced) => {
-                "The server closed the connection right after an answer, without the header (`Connection: close`) that \
-                 says so. The client took the connection for usable, and its next request met the close. Which limit made \
-                 the server close (requests on a connection, its age) is for the server's configuration to tell."
+            (_, Root::AfterAnswer) => {
+                "The server closed the connection right after an answer: no idle timer is so short. A limit on the requests \
+                 of a connection, a recycled worker or a reload does that. Where the answer does not say so \
+                 (`Connection: close`), the client takes the connection for usable, and its next request meets the close."
+            }
+            (_, Root::AgeLimit) => {
+                "The server closes each connection at a certain age, whether it is idle or not. The request was on its way \
+                 at that moment, and met a connection that no longer existed."
             }
             (Cause::CrossedFin, _) => {
                 "A client (often a load balancer or reverse proxy) keeps connections to a server open and uses them \
@@ -144,7 +126,7 @@ impl Kind {
                  time is received and thrown away. No error packet (RST) is sent, so most searches miss it. Two timeouts \
                  stand in the wrong order."
             }
-            (Cause::StaleReuse, Root::Timers) => {
+            (Cause::StaleReuse, Root::IdleTimers | Root::Overdue) => {
                 "The server closed a connection that had been quiet for too long. The close had reached the client's \
                  machine a moment before the request was sent: too short a time for the client's program to notice. Two \
                  timeouts stand in the wrong order."
@@ -153,6 +135,11 @@ impl Kind {
                 "The server had closed the connection and had said so, and the client's machine had acknowledged it. The \
                  client's program sent a request on it all the same. No timing makes that right: a pool of connections \
                  must look at a connection before it is used again."
+            }
+            (Cause::AnnouncedClose, _) => {
+                "With the last exchange it had been said (`Connection: close`) that the connection would end. HTTP leaves no \
+                 choice then: the client must not send another request on it, and the server must not take one. The \
+                 client's program sent one all the same. Timeouts have nothing to do with it."
             }
             (Cause::ResetIdle, _) => {
                 "The server ended an idle connection by a reset instead of an orderly close, as a request was on its \
@@ -217,11 +204,18 @@ impl Kind {
     pub fn owner(self) -> &'static str {
         match (self.cause, self.root) {
             (_, Root::Restart) => "whoever deploys and restarts the server",
-            (_, Root::Timers | Root::Unused) => {
+            (_, Root::Overdue) => {
+                "whoever sets the client's idle timeout: the server had announced its own, and the client did not heed it"
+            }
+            (_, Root::IdleTimers | Root::FirstRequestTimer) => {
                 "whoever sets the idle timeouts of client and server; the application is not at fault"
             }
-            (_, Root::Unannounced) => "whoever configures the server's limits on connections",
-            (Cause::StaleReuse, _) => "whoever maintains the client's connection pool",
+            (_, Root::AfterAnswer | Root::AgeLimit) => {
+                "whoever configures the server's limits on connections"
+            }
+            (Cause::StaleReuse | Cause::AnnouncedClose, _) => {
+                "whoever maintains the client's connection pool"
+            }
             (Cause::StateLost | Cause::SilentDrop, _) => {
                 "whoever runs the devices between the two, or the client that keeps connections longer than they do"
             }
@@ -250,13 +244,21 @@ impl Kind {
         match (role, self.cause) {
             (Role::Syn, Cause::Refused | Cause::ConnectTimeout) => "The attempt to connect.",
             (Role::Syn, _) => "The connection begins.",
+            (Role::PreviousResponse, Cause::AnnouncedClose) => {
+                "The last answer on this connection: with this exchange it is to close."
+            }
+            (Role::PreviousResponse, _) if self.root == Root::AfterAnswer => "The answer before.",
             (Role::PreviousResponse, _) => "The last answer on this connection: from here on it is idle.",
             (Role::Fin, DiedMidRequest) => "The server closes, and has not sent a byte of an answer.",
             (Role::Fin, TruncatedResponse) => "The server closes before its answer is complete.",
             (Role::Fin, _) if self.root == Root::Restart => {
                 "The server closes, in the same moment as its other connections."
             }
+            (Role::Fin, Cause::AnnouncedClose) => "The server closes, as had been announced.",
             (Role::Fin, _) => "The server closes. Until this packet arrives, the client cannot know.",
+            (Role::Request, Cause::AnnouncedClose) => {
+                "The lost request. It acknowledges the whole of the last answer: its sender had received the announcement."
+            }
             (Role::Request, _) if incident.ack_covers_fin == Some(false) => {
                 "The lost request. Its acknowledgement number does not cover the FIN: when it was sent, the FIN had not \
                  arrived."
@@ -309,6 +311,7 @@ pub const fn looked_for(cause: Cause) -> &'static str {
         Cause::UnreadRequest => "requests that a closing server did not read",
         Cause::DiscardedRequest => "requests that a half-closed server received and threw away",
         Cause::StaleReuse => "requests on connections that were known to be closed",
+        Cause::AnnouncedClose => "requests on connections that had been announced to close",
         Cause::ResetIdle => "resets of idle connections that a request met",
         Cause::StateLost => "requests that met a device or server that had forgotten the connection",
         Cause::SilentDrop => "requests that nobody ever acknowledged",
