@@ -12,7 +12,7 @@ use super::Observer;
 use super::files::Files;
 use super::hops::{Hops, Twins};
 use super::incident::Pending;
-use super::notes;
+use super::notes::{self, Unclear};
 use super::quality::Quality;
 use super::servers::Servers;
 use super::vantage::vantage;
@@ -37,6 +37,7 @@ pub(super) struct Builder<'o> {
     copies: u64,
     /// Incidents beyond those listed.
     unlisted: BTreeMap<Cause, u64>,
+    unclear: Unclear,
     summary: Summary,
 }
 
@@ -64,6 +65,7 @@ impl<'o> Builder<'o> {
             live: Live::default(),
             copies: 0,
             unlisted: BTreeMap::new(),
+            unclear: Unclear::default(),
             summary: Summary {
                 packets: 0,
                 tcp_packets: 0,
@@ -167,6 +169,10 @@ impl<'o> Builder<'o> {
                 last_ns: connection.last_ns,
             });
         }
+        if let Some(message) = judgement.unclear {
+            let (place, stream) = files.stream_at(connection, message);
+            self.unclear.add(place.frame.capture, stream, place.frame.frame);
+        }
         for finding in judgement.findings {
             let Some(pending) = Pending::of(files, connection, finding, vantage) else { continue };
             if self.live.starts.contains(&(pending.trace, pending.start.frame())) {
@@ -224,6 +230,10 @@ impl<'o> Builder<'o> {
         let ends: Vec<(Endpoint, Endpoint)> =
             self.pending.iter().map(|pending| (pending.client, pending.server)).collect();
         self.summary.notes.extend(self.hops.note());
+        if let Some(note) = self.unclear.note(&self.captures) {
+            self.inconclusive();
+            self.note(note);
+        }
         self.summary.notes.extend(notes::two_hops_of_a_proxy(&ends, &self.servers));
         let mut incidents = self.live.told;
         for (id, pending) in (incidents.len() as u32 + 1..).zip(self.pending) {

@@ -1,7 +1,7 @@
 //! One request and what became of it.
 
 use super::http::Method;
-use super::{Mark, MaybeNs, Moment, Point, Seq};
+use super::{Mark, MaybeNs, Meaning, Message, Moment, Point, Seq};
 
 /// A request and its response, as far as they were captured.
 ///
@@ -25,6 +25,8 @@ pub struct Exchange {
     pub acked: Option<Moment>,
     /// False where HTTP was expected and the bytes that were captured are no request.
     pub is_request: bool,
+    /// What its sender expects, as far as its bytes tell; never known of HTTP and inside TLS.
+    pub message: Message,
     /// HTTP/2 stream; 0 where the protocol has none.
     pub http2_stream: u32,
     answer: Option<Box<Answer>>,
@@ -82,6 +84,7 @@ impl Exchange {
             idle: idle_ns.map(MaybeNs::from).unwrap_or_default(),
             acked: None,
             is_request: true,
+            message: Message::UNKNOWN,
             http2_stream: 0,
             answer: None,
             response_complete: false,
@@ -180,6 +183,11 @@ impl Exchange {
     /// Bytes of the request seen so far.
     pub fn bytes(&self) -> u32 {
         self.end.since(self.start).max(0) as u32
+    }
+
+    /// An answer is due, as far as its bytes tell, and none was captured.
+    pub fn waits(&self) -> bool {
+        !self.answered() && self.message.meaning != Meaning::Farewell
     }
 
     /// Some byte of a response was captured.
