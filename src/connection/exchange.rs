@@ -185,9 +185,9 @@ impl Exchange {
         self.end.since(self.start).max(0) as u32
     }
 
-    /// An answer is due, as far as its bytes tell, and none was captured.
-    pub fn waits(&self) -> bool {
-        !self.answered() && self.message.meaning != Meaning::Farewell
+    /// Its bytes are a goodbye, or nothing else that anybody misses.
+    pub fn is_farewell(&self) -> bool {
+        self.message.meaning == Meaning::Farewell
     }
 
     /// Some byte of a response was captured.

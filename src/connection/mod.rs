@@ -405,7 +405,11 @@ impl Connection {
         let side = if self.client == Some(1 - sender as u8) { Side::Server } else { Side::Client };
         let ends_it = segment.flags.rst() || segment.flags.fin();
         let half = &self.halves[sender];
-        let ends_idle = ends_it && !half.has_ended() && !self.exchanges.iter().any(Exchange::waits);
+        // A close in answer to a goodbye is no idle timer; one that crosses it is.
+        let is_answer_to = |exchange: &Exchange| side == Side::Client || mark.ack.after(exchange.start);
+        let is_over =
+            |exchange: &Exchange| exchange.answered() || (exchange.is_farewell() && !is_answer_to(exchange));
+        let ends_idle = ends_it && !half.has_ended() && self.exchanges.iter().all(is_over);
         if segment.flags.ack() {
             let peer = &mut self.halves[1 - sender];
             peer.begin_at(Seq(mark.ack.0.wrapping_sub(1)));
