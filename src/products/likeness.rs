@@ -30,11 +30,15 @@ pub fn looks_like(side: Facing, observed_ns: i64) -> Vec<Likeness> {
         for timer in product.timers_facing(side) {
             let Idle::Closes { after_ns, at_most_ns } = timer.idle else { continue };
             let off = (after_ns - observed_ns).max(observed_ns - at_most_ns).max(0);
+            // A close at any moment of a long while fits nearly everything.
+            let vague = (at_most_ns - after_ns) / 2;
             let released = timer.versions.as_deref() != Some("unreleased");
             // A framework on top of a product inherits its timer: one of them is enough.
-            let told = near.iter().any(|(_, _, known)| known.timer.setting == timer.setting);
+            let told = near.iter().any(|(_, _, known)| {
+                known.timer.setting == timer.setting || product.stands_on.as_deref() == Some(&known.product.id)
+            });
             if off <= tolerance && released && !told {
-                near.push((off, !product.common, Likeness { product, timer, default_ns: after_ns }));
+                near.push((off + vague, !product.common, Likeness { product, timer, default_ns: after_ns }));
             }
         }
     }
@@ -54,17 +58,17 @@ mod tests {
 
     #[test]
     fn defaults_are_recognised() {
-        assert_eq!(ids(Facing::Downstream, 6_002), ["node-http"]);
+        assert_eq!(ids(Facing::Downstream, 6_002), ["node-http", "lighttpd"]);
         assert_eq!(ids(Facing::Downstream, 5_003)[..3], ["node-http", "uvicorn", "apache-httpd"]);
         assert_eq!(ids(Facing::Downstream, 2_001), ["gunicorn"]);
         assert_eq!(ids(Facing::Downstream, 75_020)[0], "nginx");
         assert_eq!(ids(Facing::Upstream, 60_004)[..2], ["nginx", "aws-alb"]);
-        assert_eq!(ids(Facing::Downstream, 137_000), ["waitress"]);
+        assert_eq!(ids(Facing::Downstream, 137_000), ["waitress", "sanic"]);
     }
 
     #[test]
     fn a_timer_that_nobody_has_looks_like_nothing() {
-        assert!(ids(Facing::Downstream, 5_500).is_empty());
+        assert!(ids(Facing::Downstream, 17_000).is_empty());
         assert!(ids(Facing::Downstream, 500).is_empty());
         assert!(ids(Facing::Upstream, 61_000).is_empty());
     }
