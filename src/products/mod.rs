@@ -20,19 +20,20 @@ use serde::Deserialize;
 
 pub use cure::{Cure, Does, Rounding, cures};
 pub use find::{find, find_facing, suggestions};
-pub use likeness::{Likeness, looks_like};
+pub use likeness::{Likeness, forgets_between, looks_like};
 pub use pair::{First, Pair, PairVerdict, chain, nice_above, nice_below};
 pub use party::{Announcement, IdleTimer, Otherwise, Party, Place};
 use product::nanoseconds;
 pub use product::{Facing, Heeds, Idle, Meaning, Product, ProductRole, Setting, SettingKind, Timer, Value};
 
 /// The data files, in the order in which products are listed.
-const DATA: [&str; 8] = [
+const DATA: [&str; 9] = [
     include_str!("data/scripting_servers.toml"),
     include_str!("data/javascript_servers.toml"),
     include_str!("data/compiled_servers.toml"),
     include_str!("data/proxies.toml"),
     include_str!("data/clouds.toml"),
+    include_str!("data/middleboxes.toml"),
     include_str!("data/clients.toml"),
     include_str!("data/rpc.toml"),
     include_str!("data/databases.toml"),
@@ -142,9 +143,12 @@ mod tests {
     }
 
     #[test]
-    fn only_what_has_no_part_in_http_or_is_not_known_has_no_timer() {
+    fn only_what_is_not_known_has_no_timer() {
         let without: Vec<&str> =
             all().iter().filter(|product| product.timers.is_empty()).map(|it| it.id.as_str()).collect();
-        assert_eq!(without, ["passenger", "robyn", "aws-api-gateway", "azure-front-door", "fastly", "fly-proxy", "render"]);
+        assert_eq!(
+            without,
+            ["passenger", "robyn", "aws-api-gateway", "azure-front-door", "fastly", "fly-proxy", "render"]
+        );
     }
 }
