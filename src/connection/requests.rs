@@ -3,9 +3,11 @@
 use crate::packet::Segment;
 use crate::report::Side;
 
+use super::exchange::Idle;
 use super::http::{self, Event, Method};
 use super::{
-    Bytes, Connection, Exchange, Framing, Mark, MaybeNs, Meaning, Message, Protocol, Seq, http2, tls,
+    Bytes, Connection, Exchange, Framing, Mark, MaybeNs, Meaning, Message, Protocol, SHORTEST_SILENCE_NS,
+    Seq, http2, tls,
 };
 
 /// Pipelined requests kept apart; more are counted, not kept.
@@ -126,7 +128,7 @@ impl Connection {
             }
         }
         let goes_on = self.exchanges.back().is_some_and(|last| !last.answered());
-        let longest_reuse = self.longest_reuse;
+        let longest_reuse = (self.longest_reuse, self.longest_reuse_is_bound);
         self.burst(payload, mark, first, len);
         let Some(exchange) = self.exchanges.back_mut() else { return true };
         if goes_on {
@@ -140,7 +142,7 @@ impl Connection {
         // Who says goodbye does not use the connection again.
         let farewell = exchange.message.meaning == Meaning::Farewell;
         if farewell {
-            self.longest_reuse = longest_reuse;
+            (self.longest_reuse, self.longest_reuse_is_bound) = longest_reuse;
         }
         !farewell
     }
@@ -256,25 +258,34 @@ impl Connection {
         // A pipelined request is told by numbers: its sender did not have the response before.
         let pipelined = self.exchanges.iter().any(|exchange| !exchange.answered())
             || self.previous_response.is_some_and(|previous| previous.seq.after(mark.ack));
-        let idle_ns = self
-            .last_data
-            .get()
-            .map(|last_ns| mark.time_ns - last_ns)
-            .filter(|_| self.served > 0 && !pipelined);
-        if let Some(idle) = idle_ns
+        let idle = if pipelined { Idle::Unknown } else { self.idle_until(mark) };
+        if let Idle::Exactly(ns) | Idle::AtLeast(ns) = idle
+            && (matches!(idle, Idle::Exactly(_)) || ns >= SHORTEST_SILENCE_NS)
             && !self.is_upgraded()
-            && self.longest_reuse.get().is_none_or(|longest| idle > longest)
+            && self.longest_reuse.get().is_none_or(|longest| ns > longest)
         {
-            self.longest_reuse = idle.into();
+            self.longest_reuse = ns.into();
+            self.longest_reuse_is_bound = matches!(idle, Idle::AtLeast(_));
         }
         self.requests += 1;
-        self.exchanges.begin(|path| Exchange::new(mark, start, idle_ns, fingerprint, path));
+        self.exchanges.begin(|path| Exchange::new(mark, start, idle, fingerprint, path));
         if let Some(early) = self.rare.as_ref().and_then(|rare| rare.early)
             && early.ack.after(start)
             && !early.seq.before(mark.ack)
             && let Some(exchange) = self.exchanges.back_mut()
         {
             exchange.answer(early);
+        }
+    }
+
+    /// How long nothing had been sent when a request was.
+    fn idle_until(&self, request: Mark) -> Idle {
+        match self.last_data.get() {
+            Some(last_ns) if self.served > 0 => Idle::Exactly(request.time_ns - last_ns),
+            _ => match self.silent_since_ns(request.ack) {
+                Some(since_ns) => Idle::AtLeast((request.time_ns - since_ns).max(0)),
+                None => Idle::Unknown,
+            },
         }
     }
 
