@@ -9,7 +9,6 @@ mod ctrl_c;
 mod doctor;
 mod explain;
 mod extract;
-mod moment;
 mod odds;
 #[cfg(all(feature = "live", target_os = "linux"))]
 mod odds_check;
@@ -190,7 +189,7 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             output::complain(&format!("{error:#}"));
-            Exit::Trouble.into()
+            if ctrl_c::was_pressed() { Exit::Inconclusive.into() } else { Exit::Trouble.into() }
         }
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod explanation;
 mod filter;
+mod moment;
 mod odds;
 mod redact;
 mod run;
@@ -22,7 +23,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-pub use filter::Filter;
+pub use filter::{Around, Filter, Unlisted};
+pub use moment::Moment;
 pub use odds::{ODDS_SCHEMA, Odds, OddsChange, OddsTimer};
 pub use redact::Redaction;
 pub use run::{Attempt, Expectation, Party, ProductLog, Run};
