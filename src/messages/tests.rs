@@ -95,6 +95,7 @@ fn what_reports_mention_is_known_and_leads_back_to_its_cause() {
     let of_race = usual(Cause::CrossedFin);
     let products: Vec<&str> = of_race.keys().map(String::as_str).collect();
     assert_eq!(products, ["aws-alb", "envoy", "go", "haproxy", "java", "nginx", "node", "python"]);
+    assert!(usual(Cause::ConnectTimeout)["nginx"].ends_with("while connecting to upstream"));
 }
 
 #[test]
