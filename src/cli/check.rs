@@ -68,11 +68,11 @@ enum CheckFormat {
 pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     let mut parties = vec![party("--proxy", &args.proxy, Facing::Upstream, args.max_wait)?];
     for hop in &args.hop {
-        parties.push(party("--hop", hop, Facing::Downstream, args.max_wait)?);
+        parties.push(party("--hop", hop, hop_faces(hop), args.max_wait)?);
     }
     parties.push(party("--backend", &args.backend, Facing::Downstream, args.max_wait)?);
     let margin_ns = i64::try_from(args.margin.as_nanos()).context("the margin is too long")?;
-    let pairs = products::chain(&parties, margin_ns);
+    let pairs = products::chain(&parties, margin_ns).map_err(|error| anyhow!(error))?;
     let verdict = pairs.iter().map(|pair| pair.verdict).max().unwrap_or(PairVerdict::Unknown);
     let text = match args.format {
         CheckFormat::Table => check_text::table(&parties, &pairs, verdict, output::text_options(color)),
@@ -84,6 +84,15 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         PairVerdict::Unsafe => Exit::Found,
         PairVerdict::Unknown => Exit::Inconclusive,
     })
+}
+
+/// A middlebox is seen from within, every other hop by its clients first.
+fn hop_faces(text: &str) -> Facing {
+    let name = text.split_once(':').map_or(text, |(name, _)| name);
+    match products::find_facing(name, Facing::Through) {
+        Some(_) => Facing::Through,
+        None => Facing::Downstream,
+    }
 }
 
 /// What an argument stands for.

@@ -303,8 +303,12 @@ impl Party {
             });
         };
         let mut party = Party::of_product(product);
+        let untouched = party.clone();
         if let Some(settings) = settings {
             Assignments::parse(name, settings)?.apply(&mut party, product, faces)?;
+        }
+        if party.timer(faces) == untouched.timer(faces) {
+            party.warnings.extend(product.caveat.clone());
         }
         Ok(party)
     }

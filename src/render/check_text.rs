@@ -68,7 +68,12 @@ impl Page {
             PairVerdict::Unsafe => "UNSAFE",
             PairVerdict::Unknown => "UNKNOWN",
         };
-        let heading = format!("{word}: {} in front of {}", pair.proxy, pair.backend);
+        let heading = match &pair.through {
+            None => format!("{word}: {} in front of {}", pair.proxy, pair.backend),
+            Some(through) => {
+                format!("{word}: {} in front of {}, through {}", pair.proxy, pair.backend, through.name)
+            }
+        };
         self.paragraph(&heading, tone(pair.verdict), true, 0);
         let row = |name: &str, timer: &IdleTimer, keeps: &str| {
             vec![
@@ -77,16 +82,19 @@ impl Page {
                 Cell::toned(&timer.known_from, Tone::Muted),
             ]
         };
-        let rows = vec![
-            row(&pair.proxy, &pair.proxy_timer, "gives up after"),
-            row(&pair.backend, &pair.backend_timer, "closes after"),
-        ];
+        let mut rows = vec![row(&pair.proxy, &pair.proxy_timer, "gives up after")];
+        if let Some(through) = &pair.through {
+            rows.push(row(&through.name, &through.timer, "forgets after"));
+        }
+        rows.push(row(&pair.backend, &pair.backend_timer, "closes after"));
         let headings = vec![("", Edge::Left), ("", Edge::Left), ("", Edge::Left)];
         self.text += &Columns { headings, rows, indent: 2 }.text(self.options);
         let first = match (pair.closes_first, pair.margin_ns) {
             (Some(First::Proxy), Some(margin)) => {
-                Some(format!("The proxy, {} before the backend.", length(margin)))
+                let whom = pair.through.as_ref().map_or("the backend", |through| &through.name);
+                Some(format!("The proxy, {} before {whom}.", length(margin)))
             }
+            (Some(First::Backend), _) if pair.through.is_some() => Some("The backend.".to_owned()),
             (Some(First::Backend), Some(margin)) => {
                 Some(format!("The backend, up to {} before the proxy.", length(-margin)))
             }
@@ -143,7 +151,7 @@ mod tests {
                 Party::parse(spec, faces).unwrap()
             })
             .collect();
-        let pairs = chain(&parties, 1_000_000_000);
+        let pairs = chain(&parties, 1_000_000_000).unwrap();
         let verdict = pairs.iter().map(|pair| pair.verdict).max().unwrap();
         table(&parties, &pairs, verdict, TextOptions { width, color: false, unicode: true })
     }
