@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
+use super::change::{Change, changes, nice_below, shorter};
 use super::{Idle, IdleTimer, Party};
+
+const SECOND: i64 = 1_000_000_000;
 
 /// The answer for one pair, or for a whole chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -66,17 +69,6 @@ pub struct Through {
     pub name: String,
     /// When it forgets an idle connection.
     pub timer: IdleTimer,
-}
-
-/// One way out.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Change {
-    /// Whose configuration.
-    pub whose: String,
-    /// The file and line to change, where one was read.
-    pub place: Option<String>,
-    /// The line to write, or words where no line is known.
-    pub line: String,
 }
 
 /// Judges every two neighbours of a chain, the first one nearest to the user. A middlebox is no neighbour: the connection
@@ -341,21 +333,15 @@ fn judge_through(pair: &Pair, proxy: &Party, backend: &Party, middlebox: &Party)
 
 /// A shorter timer at the end that sends requests, or probes of TCP keep-alive, which each end can send.
 fn through_changes(pair: &Pair, proxy: &Party, backend: &Party, forgets_ns: i64) -> Vec<Change> {
-    let mut changes = Vec::new();
-    if let Some(enough) =
-        nice_below(forgets_ns.saturating_sub(pair.margin_asked_ns)).filter(|_| proxy.upstream.can_change())
-    {
-        changes.push(change(&proxy.name, &proxy.upstream, enough, "give up idle connections after"));
-    }
+    let enough = nice_below(forgets_ns.saturating_sub(pair.margin_asked_ns));
+    let mut changes: Vec<Change> = enough.and_then(|enough| shorter(proxy, enough)).into_iter().collect();
     if let Some(every) = nice_below(forgets_ns / 2) {
         let seconds = every / SECOND;
-        changes.push(Change {
-            whose: format!("{} or {}", proxy.name, backend.name),
-            place: None,
-            line: format!(
-                "TCP keep-alive on these connections (SO_KEEPALIVE), first probe after {seconds} s of silence: TCP_KEEPIDLE={seconds}, or for all of a machine net.ipv4.tcp_keepalive_time={seconds} (Linux has 7200)"
-            ),
-        });
+        let words = format!(
+            "TCP keep-alive on these connections (SO_KEEPALIVE), first probe after {seconds} s of silence: TCP_KEEPIDLE={seconds}, or for all of a machine net.ipv4.tcp_keepalive_time={seconds} (Linux has 7200)"
+        );
+        let whose = format!("{} or {}", proxy.name, backend.name);
+        changes.push(Change::words(&whose, &IdleTimer::unknown(""), words));
     }
     changes
 }
@@ -387,49 +373,6 @@ fn by_margin(margin_ns: i64, asked_ns: i64) -> (Option<First>, PairVerdict, Stri
         )
     };
     (Some(first), verdict, why.to_owned())
-}
-
-/// The backend's timer raised above the proxy's, or the proxy's lowered below the backend's: never the other way round.
-fn changes(proxy: &Party, proxy_timer: &IdleTimer, backend: &Party, asked_ns: i64) -> Vec<Change> {
-    let mut changes = Vec::new();
-    if let Some(Idle::Closes { at_most_ns, .. }) = proxy_timer.idle {
-        let enough = nice_above(at_most_ns.saturating_add(asked_ns));
-        changes.push(change(&backend.name, &backend.downstream, enough, "close idle connections after"));
-    }
-    if let Some(Idle::Closes { after_ns, .. }) = backend.downstream.idle {
-        match nice_below(after_ns.saturating_sub(asked_ns)) {
-            Some(enough) if proxy.upstream.can_change() => {
-                changes.push(change(&proxy.name, &proxy.upstream, enough, "give up idle connections after"));
-            }
-            _ if proxy.upstream.idle == Some(Idle::Never) => changes.push(Change {
-                whose: backend.name.clone(),
-                place: None,
-                line: "never close idle connections: this proxy has no setting to give them up".to_owned(),
-            }),
-            _ => {}
-        }
-    }
-    changes
-}
-
-fn change(whose: &str, timer: &IdleTimer, ns: i64, words: &str) -> Change {
-    let place = timer.place.as_ref().map(|place| format!("{}, line {}", place.file, place.line));
-    let line = timer.line_for(ns).unwrap_or_else(|| format!("{words} {} s", ns / 1_000_000_000));
-    Change { whose: whose.to_owned(), place, line }
-}
-
-const SECOND: i64 = 1_000_000_000;
-
-/// Whole seconds, from 10 s on a multiple of 5 s, not below `ns`.
-pub fn nice_above(ns: i64) -> i64 {
-    let step = if ns > 10 * SECOND { 5 * SECOND } else { SECOND };
-    ns.saturating_add(step - 1) / step * step
-}
-
-/// Whole seconds, from 10 s on a multiple of 5 s, not above `ns`; none below a second.
-pub fn nice_below(ns: i64) -> Option<i64> {
-    let step = if ns > 10 * SECOND { 5 * SECOND } else { SECOND };
-    Some(ns / step * step).filter(|ns| *ns >= SECOND)
 }
 
 #[cfg(test)]

@@ -44,12 +44,9 @@ pub struct IdleTimer {
     /// What it makes of such an announcement, as a client.
     #[serde(skip)]
     pub heeds: Option<Heeds>,
-    /// How it is written, `{}` standing for a number of `unit_ns`.
+    /// Whose it is, by its name in the data; none where only a time is known.
     #[serde(skip)]
-    pub line: Option<String>,
-    /// The unit of that number, ns.
-    #[serde(skip)]
-    pub unit_ns: i64,
+    pub product: Option<String>,
 }
 
 /// What a timer does where something else holds than was assumed.
@@ -94,8 +91,7 @@ impl IdleTimer {
             otherwise: None,
             announces: None,
             heeds: None,
-            line: None,
-            unit_ns: 1_000_000_000,
+            product: None,
         }
     }
 
@@ -140,10 +136,8 @@ impl IdleTimer {
 
     /// A timer of a product, with the way to change it.
     fn changed_by(product: &Product, timer: &Timer) -> IdleTimer {
-        let unit_ns = product.setting(timer).and_then(|setting| setting.unit_ns());
         IdleTimer {
-            line: timer.line.clone(),
-            unit_ns: unit_ns.unwrap_or(1_000_000_000),
+            product: Some(product.id.clone()),
             heeds: product.heeds.clone().filter(|_| timer.side == Facing::Upstream),
             ..IdleTimer::unknown("")
         }
@@ -190,16 +184,6 @@ impl IdleTimer {
                 IdleTimer { known_from: format!("{known_from} takes the {}", default.known_from), ..default }
             }
         }
-    }
-
-    /// Whether anybody can set it: a load balancer's timer may be fixed.
-    pub fn can_change(&self) -> bool {
-        self.line.is_some() || self.known_from == GIVEN
-    }
-
-    /// The line to write so that the timer becomes `ns`, if there is a way to write it.
-    pub fn line_for(&self, ns: i64) -> Option<String> {
-        Some(self.line.as_ref()?.replace("{}", &(ns / self.unit_ns).to_string()))
     }
 }
 

@@ -6,7 +6,7 @@ use super::columns::{Cell, Columns, Edge};
 use super::page::Page;
 use super::style::{TextOptions, Tone};
 use super::units::{duration, setting};
-use crate::products::{First, Idle, IdleTimer, Pair, PairVerdict, Party};
+use crate::products::{Change, First, Idle, IdleTimer, Pair, PairVerdict, Party};
 
 /// Version of the layout of [`json`].
 const SCHEMA: u32 = 1;
@@ -108,10 +108,31 @@ impl Page {
         }
         self.explained("Why", &pair.why);
         for (index, change) in pair.change.iter().enumerate() {
-            let heading = if index == 0 { "What to change" } else { "or" };
-            let place = change.place.as_ref().map_or_else(String::new, |place| format!(", {place}"));
-            self.explained(heading, &format!("{}{place}:", change.whose));
-            self.command("", &format!("    {}", change.line));
+            self.change(if index == 0 { "What to change" } else { "or" }, change);
+        }
+    }
+
+    /// What to write, as it is written: each line whole, so that it can be copied.
+    fn change(&mut self, heading: &str, change: &Change) {
+        let place = change.place.as_ref().map_or_else(String::new, |place| format!(", {place}"));
+        let written_in = change.written_in.as_ref().map_or_else(String::new, |where_| format!(" ({where_})"));
+        match &change.now {
+            Some(now) => {
+                self.explained(heading, &format!("{}{place}:", change.whose));
+                self.command("", &format!("    {now}"));
+                self.explained("", &format!("write instead{written_in}:"));
+            }
+            None => self.explained(heading, &format!("{}{place}{written_in}:", change.whose)),
+        }
+        if change.written_in.is_some() {
+            for line in change.line.lines() {
+                self.command("", &format!("    {line}"));
+            }
+        } else {
+            self.explained("", &change.line);
+        }
+        if let Some(note) = &change.note {
+            self.explained("", note);
         }
     }
 }
