@@ -53,12 +53,7 @@ impl Change {
 
 /// The backend's timer raised above the proxy's, or the proxy's lowered below the backend's, never the other way round.
 /// Where the proxy's cannot be lowered: no connection kept, or a lost request sent again.
-pub(super) fn changes(
-    proxy: &Party,
-    proxy_timer: &IdleTimer,
-    backend: &Party,
-    asked_ns: i64,
-) -> Vec<Change> {
+pub(super) fn changes(proxy: &Party, proxy_timer: &IdleTimer, backend: &Party, asked_ns: i64) -> Vec<Change> {
     let closes = |timer: &IdleTimer| match timer.idle {
         Some(Idle::Closes { after_ns, at_most_ns }) => Some((after_ns, at_most_ns)),
         _ => None,

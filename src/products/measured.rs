@@ -215,7 +215,10 @@ mod tests {
     #[test]
     fn a_measurement_reads_as_a_sentence() {
         let waitress = measured().iter().find(|measured| measured.product == "waitress").unwrap();
-        assert_eq!(waitress.words(), "closed after 125.22 to 125.23 s");
-        assert!(measured_document().contains("| `bun-serve` | Bun 1.4.5 |  | `bun server.js` | closed after 8.39 to 11.99 s |"));
+        assert_eq!(waitress.words(), "closed after 125.22 s");
+        assert!(
+            measured_document()
+                .contains("| `bun-serve` | Bun 1.4.5 |  | `bun server.js` | closed after 8.39 to 11.99 s |")
+        );
     }
 }

@@ -429,8 +429,8 @@ mod tests {
     fn the_backend_is_raised_or_the_proxy_lowered_and_never_the_reverse() {
         let pair = verdict("aws-alb", "express");
         let lines: Vec<&str> = pair.change.iter().map(|change| change.line.as_str()).collect();
-        assert!(lines[0].starts_with("server.keepAliveTimeout = 65000;"), "{lines:?}");
-        assert!(lines[1].starts_with("idle_timeout.timeout_seconds = 4 "), "{lines:?}");
+        assert!(lines[0].ends_with("server.keepAliveTimeout = 65000;"), "{lines:?}");
+        assert!(lines[1].ends_with("Key=idle_timeout.timeout_seconds,Value=4"), "{lines:?}");
         assert_eq!(pair.closes_first, Some(First::Backend));
         assert_eq!(pair.margin_ns, Some(-55 * SECOND));
         for (proxy, backend) in

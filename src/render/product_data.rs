@@ -34,13 +34,18 @@ const SIDES: [Facing; 3] = [Facing::Downstream, Facing::Upstream, Facing::Throug
 
 /// One document: every product with its timers (ns) and settings.
 pub fn json(products: &[Product]) -> String {
-    let text = serde_json::to_string_pretty(&Document { schema: SCHEMA, products: products.iter().map(Entry::of).collect() });
+    let text = serde_json::to_string_pretty(&Document {
+        schema: SCHEMA,
+        products: products.iter().map(Entry::of).collect(),
+    });
     text.expect("products are plain data with string keys") + "\n"
 }
 
 /// One product a line.
 pub fn lines(products: &[Product]) -> String {
-    let line = |product| serde_json::to_string(&Entry::of(product)).expect("products are plain data with string keys");
+    let line = |product| {
+        serde_json::to_string(&Entry::of(product)).expect("products are plain data with string keys")
+    };
     products.iter().map(|product| line(product) + "\n").collect()
 }
 
