@@ -58,8 +58,13 @@ pub(super) fn changes(proxy: &Party, proxy_timer: &IdleTimer, backend: &Party, a
         Some(Idle::Closes { after_ns, at_most_ns }) => Some((after_ns, at_most_ns)),
         _ => None,
     };
+    let never = [proxy_timer.idle, proxy_timer.otherwise.as_ref().map(|otherwise| otherwise.idle)]
+        .contains(&Some(Idle::Never));
+    // A client that does as the server announces follows it upwards, too.
+    let follows = proxy_timer.heeds.as_ref().is_some_and(|heeds| !heeds.only_shortens)
+        && backend.downstream.announces.is_some();
     let mut changes = Vec::new();
-    if let Some((_, latest_ns)) = closes(proxy_timer) {
+    if let (Some((_, latest_ns)), false) = (closes(proxy_timer), never || follows) {
         changes.extend(longer(backend, nice_above(latest_ns.saturating_add(asked_ns))));
     }
     let earliest = closes(&backend.downstream).map(|(earliest_ns, _)| earliest_ns);
@@ -67,7 +72,7 @@ pub(super) fn changes(proxy: &Party, proxy_timer: &IdleTimer, backend: &Party, a
     let lowered = room.and_then(|enough| shorter(proxy, enough));
     if lowered.is_none() {
         changes.extend(otherwise(proxy));
-        if proxy_timer.idle == Some(Idle::Never) {
+        if never {
             changes.extend(rarer(proxy, backend, earliest));
         }
     }
