@@ -13,6 +13,7 @@ mod measured;
 mod pair;
 mod party;
 mod product;
+mod server_field;
 mod setting;
 mod written;
 
@@ -29,6 +30,7 @@ pub use pair::{First, Pair, PairVerdict, chain};
 pub use party::{Announcement, IdleTimer, Otherwise, Party, Place};
 use product::nanoseconds;
 pub use product::{Facing, Heeds, Idle, Meaning, Product, ProductRole, Setting, SettingKind, Timer, Value};
+pub use server_field::{defaults_of, of_server_field};
 
 /// The data files, in the order in which products are listed.
 const DATA: [&str; 9] = [
