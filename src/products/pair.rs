@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Idle, IdleTimer, Party};
+use super::{Cure, Does, Facing, Idle, IdleTimer, Party, Rounding};
 
 /// The answer for one pair, or for a whole chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -171,11 +171,11 @@ fn together(mut cases: Vec<(String, Judged)>) -> Judged {
         .iter()
         .map(|(when, (_, _, verdict, why))| {
             let word = match verdict {
-                PairVerdict::Safe => "safe",
+                PairVerdict::Safe => "Safe",
                 PairVerdict::Unsafe => "UNSAFE",
-                PairVerdict::Unknown => "not known",
+                PairVerdict::Unknown => "Not known",
             };
-            format!("{when}: {word}. {why}")
+            format!("{word} {when}: {why}")
         })
         .collect();
     (None, None, PairVerdict::Unknown, format!("It depends. {}", told.join(" ")))
@@ -240,9 +240,9 @@ fn heed(client: &mut IdleTimer, server: &IdleTimer) {
     if own == Idle::NoKeepAlive {
         return;
     }
-    let capped = heeds.at_most_ns.map_or(announced.ns, |at_most| at_most.min(announced.ns + heeds.less_ns));
-    let after_ns = (capped - heeds.less_at_most_ns).max(0);
-    let at_most_ns = capped - heeds.less_ns;
+    let believed = |ns: i64| heeds.at_most_ns.map_or(ns, |at_most| ns.min(at_most));
+    let after_ns = believed(announced.ns - heeds.less_at_most_ns).max(0);
+    let at_most_ns = believed(announced.ns - heeds.less_ns);
     let told = match own {
         Idle::Never if heeds.only_shortens => return,
         Idle::Closes { after_ns: earliest, at_most_ns: latest } if heeds.only_shortens => {
@@ -345,7 +345,7 @@ fn through_changes(pair: &Pair, proxy: &Party, backend: &Party, forgets_ns: i64)
     if let Some(enough) =
         nice_below(forgets_ns.saturating_sub(pair.margin_asked_ns)).filter(|_| proxy.upstream.can_change())
     {
-        changes.push(change(&proxy.name, &proxy.upstream, enough, "give up idle connections after"));
+        changes.extend(change(&proxy.name, &proxy.upstream, Facing::Upstream, enough));
     }
     if let Some(every) = nice_below(forgets_ns / 2) {
         let seconds = every / SECOND;
@@ -389,35 +389,82 @@ fn by_margin(margin_ns: i64, asked_ns: i64) -> (Option<First>, PairVerdict, Stri
     (Some(first), verdict, why.to_owned())
 }
 
-/// The backend's timer raised above the proxy's, or the proxy's lowered below the backend's: never the other way round.
+/// The backend's timer raised above the proxy's, or the proxy's lowered below the backend's, never the other way round;
+/// where neither can be done, no connection kept, or the lost request sent again.
 fn changes(proxy: &Party, proxy_timer: &IdleTimer, backend: &Party, asked_ns: i64) -> Vec<Change> {
     let mut changes = Vec::new();
-    if let Some(Idle::Closes { at_most_ns, .. }) = proxy_timer.idle {
+    let never = proxy_timer.idle == Some(Idle::Never)
+        || proxy_timer.otherwise.as_ref().is_some_and(|it| it.idle == Idle::Never);
+    // A client that does as the server says follows it upwards, too.
+    let follows = proxy_timer.heeds.as_ref().is_some_and(|heeds| !heeds.only_shortens)
+        && backend.downstream.announces.is_some();
+    if let (Some(Idle::Closes { at_most_ns, .. }), false) = (proxy_timer.idle, never || follows) {
         let enough = nice_above(at_most_ns.saturating_add(asked_ns));
-        changes.push(change(&backend.name, &backend.downstream, enough, "close idle connections after"));
+        changes.extend(change(&backend.name, &backend.downstream, Facing::Downstream, enough));
     }
     if let Some(Idle::Closes { after_ns, .. }) = backend.downstream.idle {
-        match nice_below(after_ns.saturating_sub(asked_ns)) {
-            Some(enough) if proxy.upstream.can_change() => {
-                changes.push(change(&proxy.name, &proxy.upstream, enough, "give up idle connections after"));
-            }
-            _ if proxy.upstream.idle == Some(Idle::Never) => changes.push(Change {
-                whose: backend.name.clone(),
-                place: None,
-                line: "never close idle connections: this proxy has no setting to give them up".to_owned(),
-            }),
-            _ => {}
-        }
+        let enough = nice_below(after_ns.saturating_sub(asked_ns));
+        changes
+            .extend(enough.and_then(|enough| change(&proxy.name, &proxy.upstream, Facing::Upstream, enough)));
+    }
+    let lowered = changes.iter().any(|change| change.whose == proxy.name);
+    let others = |does| cures_of(proxy_timer.product.as_deref(), Facing::Upstream, does).into_iter().take(1);
+    if !lowered {
+        let kept_none = others(Does::KeepNone).chain(others(Does::Retry));
+        changes.extend(kept_none.map(|cure| Change {
+            whose: proxy.name.clone(),
+            place: Some(cure.place.clone()),
+            line: cure.code.trim_end().to_owned(),
+        }));
+    }
+    if never && !lowered {
+        let longer = change(&backend.name, &backend.downstream, Facing::Downstream, LONGER_NS);
+        changes.extend(longer.map(|change| Change {
+            line: change.line + "\n(rarer, not impossible: this proxy never gives up an idle connection)",
+            ..change
+        }));
+    }
+    if changes.is_empty() {
+        let ns = proxy_timer
+            .idle
+            .map_or(0, |idle| if let Idle::Closes { at_most_ns, .. } = idle { at_most_ns } else { 0 });
+        let seconds = nice_above(ns.saturating_add(asked_ns)) / SECOND;
+        changes.push(Change {
+            whose: backend.name.clone(),
+            place: None,
+            line: format!(
+                "close idle connections after {seconds} s or later; no setting for it is known here"
+            ),
+        });
     }
     changes
 }
 
-fn change(whose: &str, timer: &IdleTimer, ns: i64, words: &str) -> Change {
-    let place = timer.place.as_ref().map(|place| format!("{}, line {}", place.file, place.line));
-    let line = timer.line_for(ns).unwrap_or_else(|| format!("{words} {} s", ns / 1_000_000_000));
-    Change { whose: whose.to_owned(), place, line }
+fn cures_of(product: Option<&str>, side: Facing, does: Does) -> Vec<&'static Cure> {
+    product.map_or_else(Vec::new, |id| {
+        super::cure::cures_of(id, side).filter(|cure| cure.does == does).collect()
+    })
 }
 
+/// What to write so that a timer becomes `ns`; none where nobody can set it.
+fn change(whose: &str, timer: &IdleTimer, side: Facing, ns: i64) -> Option<Change> {
+    let rounding = if side == Facing::Downstream { Rounding::Up } else { Rounding::Down };
+    let file = timer.place.as_ref().map(|place| format!("{}, line {}", place.file, place.line));
+    if let Some(line) = timer.line_for(ns) {
+        return Some(Change { whose: whose.to_owned(), place: file, line });
+    }
+    let cure = cures_of(timer.product.as_deref(), side, Does::Timer).into_iter().next();
+    if let Some((cure, line)) = cure.and_then(|cure| Some((cure, cure.written(ns, rounding)?))) {
+        let place = file.or_else(|| Some(cure.place.clone()));
+        return Some(Change { whose: whose.to_owned(), place, line: line.trim_end().to_owned() });
+    }
+    let words = if side == Facing::Downstream { "close" } else { "give up" };
+    let line = format!("{words} idle connections after {} s", ns / SECOND);
+    timer.can_change().then(|| Change { whose: whose.to_owned(), place: file, line })
+}
+
+/// What is offered to a server before a proxy that never gives up: as long as an hour and a little.
+const LONGER_NS: i64 = 3_630 * SECOND;
 const SECOND: i64 = 1_000_000_000;
 
 /// Whole seconds, from 10 s on a multiple of 5 s, not below `ns`.
@@ -435,7 +482,6 @@ pub fn nice_below(ns: i64) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::products::Facing;
 
     fn verdict(proxy: &str, backend: &str) -> Pair {
         let parties = [

@@ -44,6 +44,9 @@ pub struct IdleTimer {
     /// What it makes of such an announcement, as a client.
     #[serde(skip)]
     pub heeds: Option<Heeds>,
+    /// The product whose cures fit, by its name in the data.
+    #[serde(skip)]
+    pub product: Option<String>,
     /// How it is written, `{}` standing for a number of `unit_ns`.
     #[serde(skip)]
     pub line: Option<String>,
@@ -94,6 +97,7 @@ impl IdleTimer {
             otherwise: None,
             announces: None,
             heeds: None,
+            product: None,
             line: None,
             unit_ns: 1_000_000_000,
         }
@@ -142,6 +146,7 @@ impl IdleTimer {
     fn changed_by(product: &Product, timer: &Timer) -> IdleTimer {
         let unit_ns = product.setting(timer).and_then(|setting| setting.unit_ns());
         IdleTimer {
+            product: Some(product.id.clone()),
             line: timer.line.clone(),
             unit_ns: unit_ns.unwrap_or(1_000_000_000),
             heeds: product.heeds.clone().filter(|_| timer.side == Facing::Upstream),
@@ -153,7 +158,7 @@ impl IdleTimer {
     pub fn configured(product: &Product, side: Facing, ns: i64, known_from: String) -> IdleTimer {
         let Some(timer) = product.timers_facing(side).next() else {
             let idle = (ns > 0).then_some(Idle::Closes { after_ns: ns, at_most_ns: ns });
-            return IdleTimer { idle, ..IdleTimer::unknown(known_from) };
+            return IdleTimer { idle, product: Some(product.id.clone()), ..IdleTimer::unknown(known_from) };
         };
         if ns <= 0 {
             let setting = product.setting(timer);
@@ -322,6 +327,11 @@ fn unknown_product(name: &str, faces: Facing) -> String {
     )
 }
 
+fn with_article(words: &str) -> String {
+    let vowel = words.starts_with(['a', 'e', 'i', 'o', 'u']) || words.starts_with("HTTP");
+    format!("{} {words}", if vowel { "an" } else { "a" })
+}
+
 fn wrong_side(name: &str, product: &Product, faces: Facing) -> String {
     let does = match faces {
         Facing::Downstream => "accepts no connections",
@@ -329,8 +339,8 @@ fn wrong_side(name: &str, product: &Product, faces: Facing) -> String {
         Facing::Through => "is no middlebox",
     };
     format!(
-        "`{name}` is a {} ({}) and {does}: name what stands there, or give its idle timeout (60s)",
-        product.role.words(),
+        "`{name}` is {} ({}) and {does}: name what stands there, or give its idle timeout (60s)",
+        with_article(product.role.words()),
         product.name
     )
 }

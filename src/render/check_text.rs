@@ -111,7 +111,9 @@ impl Page {
             let heading = if index == 0 { "What to change" } else { "or" };
             let place = change.place.as_ref().map_or_else(String::new, |place| format!(", {place}"));
             self.explained(heading, &format!("{}{place}:", change.whose));
-            self.command("", &format!("    {}", change.line));
+            for line in change.line.lines() {
+                self.command("", &format!("    {line}"));
+            }
         }
     }
 }

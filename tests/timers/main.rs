@@ -8,6 +8,7 @@ mod common {
 
 mod check;
 mod known;
+mod pairs;
 #[cfg(feature = "live")]
 mod probe;
 #[cfg(feature = "live")]

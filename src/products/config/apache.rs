@@ -36,7 +36,8 @@ pub(super) fn looks_like(text: &str) -> bool {
     ];
     statements(text).iter().any(|(_, words)| {
         let ends = words.last().is_some_and(|word| word.ends_with([';', '{']));
-        words.len() >= 2 && WORDS.contains(&words[0].as_str()) && !ends && words[1] != "="
+        let switch = words[0] != "keepalive" || words.get(1).is_some_and(|it| it == "on" || it == "off");
+        words.len() >= 2 && WORDS.contains(&words[0].as_str()) && switch && !ends && words[1] != "="
     })
 }
 

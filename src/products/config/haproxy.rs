@@ -71,7 +71,9 @@ pub(super) fn read(text: &str) -> Reading {
         let set = front.closes_clients.clone().or_else(|| front.timeouts.iter().flatten().next().cloned());
         reading.downstream.extend(set);
     }
-    let all_close = !fronts.is_empty() && fronts.iter().all(|front| front.closes.is_some());
+    // Of defaults alone each backend has taken what holds for it.
+    let real = fronts.iter().all(|front| front.word != "defaults");
+    let all_close = real && !fronts.is_empty() && fronts.iter().all(|front| front.closes.is_some());
     for back in &backs {
         let closes = back
             .closes

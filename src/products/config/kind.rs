@@ -140,7 +140,7 @@ impl Kind {
 }
 
 /// What is wrong with a text that was most likely meant to be nginx's, XML, TOML or YAML.
-pub(super) fn complaint(text: &str) -> Option<String> {
+pub(super) fn complaint(file: &str, text: &str) -> Option<String> {
     let begins = |words: &[&str]| {
         text.lines().any(|line| words.iter().any(|word| line.trim_start().starts_with(word)))
     };
@@ -150,9 +150,11 @@ pub(super) fn complaint(text: &str) -> Option<String> {
     if text.trim_start().starts_with('<') {
         return tomcat::complaint(text);
     }
-    let broken = Tree::yaml(text).err()?;
-    let keys = text.lines().filter(|line| line.trim_end().ends_with(':') || line.contains(": ")).count();
-    let yaml = keys >= 2 || text.trim_start().starts_with('{');
-    // A TOML text is no broken YAML.
-    (yaml && Tree::toml(text).is_err()).then(|| format!("not to be read as YAML: {broken}"))
+    match file.rsplit_once('.')?.1 {
+        "yml" | "yaml" | "json" => {
+            Tree::yaml(text).err().map(|error| format!("not to be read as YAML: {error}"))
+        }
+        "toml" => Tree::toml(text).err().map(|error| format!("not to be read as TOML: {error}")),
+        _ => None,
+    }
 }

@@ -69,7 +69,7 @@ pub fn read(file: &str, text: &str, said: Said) -> Result<Vec<Part>, String> {
 
 fn unknown_file(file: &str, text: &str) -> String {
     // What looks like one of them and is broken is told what is wrong with it.
-    if let Some(broken) = kind::complaint(text) {
+    if let Some(broken) = kind::complaint(file, text) {
         return format!("{file}: {broken}");
     }
     let why = if text.trim().is_empty() { "is empty" } else { "is of no product known here" };

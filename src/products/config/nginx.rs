@@ -319,7 +319,11 @@ fn parse(file: &str, text: &str) -> Result<Vec<Directive>, String> {
                         let (Some((first_line, header)), Some(block)) = (headers.pop(), stack.pop()) else {
                             return Err(format!("{file}, line {line}: a }} without its {{"));
                         };
-                        words.clear();
+                        if !words.is_empty() {
+                            return Err(format!(
+                                "{file}, line {line}: a directive that does not end: a ; or a quote is missing"
+                            ));
+                        }
                         let directive =
                             Directive { file: file.to_owned(), line: first_line, words: header, block };
                         stack.last_mut().ok_or("")?.push(directive);
