@@ -24,6 +24,8 @@ pub struct Change {
     pub written_in: Option<String>,
     /// What to write, one line or several; words where the product is not known.
     pub line: String,
+    /// Whether that is to be copied as it stands.
+    pub is_code: bool,
     /// What it costs, and what is often got wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -38,6 +40,7 @@ impl Change {
             now: timer.place.as_ref().map(|place| place.text.clone()),
             written_in: None,
             line: words,
+            is_code: false,
             note: None,
         }
     }
@@ -45,6 +48,7 @@ impl Change {
     fn quoted(whose: &str, timer: &IdleTimer, cure: &Cure, line: String) -> Change {
         Change {
             written_in: Some(cure.place.clone()),
+            is_code: true,
             note: cure.note.clone(),
             ..Change::words(whose, timer, line)
         }
@@ -103,6 +107,12 @@ fn to_time(
     rounding: Rounding,
     words: impl Fn(i64) -> String,
 ) -> Option<Change> {
+    // The file that was read has a way of its own to write it.
+    if let Some(line) = &timer.line {
+        let rounded = if rounding == Rounding::Up { ns.saturating_add(timer.unit_ns - 1) } else { ns };
+        let line = line.replace("{}", &(rounded / timer.unit_ns).to_string());
+        return Some(Change { is_code: true, ..Change::words(whose, timer, line) });
+    }
     let Some(product) = &timer.product else {
         return Some(Change::words(whose, timer, words(ns / SECOND)));
     };

@@ -163,11 +163,11 @@ fn together(mut cases: Vec<(String, Judged)>) -> Judged {
         .iter()
         .map(|(when, (_, _, verdict, why))| {
             let word = match verdict {
-                PairVerdict::Safe => "safe",
+                PairVerdict::Safe => "Safe",
                 PairVerdict::Unsafe => "UNSAFE",
-                PairVerdict::Unknown => "not known",
+                PairVerdict::Unknown => "Not known",
             };
-            format!("{when}: {word}. {why}")
+            format!("{word} {when}: {why}")
         })
         .collect();
     (None, None, PairVerdict::Unknown, format!("It depends. {}", told.join(" ")))
@@ -232,9 +232,9 @@ fn heed(client: &mut IdleTimer, server: &IdleTimer) {
     if own == Idle::NoKeepAlive {
         return;
     }
-    let capped = heeds.at_most_ns.map_or(announced.ns, |at_most| at_most.min(announced.ns + heeds.less_ns));
-    let after_ns = (capped - heeds.less_at_most_ns).max(0);
-    let at_most_ns = capped - heeds.less_ns;
+    let believed = |ns: i64| heeds.at_most_ns.map_or(ns, |at_most| ns.min(at_most));
+    let after_ns = believed(announced.ns - heeds.less_at_most_ns).max(0);
+    let at_most_ns = believed(announced.ns - heeds.less_ns);
     let told = match own {
         Idle::Never if heeds.only_shortens => return,
         Idle::Closes { after_ns: earliest, at_most_ns: latest } if heeds.only_shortens => {
@@ -378,7 +378,6 @@ fn by_margin(margin_ns: i64, asked_ns: i64) -> (Option<First>, PairVerdict, Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::products::Facing;
 
     fn verdict(proxy: &str, backend: &str) -> Pair {
         let parties = [

@@ -47,6 +47,12 @@ pub struct IdleTimer {
     /// Whose it is, by its name in the data; none where only a time is known.
     #[serde(skip)]
     pub product: Option<String>,
+    /// How it is written in the file that was read, `{}` standing for a number of `unit_ns`.
+    #[serde(skip)]
+    pub line: Option<String>,
+    /// The unit of that number, ns.
+    #[serde(skip)]
+    pub unit_ns: i64,
 }
 
 /// What a timer does where something else holds than was assumed.
@@ -92,6 +98,8 @@ impl IdleTimer {
             announces: None,
             heeds: None,
             product: None,
+            line: None,
+            unit_ns: 1_000_000_000,
         }
     }
 
@@ -147,7 +155,7 @@ impl IdleTimer {
     pub fn configured(product: &Product, side: Facing, ns: i64, known_from: String) -> IdleTimer {
         let Some(timer) = product.timers_facing(side).next() else {
             let idle = (ns > 0).then_some(Idle::Closes { after_ns: ns, at_most_ns: ns });
-            return IdleTimer { idle, ..IdleTimer::unknown(known_from) };
+            return IdleTimer { idle, product: Some(product.id.clone()), ..IdleTimer::unknown(known_from) };
         };
         if ns <= 0 {
             let setting = product.setting(timer);
@@ -306,6 +314,11 @@ fn unknown_product(name: &str, faces: Facing) -> String {
     )
 }
 
+fn with_article(words: &str) -> String {
+    let vowel = words.starts_with(['a', 'e', 'i', 'o', 'u']) || words.starts_with("HTTP");
+    format!("{} {words}", if vowel { "an" } else { "a" })
+}
+
 fn wrong_side(name: &str, product: &Product, faces: Facing) -> String {
     let does = match faces {
         Facing::Downstream => "accepts no connections",
@@ -313,8 +326,8 @@ fn wrong_side(name: &str, product: &Product, faces: Facing) -> String {
         Facing::Through => "is no middlebox",
     };
     format!(
-        "`{name}` is a {} ({}) and {does}: name what stands there, or give its idle timeout (60s)",
-        product.role.words(),
+        "`{name}` is {} ({}) and {does}: name what stands there, or give its idle timeout (60s)",
+        with_article(product.role.words()),
         product.name
     )
 }

@@ -115,21 +115,19 @@ impl Page {
     /// What to write, as it is written: each line whole, so that it can be copied.
     fn change(&mut self, heading: &str, change: &Change) {
         let place = change.place.as_ref().map_or_else(String::new, |place| format!(", {place}"));
-        let written_in = change.written_in.as_ref().map_or_else(String::new, |where_| format!(" ({where_})"));
-        match &change.now {
-            Some(now) => {
-                self.explained(heading, &format!("{}{place}:", change.whose));
-                self.command("", &format!("    {now}"));
-                self.explained("", &format!("write instead{written_in}:"));
-            }
-            None => self.explained(heading, &format!("{}{place}{written_in}:", change.whose)),
-        }
-        if change.written_in.is_some() {
+        // A line of a file says where it is written.
+        let written_in = change.written_in.as_ref().filter(|_| change.place.is_none());
+        let written_in = written_in.map_or_else(String::new, |written_in| format!(" ({written_in})"));
+        self.explained(heading, &format!("{}{place}{written_in}:", change.whose));
+        if change.is_code {
             for line in change.line.lines() {
                 self.command("", &format!("    {line}"));
             }
         } else {
             self.explained("", &change.line);
+        }
+        if let Some(now) = &change.now {
+            self.command("", &format!("instead of {now}"));
         }
         if let Some(note) = &change.note {
             self.explained("", note);
