@@ -378,6 +378,7 @@ fn by_margin(margin_ns: i64, asked_ns: i64) -> (Option<First>, PairVerdict, Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::products::Facing;
 
     fn verdict(proxy: &str, backend: &str) -> Pair {
         let parties = [
