@@ -10,6 +10,7 @@ mod check;
 #[cfg(feature = "live")]
 mod hostile;
 mod known;
+mod pairs;
 #[cfg(feature = "live")]
 mod probe;
 #[cfg(feature = "live")]
