@@ -25,6 +25,11 @@ pub struct Exchange {
     pub acked: Option<Moment>,
     /// False where HTTP was expected and the bytes that were captured are no request.
     pub is_request: bool,
+    /// What came from the server so far may have been an interim response (RFC 9110 section 15.2), where it cannot be read.
+    pub(super) interim: bool,
+    /// It follows at once on a request of which the server had answered a part, or with what may have been an interim
+    /// response: then it is rather the rest of that one.
+    pub continues: bool,
     /// HTTP/2 stream; 0 where the protocol has none.
     pub http2_stream: u32,
     answer: Option<Box<Answer>>,
@@ -82,6 +87,8 @@ impl Exchange {
             idle: idle_ns.map(MaybeNs::from).unwrap_or_default(),
             acked: None,
             is_request: true,
+            interim: false,
+            continues: false,
             http2_stream: 0,
             answer: None,
             response_complete: false,
@@ -90,6 +97,14 @@ impl Exchange {
             again: None,
             in_use: true,
         }
+    }
+
+    /// What it was begun with turned out to be something else: its request begins here.
+    pub(super) fn begin_anew(&mut self, request: Mark, start: Seq, fingerprint: u64) {
+        (self.request, self.start, self.end, self.fingerprint) = (request, start, start, fingerprint);
+        self.is_request = true;
+        self.complete = false;
+        self.acked = None;
     }
 
     /// Time from the last byte of the previous exchange, ns; none on the first request of a connection.

@@ -116,6 +116,7 @@ type Rule = for<'c> fn(&Case<'c>) -> Option<Finding>;
 const UNANSWERED: &[Rule] = &[
     rules::goaway,
     rules::unsolicited_response,
+    rules::died_before_the_rest,
     race::discarded_request,
     race::crossed_fin,
     race::stale_reuse,
@@ -130,6 +131,9 @@ const UNANSWERED: &[Rule] = &[
     rules::silent_drop,
     rules::unexplained,
 ];
+
+/// The rule for a request whose response came to a client that had closed: whatever the server did then, it had answered.
+const REFUSED: &[Rule] = &[rules::client_gave_up];
 
 /// The rules for a request whose response began.
 const ANSWERED: &[Rule] = &[rules::truncated_response, rules::aborted_response, rules::response_reset];
@@ -155,11 +159,16 @@ pub fn judge(connection: &Connection, circumstances: Circumstances) -> Judgement
                 said_goodbye = true;
                 continue;
             }
-            let answered = exchange.answered() && !case.answer_came_too_late();
-            let rules = if answered { ANSWERED } else { UNANSWERED };
-            findings.extend(
-                rules.iter().find_map(|rule| rule(&case)).filter(|finding| case.can_be_told(finding)),
-            );
+            let rules = match exchange.answered() {
+                true if case.answer_came_too_late() => REFUSED,
+                true => ANSWERED,
+                false => UNANSWERED,
+            };
+            let finding = rules.iter().find_map(|rule| rule(&case)).filter(|found| case.can_be_told(found));
+            findings.extend(finding.map(|mut finding| {
+                case.doubt_framing(&mut finding);
+                finding
+            }));
         }
     }
     for finding in &mut findings {
@@ -303,6 +312,24 @@ impl Case<'_> {
                 _ => false,
             },
         }
+    }
+
+    /// Takes certainty from a verdict that rests on where messages begin and end, where that is not known.
+    fn doubt_framing(&self, finding: &mut Finding) {
+        let (connection, exchange) = (self.connection, self.exchange);
+        let unread = connection.protocol == Protocol::Http && exchange.method.is_none();
+        let reason = if connection.response_may_be_hidden(exchange) {
+            "the server sent data after it had this request, and where the response before it ends cannot be told: its \
+             response may be among that data"
+        } else if unread && self.client.missing() > 0 {
+            "the beginning of the request was not captured: this may be the rest of one that the server had begun to read"
+        } else if unread && finding.cause == Cause::TruncatedResponse {
+            "the request was not captured in full: the response to a HEAD ends with its header"
+        } else {
+            return;
+        };
+        finding.confidence = Confidence::Inconclusive;
+        finding.counter_evidence.push(reason.into());
     }
 
     /// `GET /path` for HTTP, a description for anything else.
