@@ -21,6 +21,8 @@ pub(super) struct Pending {
     pub numbers: Option<(Seq, Seq, u32)>,
     /// Frame of its retry, counted through the trace.
     pub retry_frame: Option<u64>,
+    /// It is kept only because a filter asks for it: without one there was no more room.
+    pub asked_for: bool,
 }
 
 impl Pending {
@@ -81,7 +83,16 @@ impl Pending {
             numbers: exchange.map(|Exchange { request, .. }| (request.seq, request.ack, request.len)),
             retry_frame: exchange.and_then(Exchange::retried).map(|retry| retry.frame),
             finding,
+            asked_for: false,
         })
+    }
+
+    /// The cause by its packets, and the one that the timers of its server may make of it ([`Pending::told`]).
+    pub fn possible_causes(&self) -> [Cause; 2] {
+        match self.incident.cause {
+            Cause::DiedMidRequest => [Cause::DiedMidRequest, Cause::DiscardedRequest],
+            other => [other; 2],
+        }
     }
 
     /// The incident with its number, in the words that the server's timers suggest.

@@ -6,6 +6,7 @@
 //! (`connection::http`), so it can be shown on a terminal; markup still has to be escaped where markup is made.
 
 mod filter;
+mod moment;
 mod odds;
 mod redact;
 mod run;
@@ -21,7 +22,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-pub use filter::Filter;
+pub use filter::{Around, Filter, Unlisted};
+pub use moment::Moment;
 pub use odds::{ODDS_SCHEMA, Odds, OddsChange, OddsTimer};
 pub use redact::Redaction;
 pub use run::{Attempt, Expectation, Party, ProductLog, Run};
