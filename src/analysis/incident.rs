@@ -47,7 +47,9 @@ impl Pending {
             client: connection.endpoint(Side::Client).to_string(),
             server: connection.endpoint(Side::Server).to_string(),
             time_ns: start.time_ns,
-            idle_ns: exchange.and_then(|exchange| exchange.idle_ns()),
+            idle_ns: finding.idle_ns,
+            idle_at_least_ns: finding.idle_at_least_ns,
+            idle_at_close_ns: finding.idle_at_close_ns(),
             requests_before: answered_before(connection, finding.exchange),
             first_request: finding.place == Place::First,
             ack_covers_fin: finding.ack_covers_fin,
@@ -97,7 +99,7 @@ impl Pending {
 
     /// The incident with its number, in the words that the server's timers suggest.
     pub fn told(self, id: u32, timers: &ServerTimers) -> Incident {
-        let Pending { mut incident, mut finding, .. } = self;
+        let Pending { mut incident, mut finding, start, .. } = self;
         if diagnosis::discarded_by_timer(&mut finding, timers) {
             incident.cause = finding.cause;
             incident.confidence = finding.confidence;
@@ -106,7 +108,9 @@ impl Pending {
             incident.counter_evidence = std::mem::take(&mut finding.counter_evidence);
             incident.race = finding.is_race();
         }
-        let story = diagnosis::tell(&finding, incident.idle_ns, timers);
+        diagnosis::bound_idle_time(&mut finding, start.time_ns, timers);
+        incident.idle_at_least_ns = finding.idle_at_least_ns;
+        let story = diagnosis::tell(&finding, timers);
         incident.id = id;
         // The packets are those of the race; what made them was a restart, and timers cannot cure it.
         incident.race &= !diagnosis::happened_in_restart(&finding, timers);

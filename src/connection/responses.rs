@@ -62,8 +62,8 @@ impl Connection {
         true
     }
 
-    /// A part of a response overtaken by what was sent after it. Returns whether it is one.
-    pub(super) fn response_overtaken(&mut self, payload: &[u8], mark: Mark) -> bool {
+    /// A part of a response overtaken by what was sent after it: it may be all that came of it.
+    pub(super) fn response_overtaken(&mut self, payload: &[u8], mark: Mark) {
         let is_answer = match self.protocol {
             Protocol::Tls => {
                 !matches!(tls::records(payload), Some(tls::Records::Alert | tls::Records::Handshake))
@@ -72,13 +72,34 @@ impl Connection {
             _ => true,
         };
         let status = http::status(payload);
-        let Some(front) = self.exchanges.front_mut().filter(|front| is_answer && mark.ack.after(front.start))
-        else {
-            return false;
-        };
-        if status.is_none_or(|status| status >= 200) {
+        if is_answer
+            && status.is_none_or(|status| status >= 200)
+            && let Some(front) = self.exchanges.front_mut().filter(|front| mark.ack.after(front.start))
+            && !front.answered()
+        {
             front.answer(mark);
-            front.status = front.status.or(status);
+            front.status = status;
+        }
+    }
+
+    /// Bytes of a response that come late, or once more because they were lost: they have arrived only now, and the idle
+    /// time counts from here. Returns whether it does. A keep-alive probe brings nothing, and what the client had
+    /// acknowledged already was sent in vain.
+    pub(super) fn server_repeats(&mut self, payload: &[u8], mark: Mark) -> bool {
+        let end = mark.seq.plus(mark.len);
+        let probe = mark.len == 1 && end == self.half(Side::Server).next;
+        let had_it = self.half(Side::Client).acked().is_some_and(|acked| !end.after(acked));
+        let alert = self.protocol == Protocol::Tls && tls::records(payload) == Some(tls::Records::Alert);
+        if probe || had_it || alert {
+            return false;
+        }
+        match self.exchanges.front_mut().filter(|front| front.answered()) {
+            Some(front) => front.answer_arrives(mark),
+            None => {
+                if let Some(previous) = self.previous_response.as_mut().filter(|last| !end.after(last.seq)) {
+                    previous.at = mark.into();
+                }
+            }
         }
         true
     }
