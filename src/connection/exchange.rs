@@ -27,8 +27,6 @@ pub struct Exchange {
     pub acked: Option<Moment>,
     /// False where HTTP was expected and the bytes that were captured are no request.
     pub is_request: bool,
-    /// What came from the server so far may have been an interim response (RFC 9110 section 15.2), where it cannot be read.
-    pub(super) interim: bool,
     /// It follows at once on a request of which the server had answered a part, or with what may have been an interim
     /// response: then it is rather the rest of that one.
     pub continues: bool,
@@ -62,6 +60,7 @@ pub(super) enum Idle {
 pub(super) struct Answer {
     first: Option<Mark>,
     last: Option<Mark>,
+    interim: bool,
 }
 
 /// What is kept of a request that was sent more than once.
@@ -98,7 +97,6 @@ impl Exchange {
             idle_is_bound: matches!(idle, Idle::AtLeast(_)),
             acked: None,
             is_request: true,
-            interim: false,
             continues: false,
             http2_stream: 0,
             answer: None,
@@ -162,6 +160,18 @@ impl Exchange {
         if let Some(last) = last {
             *last = Mark { frame: mark.frame, time_ns: mark.time_ns, ..*last };
         }
+    }
+
+    /// What came last may have been an interim response (RFC 9110 section 15.2), which cannot be read.
+    pub(super) fn answer_may_be_interim(&mut self, interim: bool) {
+        if let Some(answer) = &mut self.answer {
+            answer.interim = interim;
+        }
+    }
+
+    /// What came last may have been an interim response.
+    pub(super) fn is_answer_interim(&self) -> bool {
+        self.answer.as_ref().is_some_and(|answer| answer.interim)
     }
 
     /// What came so far was not the response.

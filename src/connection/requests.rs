@@ -144,7 +144,7 @@ impl Connection {
         let without_pause =
             self.last_data.get().is_some_and(|last_ns| mark.time_ns - last_ns <= LONGEST_PAUSE_NS);
         let answered_early = request.response_last().is_some_and(|answer| request.end.after(answer.ack));
-        without_pause && (answered_early || request.interim || (request.continues && request.bytes() == 0))
+        without_pause && (answered_early || request.is_answer_interim())
     }
 
     /// The client gave up the body of its last request, as it may after a final response in place of 100 Continue, or had

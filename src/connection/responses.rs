@@ -57,7 +57,9 @@ impl Connection {
             self.http_responses(payload, head, mark, len);
         } else if let Some(front) = self.exchanges.front_mut() {
             front.answer(mark);
-            front.interim = self.protocol == Protocol::Tls && tls::may_be_interim(payload);
+            if self.protocol == Protocol::Tls {
+                front.answer_may_be_interim(tls::may_be_interim(payload));
+            }
         }
         true
     }
