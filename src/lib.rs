@@ -7,12 +7,14 @@ pub mod calendar;
 pub mod capture;
 pub mod cli;
 pub mod connection;
+pub mod destination;
 pub mod diagnosis;
 #[cfg(feature = "live")]
 pub mod doctor;
 pub mod duration;
 #[cfg(feature = "live")]
 pub mod lab;
+pub mod messages;
 pub mod odds;
 pub mod packet;
 #[cfg(feature = "live")]

@@ -1,7 +1,7 @@
 //! One request and what became of it.
 
 use super::http::Method;
-use super::{Mark, MaybeNs, Moment, Point, Seq};
+use super::{Mark, MaybeNs, Meaning, Message, Moment, Point, Seq};
 
 /// A request and its response, as far as they were captured.
 ///
@@ -30,6 +30,8 @@ pub struct Exchange {
     /// It follows at once on a request of which the server had answered a part, or with what may have been an interim
     /// response: then it is rather the rest of that one.
     pub continues: bool,
+    /// What its sender expects, as far as its bytes tell; never known of HTTP and inside TLS.
+    pub message: Message,
     /// HTTP/2 stream; 0 where the protocol has none.
     pub http2_stream: u32,
     answer: Option<Box<Answer>>,
@@ -98,6 +100,7 @@ impl Exchange {
             acked: None,
             is_request: true,
             continues: false,
+            message: Message::UNKNOWN,
             http2_stream: 0,
             answer: None,
             response_complete: false,
@@ -230,6 +233,11 @@ impl Exchange {
     /// Bytes of the request seen so far.
     pub fn bytes(&self) -> u32 {
         self.end.since(self.start).max(0) as u32
+    }
+
+    /// Its bytes are a goodbye, or nothing else that anybody misses.
+    pub fn is_farewell(&self) -> bool {
+        self.message.meaning == Meaning::Farewell
     }
 
     /// Some byte of a response was captured.
