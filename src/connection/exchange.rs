@@ -27,6 +27,9 @@ pub struct Exchange {
     pub acked: Option<Moment>,
     /// False where HTTP was expected and the bytes that were captured are no request.
     pub is_request: bool,
+    /// It follows at once on a request of which the server had answered a part, or with what may have been an interim
+    /// response: then it is rather the rest of that one.
+    pub continues: bool,
     /// What its sender expects, as far as its bytes tell; never known of HTTP and inside TLS.
     pub message: Message,
     /// HTTP/2 stream; 0 where the protocol has none.
@@ -59,6 +62,7 @@ pub(super) enum Idle {
 pub(super) struct Answer {
     first: Option<Mark>,
     last: Option<Mark>,
+    interim: bool,
 }
 
 /// What is kept of a request that was sent more than once.
@@ -95,6 +99,7 @@ impl Exchange {
             idle_is_bound: matches!(idle, Idle::AtLeast(_)),
             acked: None,
             is_request: true,
+            continues: false,
             message: Message::UNKNOWN,
             http2_stream: 0,
             answer: None,
@@ -104,6 +109,14 @@ impl Exchange {
             again: None,
             in_use: true,
         }
+    }
+
+    /// What it was begun with turned out to be something else: its request begins here.
+    pub(super) fn begin_anew(&mut self, request: Mark, start: Seq, fingerprint: u64) {
+        (self.request, self.start, self.end, self.fingerprint) = (request, start, start, fingerprint);
+        self.is_request = true;
+        self.complete = false;
+        self.acked = None;
     }
 
     /// Time from the last byte of the previous exchange, ns; none on the first request of a connection, and where the
@@ -150,6 +163,18 @@ impl Exchange {
         if let Some(last) = last {
             *last = Mark { frame: mark.frame, time_ns: mark.time_ns, ..*last };
         }
+    }
+
+    /// What came last may have been an interim response (RFC 9110 section 15.2), which cannot be read.
+    pub(super) fn answer_may_be_interim(&mut self, interim: bool) {
+        if let Some(answer) = &mut self.answer {
+            answer.interim = interim;
+        }
+    }
+
+    /// What came last may have been an interim response.
+    pub(super) fn is_answer_interim(&self) -> bool {
+        self.answer.as_ref().is_some_and(|answer| answer.interim)
     }
 
     /// What came so far was not the response.

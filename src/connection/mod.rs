@@ -7,6 +7,7 @@
 mod duplicates;
 mod embryo;
 mod exchange;
+mod framing;
 mod half;
 pub mod http;
 pub(crate) mod http2;
@@ -21,6 +22,7 @@ mod spares;
 mod streams;
 mod table;
 pub(crate) mod tls;
+mod websocket;
 
 use std::num::NonZeroU64;
 
@@ -35,11 +37,11 @@ pub use roles::RoleHints;
 pub use seq::Seq;
 pub use table::{Digest, Digester, Located, SETTLE_NS, Slot, Table, TableCounts};
 
+use framing::Framing;
+use maybe::MaybeNs;
+
 /// A shorter silence at the beginning of a capture says nothing of an idle time.
 pub const SHORTEST_SILENCE_NS: i64 = 50_000_000;
-
-use http::Framer;
-use maybe::MaybeNs;
 
 /// One captured segment as evidence: where it stands and what it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,6 +197,7 @@ pub struct Connection {
     /// The client's first message that was recognised as one of a protocol.
     spoken: Message,
     client_records: tls::RecordReader,
+    server_records: tls::RecordReader,
     /// Requests not (fully) answered, oldest first. Requests answered in full are forgotten.
     pub exchanges: Exchanges,
     /// Requests seen.
@@ -214,6 +217,7 @@ pub struct Connection {
     rare: Option<Box<Rare>>,
     /// A message asked for the connection to close (`Connection: close`).
     pub announced_close: bool,
+    upgraded: bool,
     established: MaybeNs,
     /// Packets that were captured more than once, as far as the number goes.
     duplicates: u32,
@@ -232,14 +236,6 @@ struct Rare {
     /// Server data captured before the client's that it acknowledges.
     early: Option<Mark>,
     alert: bool,
-}
-
-/// The HTTP framers; a connection has them only while a message is under way.
-#[derive(Debug)]
-struct Framing {
-    requests: Framer,
-    responses: Framer,
-    upgraded: bool,
 }
 
 impl Connection {
@@ -261,6 +257,7 @@ impl Connection {
             offers_http2: false,
             spoken: Message::UNKNOWN,
             client_records: tls::RecordReader::default(),
+            server_records: tls::RecordReader::default(),
             exchanges: Exchanges::default(),
             requests: 0,
             served: 0,
@@ -271,6 +268,7 @@ impl Connection {
             server_speaks_first: false,
             rare: None,
             announced_close: false,
+            upgraded: false,
             established: MaybeNs::default(),
             duplicates: 0,
             appearances: streams::Appearances::default(),
@@ -456,7 +454,11 @@ impl Connection {
         let requests = self.requests;
         let exchanged = match (side, fresh) {
             (_, Fresh::Nothing) => false,
-            (Side::Server, Fresh::Old | Fresh::Late) => self.server_repeats(segment.payload, mark),
+            (Side::Server, Fresh::Old) => self.server_repeats(segment.payload, mark),
+            (Side::Server, Fresh::Late) => {
+                self.response_overtaken(segment.payload, mark);
+                self.server_repeats(segment.payload, mark)
+            }
             (Side::Client, Fresh::Old) => {
                 self.client_repeats(mark);
                 false
@@ -509,50 +511,5 @@ impl Connection {
             half.base().into_iter().for_each(|base| bases.set(end, base.0));
         }
         bases
-    }
-
-    /// What HTTP framing knows of the response in hand: `Some(true)` complete or ending with the connection,
-    /// `Some(false)` begun and incomplete, `None` unknown.
-    pub fn response_is_whole(&self) -> Option<bool> {
-        let Some(framing) = &self.framing else {
-            // Between two messages it is lent to other connections.
-            return (self.protocol == Protocol::Http).then_some(true);
-        };
-        if framing.upgraded {
-            return None;
-        }
-        let responses = &framing.responses;
-        if responses.is_lost() {
-            None
-        } else {
-            Some(responses.ends_with_connection() || !responses.in_message())
-        }
-    }
-
-    /// The sequence numbers prove that the server sent bytes after a request which the capture does not hold: the
-    /// response, or a part of it.
-    pub fn response_unseen(&self, exchange: &Exchange) -> bool {
-        self.half(Side::Server).unseen_after(exchange.request.ack, self.half(Side::Client).acked())
-    }
-
-    /// The response in hand has no length: the server's close is its end, not the end of an idle time.
-    pub fn response_ends_with_connection(&self) -> bool {
-        self.framing.as_ref().is_some_and(|framing| framing.responses.ends_with_connection())
-    }
-
-    /// HTTP was left behind by an upgrade or a CONNECT.
-    pub fn is_upgraded(&self) -> bool {
-        self.framing.as_ref().is_some_and(|framing| framing.upgraded)
-    }
-}
-
-impl Framing {
-    fn new() -> Framing {
-        Framing { requests: Framer::requests(), responses: Framer::responses(), upgraded: false }
-    }
-
-    /// Between two messages in both directions: a new one would do as well.
-    fn is_fresh(&self) -> bool {
-        self.requests.is_fresh() && self.responses.is_fresh() && !self.upgraded
     }
 }

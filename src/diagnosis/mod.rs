@@ -14,7 +14,7 @@ mod restart;
 mod rules;
 mod timers;
 
-use crate::connection::{Connection, Exchange, Half, Moment};
+use crate::connection::{Connection, Exchange, Half, Moment, Protocol};
 use crate::report::{Cause, Confidence, Ending, RetrySafe, Role, Side};
 
 use goodbye::Weight;
@@ -134,6 +134,7 @@ type Rule = for<'c> fn(&Case<'c>) -> Option<Finding>;
 const UNANSWERED: &[Rule] = &[
     rules::goaway,
     rules::unsolicited_response,
+    rules::died_before_the_rest,
     race::discarded_request,
     race::crossed_fin,
     race::stale_reuse,
@@ -182,7 +183,11 @@ pub fn judge(connection: &Connection, circumstances: Circumstances) -> Judgement
                 (true, false) => ANSWERED,
                 (true, true) => ANSWERED_TOO_LATE,
             };
-            match rules.iter().find_map(|rule| rule(&case)).map(|finding| goodbye::weigh(&case, finding)) {
+            match rules
+                .iter()
+                .find_map(|rule| rule(&case))
+                .map(|finding| goodbye::weigh(&case, case.with_framing_doubted(finding)))
+            {
                 Some(Weight::Told(finding)) => findings.push(finding),
                 Some(Weight::Unclear) => unclear = Some(exchange.request.into()),
                 Some(Weight::Nothing) | None => {}
@@ -320,6 +325,25 @@ impl Case<'_> {
             }
             _ => false,
         }
+    }
+
+    /// Takes certainty from a verdict that rests on where messages begin and end, where that is not known.
+    fn with_framing_doubted(&self, mut finding: Finding) -> Finding {
+        let (connection, exchange) = (self.connection, self.exchange);
+        let unread = connection.protocol == Protocol::Http && exchange.method.is_none();
+        let reason = if connection.response_may_be_hidden(exchange) {
+            "the server sent data after it had this request, and where the response before it ends cannot be told: its \
+             response may be among that data"
+        } else if unread && self.client.missing() > 0 {
+            "the beginning of the request was not captured: this may be the rest of one that the server had begun to read"
+        } else if unread && finding.cause == Cause::TruncatedResponse {
+            "the request was not captured in full: the response to a HEAD ends with its header"
+        } else {
+            return finding;
+        };
+        finding.confidence = Confidence::Inconclusive;
+        finding.counter_evidence.push(reason.into());
+        finding
     }
 
     /// `GET /path` for HTTP, a description for anything else.

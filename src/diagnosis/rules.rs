@@ -118,6 +118,27 @@ pub(super) fn died_mid_request_with_fin(case: &Case<'_>) -> Option<Finding> {
     Some(finding)
 }
 
+/// `died-mid-request` of a request that came in parts:
+/// 1. what the client sent follows at once on a request that the server had answered before it had all of it, or with what
+///    may have been an interim response (100 Continue), and nobody can read which;
+/// 2. the server's FIN acknowledges nothing of it.
+///
+/// So it is rather the rest of that request than the next one, which would have come after a pause.
+pub(super) fn died_before_the_rest(case: &Case<'_>) -> Option<Finding> {
+    let exchange = case.exchange;
+    let fin = case.server.fin().filter(|fin| exchange.continues && !fin.ack.after(exchange.start))?;
+    let mut finding = case.finding(Cause::DiedMidRequest, Confidence::Likely, RetrySafe::No);
+    finding.evidence.push(format!(
+        "the client was still sending when the server closed: the FIN acknowledges {}, and the request goes on from {}",
+        relative(case.client, fin.ack),
+        relative(case.client, exchange.start),
+    ));
+    finding.counter_evidence.push(
+        "the server had sent something before it had the whole request; whether that was its answer cannot be read".into(),
+    );
+    Some(finding)
+}
+
 /// `died-mid-request` with RST:
 /// 1. the server sent an active RST and no FIN, acknowledging bytes of the request;
 /// 2. its kernel had acknowledged them more than [`UNREAD_WINDOW_NS`] before: the process was at work, not about to close.
