@@ -15,5 +15,6 @@ mod pairs;
 mod probe;
 #[cfg(feature = "live")]
 mod tls;
+mod truth;
 #[cfg(feature = "live")]
 mod upstream;

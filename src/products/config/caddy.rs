@@ -13,16 +13,20 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, Vec<&str>)> {
 }
 
 pub(super) fn looks_like(text: &str) -> bool {
-    const WORDS: [&str; 7] =
-        ["reverse_proxy", "file_server", "php_fastcgi", "encode", "tls", "handle", "root"];
-    let known =
-        |words: &[&str]| WORDS.contains(&words[0]) && !words.iter().any(|word| word.ends_with([';', ':']));
-    let short = |words: &[&str]| words.len() > 1 && words[0] != "root" && words[0] == "reverse_proxy";
-    lines(text).any(|(_, words)| short(&words) && known(&words))
-        || (lines(text).any(|(_, words)| known(&words))
-            && lines(text).any(|(_, words)| {
-                words.len() == 2 && words[1] == "{" && (words[0].starts_with(':') || words[0].contains('.'))
-            }))
+    const WITHIN: [&str; 7] = ["file_server", "php_fastcgi", "encode", "respond", "handle", "root", "redir"];
+    let proxy = |words: &[&str]| words[0] == "reverse_proxy" && words.len() > 1;
+    let site = |words: &[&str]| {
+        let address = words[0].starts_with(':') || words[0].starts_with("http") || words[0].contains('.');
+        words.len() == 2 && words[1] == "{" && address
+    };
+    let foreign = |words: &[&str]| words.iter().any(|word| word.ends_with([';', ':']));
+    let mut all = lines(text);
+    let mut seen = (false, false);
+    all.any(|(_, words)| {
+        seen.0 |= site(&words);
+        seen.1 |= WITHIN.contains(&words[0]) && !foreign(&words);
+        proxy(&words) && !foreign(&words) || seen == (true, true)
+    })
 }
 
 pub(super) fn read(text: &str) -> Result<Reading, String> {

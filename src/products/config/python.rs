@@ -78,13 +78,19 @@ fn simple(text: &str, id: &'static str, name: &str, line: (&'static str, i64)) -
     reading.line = Some(line);
     for (index, raw) in text.lines().enumerate() {
         let Some((_, behind)) = without_comment(raw).split_once(name) else { continue };
-        let Some(value) = behind.trim_start().strip_prefix('=') else { continue };
-        let end = value.find([',', ')', '#']).unwrap_or(value.len());
+        // keep=5, settings["keep"] = 5, {"keep": 5}
+        let behind = behind.trim_start_matches(['"', '\'', ']', ' ']);
+        let Some(value) = behind.strip_prefix(['=', ':']) else { continue };
+        let end = value.find([',', ')', '#', '}']).unwrap_or(value.len());
         reading.downstream.push(Found::at(
             text,
             index + 1,
             seconds(value[..end].trim(), &mut reading.warnings, name, index + 1),
         ));
+    }
+    // What `**settings` holds may set it.
+    if reading.downstream.is_empty() && text.lines().any(|raw| without_comment(raw).contains("**")) {
+        reading.incomplete = Some("its settings come from **, which was not followed".to_owned());
     }
     reading
 }

@@ -11,6 +11,8 @@ pub(super) fn read(text: &str) -> Reading {
     let mut reading = Reading::of(Some("uwsgi-http"), None);
     reading.line = Some(("http-keepalive = {}", SECOND));
     let (mut keepalive, mut timeout) = (None, 60.0);
+    // http11-socket keeps connections in the worker itself, for socket-timeout.
+    let (mut http11, mut socket_timeout) = (None, None);
     let mut within = false;
     for (index, raw) in text.lines().enumerate() {
         let line = raw.trim();
@@ -28,15 +30,27 @@ pub(super) fn read(text: &str) -> Reading {
                 keepalive = Some((index + 1, if value == "true" { Some(1.0) } else { number }))
             }
             "http-timeout" => timeout = number.unwrap_or(f64::NAN),
-            "http11-socket" => reading.downstream.push(Found::at(text, index + 1, Value::Unreadable)),
-            "harakiri" | "so-keepalive" | "socket-timeout" => reading.warnings.push(format!(
+            "http11-socket" => http11 = Some(index + 1),
+            "socket-timeout" => {
+                let seconds =
+                    number.map_or(Value::Unreadable, |number| Value::Time((number * SECOND as f64) as i64));
+                socket_timeout = Some(Found::at(text, index + 1, seconds));
+            }
+            "harakiri" | "so-keepalive" => reading.warnings.push(format!(
                 "line {}: {line} does not change when an idle connection is closed",
                 index + 1
             )),
             _ => {}
         }
     }
+    if let Some(line) = http11 {
+        reading.line = Some(("socket-timeout = {}", SECOND));
+        reading
+            .downstream
+            .push(socket_timeout.unwrap_or_else(|| Found::at(text, line, Value::Time(4 * SECOND))));
+    }
     let found = match keepalive {
+        None if http11.is_some() => return reading,
         None => Found {
             file: None,
             line: 0,
