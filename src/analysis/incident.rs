@@ -46,6 +46,8 @@ impl Pending {
             server: connection.endpoint(Side::Server).to_string(),
             time_ns: start.time_ns,
             idle_ns: exchange.and_then(|exchange| exchange.idle_ns()),
+            silence_ns: finding.silence_ns,
+            path_loss: finding.path_loss,
             requests_before: answered_before(connection, finding.exchange),
             first_request: finding.place == Place::First,
             ack_covers_fin: finding.ack_covers_fin,

@@ -21,6 +21,7 @@ pub struct Exchange {
     /// The request is complete, as far as HTTP framing can tell; always true for bursts.
     pub complete: bool,
     idle: MaybeNs,
+    silence_ns: i64,
     /// The first segment from the server that acknowledges at least the first byte.
     pub acked: Option<Moment>,
     /// False where HTTP was expected and the bytes that were captured are no request.
@@ -69,6 +70,7 @@ impl Exchange {
         request: Mark,
         start: Seq,
         idle_ns: Option<i64>,
+        silence_ns: i64,
         fingerprint: u64,
         path: Vec<u8>,
     ) -> Exchange {
@@ -80,6 +82,7 @@ impl Exchange {
             path,
             complete: false,
             idle: idle_ns.map(MaybeNs::from).unwrap_or_default(),
+            silence_ns,
             acked: None,
             is_request: true,
             http2_stream: 0,
@@ -95,6 +98,12 @@ impl Exchange {
     /// Time from the last byte of the previous exchange, ns; none on the first request of a connection.
     pub fn idle_ns(&self) -> Option<i64> {
         self.idle.get()
+    }
+
+    /// Time since the packet before it, of either side and whatever it carried, ns; 0 where it is the first of the capture.
+    /// Devices on the path count from there: a keep-alive probe is no data, and reminds them.
+    pub fn silence_ns(&self) -> i64 {
+        self.silence_ns
     }
 
     /// Retransmissions of its bytes.

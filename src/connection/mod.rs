@@ -27,14 +27,14 @@ use crate::packet::{Endpoint, Flags, Segment};
 use crate::report::Side;
 
 pub use exchange::{Exchange, Retry};
-pub use half::{Fresh, Half, is_passive_reset};
+pub use half::{Fresh, Half, REORDERED_NS, Reset, is_passive_reset};
 pub use outstanding::Exchanges;
 pub use roles::RoleHints;
 pub use seq::Seq;
 pub use table::{Digest, Digester, Located, SETTLE_NS, Slot, Table, TableCounts};
 
 use http::Framer;
-use maybe::MaybeNs;
+use maybe::{Longest, MaybeNs, Shortest};
 
 /// One captured segment as evidence: where it stands and what it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,6 +198,8 @@ pub struct Connection {
     /// asked for do not end an idle time.
     last_data: MaybeNs,
     longest_reuse: MaybeNs,
+    round_trip: Shortest,
+    survived: Longest,
     /// The last answered exchange's final segment, with the sequence number behind its payload.
     pub previous_response: Option<Point>,
     /// The server spoke before any request: a greeting, so not HTTP.
@@ -252,6 +254,8 @@ impl Connection {
             served: 0,
             last_data: MaybeNs::default(),
             longest_reuse: MaybeNs::default(),
+            round_trip: Shortest::default(),
+            survived: Longest::default(),
             previous_response: None,
             server_speaks_first: false,
             rare: None,
@@ -299,8 +303,7 @@ impl Connection {
 
     /// Nothing more can come: both FINs, or a RST.
     pub fn is_closed(&self) -> bool {
-        self.halves.iter().all(|half| half.fin().is_some())
-            || self.halves.iter().any(|half| half.rst().is_some())
+        self.halves.iter().all(|half| half.fin().is_some()) || self.halves.iter().any(|half| half.rsts() > 0)
     }
 
     /// Which side closed first, decided by numbers and not by capture order: a FIN that acknowledges the other side's
@@ -362,6 +365,23 @@ impl Connection {
         self.established.get()
     }
 
+    /// The shortest time, at the capture point, from a segment of the client to the server's answer to it, ns: of the SYN,
+    /// where neither was repeated, and of the beginning of each request. Both are answered by the server's kernel, or by
+    /// something nearer in its name; a kernel that delays its acknowledgement makes a single one longer, never shorter.
+    pub fn round_trip_ns(&self) -> Option<i64> {
+        let handshake = self.half(Side::Client).syn().zip(self.half(Side::Server).syn());
+        let handshake = handshake
+            .filter(|_| self.half(Side::Client).syn_repeats() == 0)
+            .map(|(syn, answer)| answer.at.time_ns - syn.at.time_ns);
+        handshake.into_iter().chain(self.round_trip.get()).filter(|trip| *trip >= 0).min()
+    }
+
+    /// The longest silence, without a packet of either side at the capture point, after which a request was acknowledged, ns:
+    /// whatever lies on the path still knew the connection then.
+    pub fn survived_ns(&self) -> Option<i64> {
+        self.survived.get()
+    }
+
     fn rare(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
     }
@@ -384,7 +404,6 @@ impl Connection {
         mark: Mark,
         hints: &RoleHints,
     ) -> Option<u64> {
-        self.last_ns = self.last_ns.max(mark.time_ns);
         self.first_ns = self.first_ns.min(mark.time_ns);
         let sender = usize::from(segment.src != self.ends[0]);
         if !self.roles_proven {
@@ -430,6 +449,7 @@ impl Connection {
         } else if ends_idle && let Some(last_ns) = self.last_data.get() {
             self.rare().idle_before_close[side as usize] = (mark.time_ns - last_ns).into();
         }
+        self.last_ns = self.last_ns.max(mark.time_ns);
         if self.requests == requests {
             return None;
         }

@@ -174,7 +174,7 @@ mod tests {
         };
         exchanges.begin(|path| {
             assert!(path.is_empty());
-            Exchange::new(Mark::of(&segment, 1, 0), Seq(start), None, 0, path)
+            Exchange::new(Mark::of(&segment, 1, 0), Seq(start), None, 0, 0, path)
         });
     }
 

@@ -198,6 +198,10 @@ impl Connection {
     }
 
     pub(super) fn begin_request(&mut self, fingerprint: u64, mark: Mark, start: Seq) {
+        if self.half(Side::Server).rsts() > 0 {
+            // They were kept for what the client would do next, and it goes on.
+            self.retire_answered();
+        }
         if self.exchanges.len() == MAX_OUTSTANDING {
             self.exchanges.pop_front();
         }
@@ -216,7 +220,8 @@ impl Connection {
             self.longest_reuse = idle.into();
         }
         self.requests += 1;
-        self.exchanges.begin(|path| Exchange::new(mark, start, idle_ns, fingerprint, path));
+        let silence_ns = (mark.time_ns - self.last_ns).max(0);
+        self.exchanges.begin(|path| Exchange::new(mark, start, idle_ns, silence_ns, fingerprint, path));
     }
 
     fn request_complete(&mut self, end: Seq) {

@@ -331,6 +331,8 @@ pub fn incident(cause: Cause) -> Incident {
         server: "192.0.2.2:3000".to_owned(),
         time_ns: ZERO_NS + 5_300_000,
         idle_ns: Some(6_004_200_000),
+        silence_ns: Some(5_001_000_000),
+        path_loss: None,
         requests_before: 1,
         first_request: false,
         ack_covers_fin: Some(false),

@@ -29,7 +29,7 @@ pub use schema::{SCHEMA_VERSION, json_schema};
 pub use soak::{SOAK_SCHEMA, Soak, SoakCause, SoakMeasured, SoakPrediction, SoakShare};
 pub use timeline::{Timeline, TimelineClose, TimelineIncident, TimelineLane, TimelineSpan};
 pub use trace::{Clocks, Lane, Segment, SegmentKind, Trace};
-pub use words::{Cause, Confidence, Ending, RetrySafe, Role, Side, Vantage, Verdict};
+pub use words::{Cause, Confidence, Ending, PathLoss, RetrySafe, Role, Side, Vantage, Verdict};
 
 /// Everything one analysis found, in the order of first packets.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -145,6 +145,10 @@ pub struct Incident {
     /// Time from the last byte of the previous exchange to the request; none on a first request, and where the previous
     /// exchange was not captured.
     pub idle_ns: Option<i64>,
+    /// Time from the packet before the request, of either side and whatever it carried: devices on the path count from there.
+    pub silence_ns: Option<i64>,
+    /// What was done to the request on its path, for `state-lost` and `silent-drop`; none where that cannot be told.
+    pub path_loss: Option<PathLoss>,
     /// Requests answered on this connection before.
     pub requests_before: u32,
     /// It is the first request of a connection that was captured from its beginning, or the attempt to connect.
