@@ -21,6 +21,8 @@ pub(super) struct Pending {
     pub numbers: Option<(Seq, Seq, u32)>,
     /// Frame of its retry, counted through the trace.
     pub retry_frame: Option<u64>,
+    /// It is kept only because a filter asks for it: without one there was no more room.
+    pub asked_for: bool,
 }
 
 impl Pending {
@@ -45,7 +47,9 @@ impl Pending {
             client: connection.endpoint(Side::Client).to_string(),
             server: connection.endpoint(Side::Server).to_string(),
             time_ns: start.time_ns,
-            idle_ns: exchange.and_then(|exchange| exchange.idle_ns()),
+            idle_ns: finding.idle_ns,
+            idle_at_least_ns: finding.idle_at_least_ns,
+            idle_at_close_ns: finding.idle_at_close_ns(),
             silence_ns: finding.silence_ns,
             path_loss: finding.path_loss,
             requests_before: answered_before(connection, finding.exchange),
@@ -83,12 +87,21 @@ impl Pending {
             numbers: exchange.map(|Exchange { request, .. }| (request.seq, request.ack, request.len)),
             retry_frame: exchange.and_then(Exchange::retried).map(|retry| retry.frame),
             finding,
+            asked_for: false,
         })
+    }
+
+    /// The cause by its packets, and the one that the timers of its server may make of it ([`Pending::told`]).
+    pub fn possible_causes(&self) -> [Cause; 2] {
+        match self.incident.cause {
+            Cause::DiedMidRequest => [Cause::DiedMidRequest, Cause::DiscardedRequest],
+            other => [other; 2],
+        }
     }
 
     /// The incident with its number, in the words that the server's timers suggest.
     pub fn told(self, id: u32, timers: &ServerTimers) -> Incident {
-        let Pending { mut incident, mut finding, .. } = self;
+        let Pending { mut incident, mut finding, start, .. } = self;
         if diagnosis::discarded_by_timer(&mut finding, timers) {
             incident.cause = finding.cause;
             incident.confidence = finding.confidence;
@@ -97,7 +110,9 @@ impl Pending {
             incident.counter_evidence = std::mem::take(&mut finding.counter_evidence);
             incident.race = finding.is_race();
         }
-        let story = diagnosis::tell(&finding, incident.idle_ns, timers);
+        diagnosis::bound_idle_time(&mut finding, start.time_ns, timers);
+        incident.idle_at_least_ns = finding.idle_at_least_ns;
+        let story = diagnosis::tell(&finding, timers);
         incident.id = id;
         // The packets are those of the race; what made them was a restart, and timers cannot cure it.
         incident.race &= !diagnosis::happened_in_restart(&finding, timers);

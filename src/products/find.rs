@@ -1,6 +1,6 @@
 //! Products by the names that people use for them.
 
-use super::{Product, all};
+use super::{Facing, Product, all};
 
 /// Names offered for one that is not known.
 const MOST_SUGGESTIONS: usize = 4;
@@ -9,6 +9,17 @@ const MOST_SUGGESTIONS: usize = 4;
 pub fn find(name: &str) -> Option<&'static Product> {
     let name = normal(name);
     all().iter().find(|product| names(product).any(|known| normal(known) == name))
+}
+
+/// The product of that name that plays this part on a connection: as a client, `go` is the Transport. None where the name
+/// is not known, or is that of a product that has no such connections.
+pub fn find_facing(name: &str, side: Facing) -> Option<&'static Product> {
+    let wanted = normal(name);
+    let client = || {
+        let called = |product: &&Product| product.as_client.iter().any(|known| normal(known) == wanted);
+        all().iter().find(called).filter(|_| side == Facing::Upstream)
+    };
+    client().or_else(|| find(name).filter(|product| product.may_face(side)))
 }
 
 /// The names most like one that is not known, best first; none if nothing comes close.
