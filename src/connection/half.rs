@@ -31,15 +31,13 @@ pub enum Fresh {
 /// A million of them are kept at once: what only an end or a loss brings is in a box of its own.
 #[derive(Debug, Clone, Default)]
 pub struct Half {
-    /// Zero of the relative numbers; meaningful once `based`.
+    /// Zero of the relative numbers; meaningful once it is known.
     base: Seq,
     /// One past the highest payload byte seen; meaningful once a segment other than a RST was seen.
     pub next: Seq,
-    /// Highest acknowledgement number sent; meaningful once `has_acked`.
+    /// Highest acknowledgement number sent; meaningful once it is known.
     acked: Seq,
-    based: bool,
-    started: bool,
-    has_acked: bool,
+    known: Known,
     ttls: Ttls,
     /// Segments sent.
     pub packets: u64,
@@ -64,26 +62,50 @@ impl Default for Start {
     }
 }
 
+/// Which of the numbers of a [`Half`] are known, a bit each.
+#[derive(Debug, Clone, Copy, Default)]
+struct Known(u8);
+
+impl Known {
+    const BASED: u8 = 1;
+    const STARTED: u8 = 2;
+    const HAS_ACKED: u8 = 4;
+
+    #[inline]
+    fn is(self, what: u8) -> bool {
+        self.0 & what != 0
+    }
+
+    #[inline]
+    fn set(&mut self, what: u8) {
+        self.0 |= what;
+    }
+}
+
 /// The times to live (hop limits, in IPv6) that a side's segments arrive with, RSTs left out: one on a steady path, two where
 /// something else answers the SYN, more where packets take several paths.
 #[derive(Debug, Clone, Copy, Default)]
 struct Ttls {
     first: u8,
-    /// 0 where there is none.
+    /// 0 where there is none; the same as the first where there are more than two.
     second: u8,
-    vary: bool,
 }
 
 impl Ttls {
     #[inline]
+    fn vary(self) -> bool {
+        self.first == self.second && self.first > 0
+    }
+
+    #[inline]
     fn add(&mut self, ttl: u8) {
-        if ttl == self.first || ttl == self.second {
+        if ttl == self.first || ttl == self.second || self.vary() {
             return;
         }
         match (self.first, self.second) {
             (0, _) => self.first = ttl,
             (_, 0) => self.second = ttl,
-            _ => self.vary = true,
+            _ => self.second = self.first,
         }
     }
 }
@@ -137,12 +159,12 @@ impl Half {
     /// Zero of the relative numbers, chosen as Wireshark does: the SYN's number, or one below the first number that
     /// this side used or that the other side acknowledged.
     pub fn base(&self) -> Option<Seq> {
-        self.based.then_some(self.base)
+        self.known.is(Known::BASED).then_some(self.base)
     }
 
     /// Highest acknowledgement number sent, if any.
     pub fn acked(&self) -> Option<Seq> {
-        self.has_acked.then_some(self.acked)
+        self.known.is(Known::HAS_ACKED).then_some(self.acked)
     }
 
     /// The first SYN, if it was captured.
@@ -192,8 +214,8 @@ impl Half {
     /// Whether no other segment of this side arrived with this time to live, of which there are few: whoever sent it is
     /// somewhere else, or sends it in another way.
     pub fn is_strange_ttl(&self, ttl: u8) -> bool {
-        let Ttls { first, second, vary } = self.ttls;
-        first > 0 && !vary && ttl != first && ttl != second
+        let Ttls { first, second } = self.ttls;
+        first > 0 && !self.ttls.vary() && ttl != first && ttl != second
     }
 
     /// RSTs sent.
@@ -214,9 +236,9 @@ impl Half {
     /// Sets zero of the relative numbers where it is not known yet.
     #[inline]
     pub(super) fn begin_at(&mut self, base: Seq) {
-        if !self.based {
+        if !self.known.is(Known::BASED) {
             self.base = base;
-            self.based = true;
+            self.known.set(Known::BASED);
         }
     }
 
@@ -233,7 +255,8 @@ impl Half {
     /// last one seen (Wireshark's "ACKed unseen segment"), a FIN included.
     pub fn unseen(&self, peer: &Half) -> u64 {
         let end = self.next.plus(u32::from(self.fin().is_some()));
-        let beyond = peer.acked().filter(|_| self.started).map_or(0, |acked| acked.since(end).max(0));
+        let beyond =
+            peer.acked().filter(|_| self.known.is(Known::STARTED)).map_or(0, |acked| acked.since(end).max(0));
         self.missing() + u64::from(beyond.unsigned_abs())
     }
 
@@ -266,13 +289,13 @@ impl Half {
                 Start::Syn(_) => self.trouble().syn_repeats += 1,
             }
         }
-        if segment.flags.ack() && (!self.has_acked || mark.ack.after(self.acked)) {
+        if segment.flags.ack() && (!self.known.is(Known::HAS_ACKED) || mark.ack.after(self.acked)) {
             self.acked = mark.ack;
-            self.has_acked = true;
+            self.known.set(Known::HAS_ACKED);
         }
         let first_byte = mark.seq.plus(u32::from(segment.flags.syn()));
-        if !self.started {
-            self.started = true;
+        if !self.known.is(Known::STARTED) {
+            self.known.set(Known::STARTED);
             self.next = first_byte;
         }
         let fresh = self.payload(first_byte, segment.payload_len, mark);
@@ -346,7 +369,7 @@ impl Half {
     /// Whether numbers from `from` on were used for payload that the capture does not hold: there is a hole, or this
     /// side's own FIN or active RST, or what the peer acknowledged, lies beyond the last byte seen.
     pub fn unseen_after(&self, from: Seq, acked_by_peer: Option<Seq>) -> bool {
-        if !self.started {
+        if !self.known.is(Known::STARTED) {
             return false;
         }
         let known = if from.after(self.next) { from } else { self.next };

@@ -37,7 +37,7 @@ pub use table::{Digest, Digester, Located, SETTLE_NS, Slot, Table, TableCounts};
 pub const SHORTEST_SILENCE_NS: i64 = 50_000_000;
 
 use http::Framer;
-use maybe::{Longest, MaybeNs, Shortest};
+use maybe::{MaybeNs, SurvivedAndTrip};
 
 /// One captured segment as evidence: where it stands and what it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,8 +176,8 @@ pub struct Connection {
     serial: u32,
     /// It goes on after it had been given up for the bound of the table: what came before was handed over on its own.
     pub resumed: bool,
-    /// Which of `ends` is the client, once known.
-    client: Option<u8>,
+    /// Whether the second of `ends` is the client, once known.
+    client_is_second: Option<bool>,
     /// Whether a handshake or the payload proved the roles; otherwise ports suggested them.
     pub roles_proven: bool,
     halves: [Half; 2],
@@ -201,8 +201,7 @@ pub struct Connection {
     /// asked for do not end an idle time.
     last_data: MaybeNs,
     longest_reuse: MaybeNs,
-    round_trip: Shortest,
-    survived: Longest,
+    survived_and_trip: SurvivedAndTrip,
     /// It is the time for which the capture shows a connection that was idle before.
     longest_reuse_is_bound: bool,
     /// The last answered exchange's final segment, with the sequence number behind its payload.
@@ -247,7 +246,7 @@ impl Connection {
             tunnel,
             serial: 0,
             resumed: false,
-            client: None,
+            client_is_second: None,
             roles_proven: false,
             halves: Default::default(),
             first_ns: i64::MAX,
@@ -261,8 +260,7 @@ impl Connection {
             served: 0,
             last_data: MaybeNs::default(),
             longest_reuse: MaybeNs::default(),
-            round_trip: Shortest::default(),
-            survived: Longest::default(),
+            survived_and_trip: SurvivedAndTrip::default(),
             longest_reuse_is_bound: false,
             previous_response: None,
             server_speaks_first: false,
@@ -404,13 +402,13 @@ impl Connection {
         let handshake = handshake
             .filter(|_| self.half(Side::Client).syn_repeats() == 0)
             .map(|(syn, answer)| answer.at.time_ns - syn.at.time_ns);
-        handshake.into_iter().chain(self.round_trip.get()).filter(|trip| *trip >= 0).min()
+        handshake.into_iter().chain(self.survived_and_trip.trip_ns()).filter(|trip| *trip >= 0).min()
     }
 
     /// The longest silence, without a packet of either side at the capture point, after which a request was acknowledged, ns:
     /// whatever lies on the path still knew the connection then.
     pub fn survived_ns(&self) -> Option<i64> {
-        self.survived.get()
+        self.survived_and_trip.survived_ns()
     }
 
     fn rare(&mut self) -> &mut Rare {
@@ -418,7 +416,7 @@ impl Connection {
     }
 
     fn index(&self, side: Side) -> usize {
-        let client = usize::from(self.client.unwrap_or(0));
+        let client = usize::from(self.client_is_second.unwrap_or(false));
         match side {
             Side::Client => client,
             Side::Server => 1 - client,
@@ -440,7 +438,7 @@ impl Connection {
         if !self.roles_proven {
             self.settle_roles(segment, sender, hints);
         }
-        let side = if self.client == Some(1 - sender as u8) { Side::Server } else { Side::Client };
+        let side = if self.client_is_second == Some(sender == 0) { Side::Server } else { Side::Client };
         let ends_it = segment.flags.rst() || segment.flags.fin();
         let half = &self.halves[sender];
         let ends_idle = ends_it && !half.has_ended() && self.exchanges.iter().all(Exchange::answered);

@@ -14,9 +14,9 @@ impl Connection {
             for exchange in self.exchanges.iter_mut() {
                 if exchange.acked.is_none() && mark.ack.after(exchange.start) {
                     exchange.acked = Some(mark.into());
-                    self.survived.add(exchange.silence_ns());
+                    self.survived_and_trip.survive(exchange.silence_ns());
                     if exchange.retransmissions() == 0 {
-                        self.round_trip.add(mark.time_ns - exchange.request.time_ns);
+                        self.survived_and_trip.answer(mark.time_ns - exchange.request.time_ns);
                     }
                 }
             }
