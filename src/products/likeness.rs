@@ -32,11 +32,19 @@ pub fn looks_like(side: Facing, observed_ns: i64) -> Vec<Likeness> {
             let off = (after_ns - observed_ns).max(observed_ns - at_most_ns).max(0);
             let released = timer.versions.as_deref() != Some("unreleased");
             // A framework on top of a product inherits its timer: one of them is enough.
-            let told = near.iter().any(|(_, _, known)| known.timer.setting == timer.setting);
+            let told = near.iter().any(|(_, _, known)| {
+                known.timer.setting == timer.setting
+                    || product.stands_on.as_deref() == Some(&known.product.id)
+            });
             if off <= tolerance && released && !told {
                 near.push((off, !product.common, Likeness { product, timer, default_ns: after_ns }));
             }
         }
+    }
+    // A close at any moment of a while fits many times: where a certain one is near, it says nothing.
+    let is_certain = |likeness: &Likeness| matches!(likeness.timer.idle, Idle::Closes { after_ns, at_most_ns } if after_ns == at_most_ns);
+    if near.iter().any(|(_, _, likeness)| is_certain(likeness)) {
+        near.retain(|(_, _, likeness)| is_certain(likeness));
     }
     near.sort_by_key(|(off, rare, _)| (*off, *rare));
     near.into_iter().take(MOST).map(|(_, _, likeness)| likeness).collect()
@@ -69,6 +77,11 @@ pub fn forgets_between(survived_ns: Option<i64>, gone_ns: i64) -> Vec<Likeness> 
                 near.push((gone_ns - after_ns, !product.common, likeness));
             }
         }
+    }
+    // A close at any moment of a while fits many times: where a certain one is near, it says nothing.
+    let is_certain = |likeness: &Likeness| matches!(likeness.timer.idle, Idle::Closes { after_ns, at_most_ns } if after_ns == at_most_ns);
+    if near.iter().any(|(_, _, likeness)| is_certain(likeness)) {
+        near.retain(|(_, _, likeness)| is_certain(likeness));
     }
     near.sort_by_key(|(off, rare, _)| (*off, *rare));
     near.into_iter().take(MOST).map(|(_, _, likeness)| likeness).collect()
@@ -119,12 +132,12 @@ mod tests {
         assert_eq!(ids(Facing::Downstream, 2_001), ["gunicorn"]);
         assert_eq!(ids(Facing::Downstream, 75_020)[0], "nginx");
         assert_eq!(ids(Facing::Upstream, 60_004)[..2], ["nginx", "aws-alb"]);
-        assert_eq!(ids(Facing::Downstream, 137_000), ["waitress"]);
+        assert_eq!(ids(Facing::Downstream, 137_000), ["waitress", "sanic"]);
     }
 
     #[test]
     fn a_timer_that_nobody_has_looks_like_nothing() {
-        assert!(ids(Facing::Downstream, 5_500).is_empty());
+        assert!(ids(Facing::Downstream, 17_000).is_empty());
         assert!(ids(Facing::Downstream, 500).is_empty());
         assert!(ids(Facing::Upstream, 61_000).is_empty());
     }

@@ -162,7 +162,11 @@ impl IdleTimer {
             return IdleTimer::meant(product, side, meaning, known_from);
         }
         let late_ns = product.timers_facing(side).map(|timer| timer.late_ns).max().unwrap_or(0);
-        let idle = Idle::Closes { after_ns: ns, at_most_ns: ns.saturating_add(late_ns) };
+        let early_ns = product.timers_facing(side).map(|timer| timer.early_ns).max().unwrap_or(0);
+        let idle = Idle::Closes {
+            after_ns: ns.saturating_sub(early_ns).max(0),
+            at_most_ns: ns.saturating_add(late_ns),
+        };
         let told_ns = timer.announces_ns.map(|_| ns / 1_000_000_000 * 1_000_000_000);
         IdleTimer {
             idle: Some(idle),
@@ -295,7 +299,7 @@ impl Party {
         let Some(product) = find_facing(name, faces) else {
             return Err(match find(name) {
                 Some(product) => wrong_side(name, product, faces),
-                None => unknown_product(name),
+                None => unknown_product(name, faces),
             });
         };
         let mut party = Party::of_product(product);
@@ -306,8 +310,8 @@ impl Party {
     }
 }
 
-fn unknown_product(name: &str) -> String {
-    let near = suggestions(name);
+fn unknown_product(name: &str, faces: Facing) -> String {
+    let near = suggestions(name, Some(faces));
     let near = if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(", ")) };
     format!(
         "`{name}` is no product known here, no duration and no file.{near} `finrace timeouts --list` lists the products"

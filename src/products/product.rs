@@ -25,6 +25,8 @@ pub struct Product {
     /// Names that mean it where a client is asked for, and something else where a server is: `go`, `node`.
     #[serde(default)]
     pub as_client: Vec<String>,
+    /// The product whose server it uses, with that one's timers: `node-http` under Express.
+    pub stands_on: Option<String>,
     /// The release whose sources were read.
     pub read_at: Option<String>,
     /// How it closes an idle connection.
@@ -163,6 +165,8 @@ pub struct Timer {
     pub announces_if_asked: bool,
     /// A time that is set is overstepped by up to this, ns: an added buffer, a look around only now and then.
     pub late_ns: i64,
+    /// A time that is set is undercut by up to this, ns: it is counted in coarse steps.
+    pub early_ns: i64,
     /// The release that it was measured with here, and what was seen; none where it is only documented.
     pub measured: Option<String>,
 }
@@ -210,6 +214,7 @@ struct RawTimer {
     announces: Option<String>,
     #[serde(default)]
     announces_if_asked: bool,
+    early: Option<String>,
     late: Option<String>,
     measured: Option<String>,
 }
@@ -235,6 +240,7 @@ impl TryFrom<RawTimer> for Timer {
             line: raw.line,
             announces_ns: raw.announces.as_deref().map(nanoseconds).transpose()?,
             announces_if_asked: raw.announces_if_asked,
+            early_ns: raw.early.as_deref().map_or(Ok(0), nanoseconds)?,
             late_ns: raw.late.as_deref().map_or(Ok(0), nanoseconds)?,
             measured: raw.measured,
         })
