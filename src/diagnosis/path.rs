@@ -78,7 +78,8 @@ pub(super) fn reset_in_clients_name(case: &Case<'_>) -> Option<Finding> {
 
 /// `reset-idle`:
 /// 1. the server sent a RST and no FIN;
-/// 2. the RST was sent before the request arrived: it acknowledges no byte of it; or, where it acknowledges nothing at all,
+/// 2. the RST was sent before the request arrived: it acknowledges no byte of it, and no less than the server did otherwise, so
+///    that it is the server's own; or, where it acknowledges nothing at all,
 ///    it passed the capture point before the request did, or came too fast for an answer and another one followed when the
 ///    answer was due. The server reset an idle connection, and the request crossed the RST or followed it.
 pub(super) fn reset_idle(case: &Case<'_>) -> Option<Finding> {
@@ -90,7 +91,9 @@ pub(super) fn reset_idle(case: &Case<'_>) -> Option<Finding> {
         let mut finding = case.finding(Cause::ResetIdle, Confidence::Likely, RetrySafe::Yes);
         finding.evidence.push(why);
         finding
-    } else if !mark.ack.after(case.exchange.start) {
+    } else if !mark.ack.after(case.exchange.start)
+        && !case.server.acked().is_some_and(|acked| mark.ack.before(acked))
+    {
         let mut finding = case.finding(Cause::ResetIdle, Confidence::Certain, RetrySafe::Yes);
         finding.evidence.push(format!(
             "the RST acknowledges {}, the request begins at {}: the connection was reset while idle",

@@ -9,7 +9,7 @@ use super::{Case, Finding, Place, duration, relative};
 /// SYN retransmissions without any answer that make a failed connect: Linux sends them after 1, 3 and 7 s.
 const CONNECT_RETRANSMISSIONS: u32 = 2;
 /// A client that closes sooner after its request did not wait for the answer; nobody configures a shorter timeout.
-const SHORTEST_WAIT_NS: i64 = 100_000_000;
+pub(super) const SHORTEST_WAIT_NS: i64 = 100_000_000;
 
 /// `refused` and `connect-timeout`:
 /// 1. the client's SYN was captured and no SYN of the server;
