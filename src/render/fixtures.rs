@@ -388,6 +388,7 @@ pub fn report() -> Report {
         server_idle_close,
         client_idle_close,
         longest_reuse_ns: Some(58_700_000_000),
+        path_forgets: None,
         reused_at_least_ns: None,
         closed_at_least_ns: None,
         verdict,

@@ -250,7 +250,9 @@ pub struct Server {
     /// The longest silence before the server closed first, of connections that were idle before the capture holds them:
     /// it keeps idle connections for at least so long.
     pub closed_at_least_ns: Option<i64>,
-    /// Whether the pair can race.
+    /// A path to it on which something forgot a connection: the one that forgets soonest.
+    pub path_forgets: Option<PathForgets>,
+    /// Whether requests can be lost: the pair can race, or something between the two forgets connections.
     pub verdict: Verdict,
     /// What to change, with numbers.
     pub advice: String,
@@ -261,6 +263,40 @@ impl Server {
     pub fn reused(&self) -> Option<(i64, bool)> {
         let (exactly, at_least) = (self.longest_reuse_ns, self.reused_at_least_ns);
         exactly.max(at_least).map(|longest| (longest, at_least > exactly))
+    }
+}
+
+/// How long something between a client and a server remembers a connection on which nothing passes.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct PathForgets {
+    /// The longest silence that a connection survived on this path; none where none survived 0.1 s. Where it is not shorter
+    /// than `gone_ns`, no idle timer explains the loss.
+    pub survived_ns: Option<i64>,
+    /// The shortest silence after which a connection was gone.
+    pub gone_ns: i64,
+    /// Requests lost to it.
+    pub losses: u64,
+    /// Devices whose default lies between the two. A likeness, never a proof.
+    pub looks_like: Vec<LooksLike>,
+}
+
+impl PathForgets {
+    /// Whether an idle timer can explain it.
+    pub fn is_by_timer(&self) -> bool {
+        self.survived_ns.is_none_or(|survived| survived < self.gone_ns)
+    }
+}
+
+impl Server {
+    /// The verdict in words.
+    pub fn verdict_words(&self) -> &'static str {
+        match (self.verdict, &self.path_forgets) {
+            (Verdict::AtRisk, Some(forgets)) if forgets.is_by_timer() => "AT RISK: something between forgets",
+            (Verdict::AtRisk, Some(_)) => "AT RISK: connections got lost",
+            (Verdict::AtRisk, None) => "AT RISK",
+            (Verdict::Safe, _) => "safe",
+            (Verdict::Unknown, _) => "unknown",
+        }
     }
 }
 
