@@ -21,6 +21,7 @@ pub struct Exchange {
     /// The request is complete, as far as HTTP framing can tell; always true for bursts.
     pub complete: bool,
     idle: MaybeNs,
+    silence_ns: i64,
     /// The idle time began before the capture of the connection: at least so long.
     idle_is_bound: bool,
     /// The first segment from the server that acknowledges at least the first byte.
@@ -84,7 +85,14 @@ pub struct Retry {
 
 impl Exchange {
     /// A request of which the first byte was seen. `path` is a buffer.
-    pub(super) fn new(request: Mark, start: Seq, idle: Idle, fingerprint: u64, path: Vec<u8>) -> Exchange {
+    pub(super) fn new(
+        request: Mark,
+        start: Seq,
+        idle: Idle,
+        silence_ns: i64,
+        fingerprint: u64,
+        path: Vec<u8>,
+    ) -> Exchange {
         Exchange {
             request,
             start,
@@ -97,6 +105,7 @@ impl Exchange {
                 Idle::Exactly(ns) | Idle::AtLeast(ns) => ns.into(),
             },
             idle_is_bound: matches!(idle, Idle::AtLeast(_)),
+            silence_ns,
             acked: None,
             is_request: true,
             continues: false,
@@ -128,6 +137,12 @@ impl Exchange {
     /// Where the previous exchange lies before the capture: for how long the capture shows that nothing was sent, ns.
     pub fn idle_at_least_ns(&self) -> Option<i64> {
         self.idle.get().filter(|_| self.idle_is_bound)
+    }
+
+    /// Time since the packet before it, of either side and whatever it carried, ns; 0 where it is the first of the capture.
+    /// Devices on the path count from there: a keep-alive probe is no data, and reminds them.
+    pub fn silence_ns(&self) -> i64 {
+        self.silence_ns
     }
 
     /// Retransmissions of its bytes.

@@ -30,7 +30,7 @@ use crate::packet::{Endpoint, Flags, Segment};
 use crate::report::Side;
 
 pub use exchange::{Exchange, Retry};
-pub use half::{Fresh, Half, is_passive_reset};
+pub use half::{Fresh, Half, REORDERED_NS, Reset, is_passive_reset};
 pub use message::{Meaning, Message};
 pub use outstanding::Exchanges;
 pub use roles::RoleHints;
@@ -38,7 +38,7 @@ pub use seq::Seq;
 pub use table::{Digest, Digester, Located, SETTLE_NS, Slot, Table, TableCounts};
 
 use framing::Framing;
-use maybe::MaybeNs;
+use maybe::{MaybeNs, SurvivedAndTrip};
 
 /// A shorter silence at the beginning of a capture says nothing of an idle time.
 pub const SHORTEST_SILENCE_NS: i64 = 50_000_000;
@@ -180,8 +180,8 @@ pub struct Connection {
     serial: u32,
     /// It goes on after it had been given up for the bound of the table: what came before was handed over on its own.
     pub resumed: bool,
-    /// Which of `ends` is the client, once known.
-    client: Option<u8>,
+    /// Whether the second of `ends` is the client, once known.
+    client_is_second: Option<bool>,
     /// Whether a handshake or the payload proved the roles; otherwise ports suggested them.
     pub roles_proven: bool,
     halves: [Half; 2],
@@ -208,6 +208,7 @@ pub struct Connection {
     /// asked for do not end an idle time.
     last_data: MaybeNs,
     longest_reuse: MaybeNs,
+    survived_and_trip: SurvivedAndTrip,
     /// It is the time for which the capture shows a connection that was idle before.
     longest_reuse_is_bound: bool,
     /// The last answered exchange's final segment, with the sequence number behind its payload.
@@ -247,7 +248,7 @@ impl Connection {
             tunnel,
             serial: 0,
             resumed: false,
-            client: None,
+            client_is_second: None,
             roles_proven: false,
             halves: Default::default(),
             first_ns: i64::MAX,
@@ -263,6 +264,7 @@ impl Connection {
             served: 0,
             last_data: MaybeNs::default(),
             longest_reuse: MaybeNs::default(),
+            survived_and_trip: SurvivedAndTrip::default(),
             longest_reuse_is_bound: false,
             previous_response: None,
             server_speaks_first: false,
@@ -312,8 +314,7 @@ impl Connection {
 
     /// Nothing more can come: both FINs, or a RST.
     pub fn is_closed(&self) -> bool {
-        self.halves.iter().all(|half| half.fin().is_some())
-            || self.halves.iter().any(|half| half.rst().is_some())
+        self.halves.iter().all(|half| half.fin().is_some()) || self.halves.iter().any(|half| half.rsts() > 0)
     }
 
     /// Which side closed first, decided by numbers and not by capture order: a FIN that acknowledges the other side's
@@ -403,12 +404,29 @@ impl Connection {
         self.established.get()
     }
 
+    /// The shortest time, at the capture point, from a segment of the client to the server's answer to it, ns: of the SYN,
+    /// where neither was repeated, and of the beginning of each request. Both are answered by the server's kernel, or by
+    /// something nearer in its name; a kernel that delays its acknowledgement makes a single one longer, never shorter.
+    pub fn round_trip_ns(&self) -> Option<i64> {
+        let handshake = self.half(Side::Client).syn().zip(self.half(Side::Server).syn());
+        let handshake = handshake
+            .filter(|_| self.half(Side::Client).syn_repeats() == 0)
+            .map(|(syn, answer)| answer.at.time_ns - syn.at.time_ns);
+        handshake.into_iter().chain(self.survived_and_trip.trip_ns()).filter(|trip| *trip >= 0).min()
+    }
+
+    /// The longest silence, without a packet of either side at the capture point, after which a request was acknowledged, ns:
+    /// whatever lies on the path still knew the connection then.
+    pub fn survived_ns(&self) -> Option<i64> {
+        self.survived_and_trip.survived_ns()
+    }
+
     fn rare(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
     }
 
     fn index(&self, side: Side) -> usize {
-        let client = usize::from(self.client.unwrap_or(0));
+        let client = usize::from(self.client_is_second.unwrap_or(false));
         match side {
             Side::Client => client,
             Side::Server => 1 - client,
@@ -425,13 +443,12 @@ impl Connection {
         mark: Mark,
         hints: &RoleHints,
     ) -> Option<u64> {
-        self.last_ns = self.last_ns.max(mark.time_ns);
         self.first_ns = self.first_ns.min(mark.time_ns);
         let sender = usize::from(segment.src != self.ends[0]);
         if !self.roles_proven {
             self.settle_roles(segment, sender, hints);
         }
-        let side = if self.client == Some(1 - sender as u8) { Side::Server } else { Side::Client };
+        let side = if self.client_is_second == Some(sender == 0) { Side::Server } else { Side::Client };
         let ends_it = segment.flags.rst() || segment.flags.fin();
         let half = &self.halves[sender];
         // A close in answer to a goodbye is no idle timer; one that crosses it is.
@@ -480,6 +497,7 @@ impl Connection {
         } else if ends_idle {
             self.close_ends_idle(side, mark.time_ns);
         }
+        self.last_ns = self.last_ns.max(mark.time_ns);
         if self.requests == requests {
             return None;
         }

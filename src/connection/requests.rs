@@ -328,6 +328,10 @@ impl Connection {
     }
 
     pub(super) fn begin_request(&mut self, fingerprint: u64, mark: Mark, start: Seq) {
+        if self.half(Side::Server).rsts() > 0 {
+            // They were kept for what the client would do next, and it goes on.
+            self.retire_answered();
+        }
         if self.exchanges.len() == MAX_OUTSTANDING {
             self.exchanges.pop_front();
         }
@@ -344,7 +348,11 @@ impl Connection {
             self.longest_reuse_is_bound = matches!(idle, Idle::AtLeast(_));
         }
         self.requests += 1;
-        self.exchanges.begin(|path| Exchange::new(mark, start, idle, fingerprint, path));
+        let silence_ns = match self.last_ns {
+            i64::MIN => 0,
+            last_ns => (mark.time_ns - last_ns).max(0),
+        };
+        self.exchanges.begin(|path| Exchange::new(mark, start, idle, silence_ns, fingerprint, path));
         if let Some(early) = self.rare.as_ref().and_then(|rare| rare.early)
             && early.ack.after(start)
             && !early.seq.before(mark.ack)

@@ -14,6 +14,10 @@ impl Connection {
             for exchange in self.exchanges.iter_mut() {
                 if exchange.acked.is_none() && mark.ack.after(exchange.start) {
                     exchange.acked = Some(mark.into());
+                    self.survived_and_trip.survive(exchange.silence_ns());
+                    if exchange.retransmissions() == 0 {
+                        self.survived_and_trip.answer(mark.time_ns - exchange.request.time_ns);
+                    }
                 }
             }
         }
@@ -132,7 +136,9 @@ impl Connection {
         let Some(mut framing) = self.framing.take() else { return };
         framing.responses.resynchronise(payload);
         // A client that closed before the response may not read it: what it does next tells, so the exchange is kept.
-        let client_left = self.half(Side::Client).fin().is_some_and(|fin| !fin.ack.after(mark.seq));
+        // The same where a RST of the server came before: it may have cut the client off.
+        let client_left = self.half(Side::Client).fin().is_some_and(|fin| !fin.ack.after(mark.seq))
+            || self.half(Side::Server).rsts() > 0;
         let mut head = head.filter(|_| framing.responses.is_fresh());
         let mut used = 0;
         let mut touched = false;

@@ -268,6 +268,7 @@ fn more(kind: Kind) -> Option<&'static str> {
              of the stream can be read, and for a newer release of it. A client idle timeout below the server's makes the \
              event rarer until then."
         }
+        (_, Root::Refused) => return None,
         (Cause::StateLost | Cause::SilentDrop, _) => {
             "Known limits of devices in the path: AWS NLB and NAT gateway 350 s, Azure load balancer 4 minutes \
              (`finrace timeouts aws-nlb`, `aws-nat-gw`, `azure-lb`, `linux-conntrack`). If the server was restarted at \
