@@ -133,6 +133,7 @@ fn describe_limit(server: Endpoint, limit: Limit) -> String {
 
 fn described(Row { server, timers, .. }: &Row) -> report::Server {
     let verdict = timers.verdict();
+    let path_forgets = timers.paths.soonest();
     report::Server {
         server: server.to_string(),
         connections: timers.connections,
@@ -141,7 +142,6 @@ fn described(Row { server, timers, .. }: &Row) -> report::Server {
         longest_reuse_ns: timers.longest_reuse_ns,
         reused_at_least_ns: timers.reused_at_least_ns,
         closed_at_least_ns: timers.closed_at_least_ns,
-        verdict,
         risks: timers.risks(),
         advice: match verdict {
             Verdict::AtRisk => diagnosis::server_advice(timers),
@@ -151,5 +151,7 @@ fn described(Row { server, timers, .. }: &Row) -> report::Server {
                     .to_owned()
             }
         },
+        verdict,
+        path_forgets,
     }
 }

@@ -1,8 +1,9 @@
 //! The verdict in words: one plain sentence of what happened, one of what to change.
 
-use crate::report::{self, Cause, Risk, Root, Side};
+use crate::report::{self, Cause, PathForgets, PathLoss, Risk, Role, Root, Side};
 
-use super::{Finding, Limit, ServerTimers, duration, root};
+use super::memory::{bracket, path_advice};
+use super::{Finding, Limit, Place, ServerTimers, duration, root};
 
 const RESTART_ADVICE: &str = "The server was restarted and closed all its connections at once: take it out of the proxy's \
                               rotation and let idle connections end before it stops. Timers are not the cause.";
@@ -30,8 +31,8 @@ pub struct Story {
     pub advice: String,
 }
 
-/// Tells a finding.
-pub fn tell(finding: &Finding, timers: &ServerTimers) -> Story {
+/// Tells a finding; `forgets` is what its path showed of something that forgets connections.
+pub fn tell(finding: &Finding, timers: &ServerTimers, forgets: Option<&PathForgets>) -> Story {
     let idle_ns = finding.idle_ns.or(finding.idle_at_least_ns);
     let idle = match (finding.idle_ns, finding.idle_at_least_ns) {
         (Some(idle), _) => duration(idle),
@@ -79,14 +80,20 @@ pub fn tell(finding: &Finding, timers: &ServerTimers) -> Story {
              request on it all the same."
                 .to_owned()
         }
-        Cause::ResetIdle => format!("The server reset a connection idle for {idle} as a request was on its way."),
-        Cause::StateLost => format!(
-            "After {idle} of silence something no longer knew the connection: a NAT, firewall or load balancer that had \
-             forgotten it, or a server that had restarted."
+        Cause::ResetIdle if finding.from_stranger => format!(
+            "Something between the client and the server reset a connection idle for {idle} as a request was on its way.{}",
+            forgets.map(|forgets| format!(" {}", bracket(forgets))).unwrap_or_default()
         ),
-        Cause::SilentDrop => "The request was sent again and again and nothing came back: something in the path dropped it \
-                              without a word."
-            .to_owned(),
+        Cause::ResetIdle => format!("The server reset a connection idle for {idle} as a request was on its way."),
+        Cause::StateLost => state_lost(finding, forgets),
+        Cause::SilentDrop => format!(
+            "{}he request was sent again and again and nothing came back: something in the path dropped it without a word.{}",
+            match finding.path_loss {
+                Some(_) => format!("After {} of silence, t", finding.silence_ns.map_or_else(|| idle.clone(), duration)),
+                None => "T".to_owned(),
+            },
+            forgets.map(|forgets| format!(" {}", bracket(forgets))).unwrap_or_default()
+        ),
         Cause::DiedMidRequest => {
             "The server received the request, worked on it, and closed the connection without an answer.".to_owned()
         }
@@ -105,6 +112,11 @@ pub fn tell(finding: &Finding, timers: &ServerTimers) -> Story {
         Cause::Unknown => "The request got no response, and this capture does not show why.".to_owned(),
     };
     let advice = match root {
+        _ if let Some(forgets) =
+            forgets.filter(|_| finding.cause == Cause::ResetIdle && finding.from_stranger) =>
+        {
+            path_advice(forgets)
+        }
         Root::Restart => RESTART_ADVICE.to_owned(),
         Root::FirstRequestTimer => UNUSED_ADVICE.to_owned(),
         Root::AfterAnswer if finding.announced.is_some_and(|it| it.close) => PIPELINE_ADVICE.to_owned(),
@@ -112,7 +124,7 @@ pub fn tell(finding: &Finding, timers: &ServerTimers) -> Story {
         Root::AgeLimit => AGE_ADVICE.to_owned(),
         Root::Overdue => heed_advice(finding),
         Root::IdleTimers => timer_advice(timers),
-        Root::Cause => advice(finding),
+        Root::Refused | Root::Cause => advice(finding, forgets),
     };
     let what_happened = match (root, finding.announced.and_then(|announced| announced.timeout_ns)) {
         (Root::Overdue, Some(announced_ns)) => format!(
@@ -172,6 +184,70 @@ fn ordinal(number: u32) -> String {
     format!("{number}{ending}")
 }
 
+/// What happened to a request that met somebody who did not know its connection.
+fn state_lost(finding: &Finding, forgets: Option<&PathForgets>) -> String {
+    let answered = finding.moment(Role::Reset).zip(finding.moment(Role::Request));
+    let soon = answered.map_or_else(String::new, |(reset, request)| {
+        format!(", {} after it was sent", duration((reset.time_ns - request.time_ns).max(0)))
+    });
+    let who = match finding.from_stranger {
+        true => {
+            "by something between the client and the server (a firewall, a load balancer, an intrusion prevention system)"
+        }
+        false => {
+            "by something between the two that rejects it, or by a host that had just lost the connection in a restart or \
+                  a failover"
+        }
+    };
+    match finding.path_loss {
+        Some(PathLoss::Cut) => format!(
+            "The server had the request when the connection was cut off{}.",
+            if finding.from_stranger {
+                " by something between the two (a firewall, an intrusion prevention system)"
+            } else {
+                ""
+            }
+        ),
+        Some(PathLoss::Refused) if finding.place == Place::First => {
+            format!("The very first request of the connection was refused{soon}: {who}.")
+        }
+        Some(PathLoss::Refused) => format!("A request on a connection in use was refused{soon}: {who}."),
+        Some(PathLoss::Forgot) | None => {
+            let silence = finding.silence_ns.map_or_else(|| "some time".to_owned(), duration);
+            let who = match finding.from_stranger {
+                true => "something between the client and the server",
+                false => "something",
+            };
+            let or_restart = if finding.from_stranger { "" } else { ", or a server that had restarted" };
+            format!(
+                "After {silence} of silence {who} no longer knew the connection: a NAT, firewall or load balancer that had \
+                 forgotten it{or_restart}.{}",
+                forgets.map(|forgets| format!(" {}", bracket(forgets))).unwrap_or_default()
+            )
+        }
+    }
+}
+
+/// What to change where the path lost the request.
+fn path_loss_advice(finding: &Finding, forgets: Option<&PathForgets>) -> String {
+    match (finding.path_loss, forgets) {
+        (Some(PathLoss::Refused | PathLoss::Cut), _) => {
+            "Look at this time and for these addresses in the logs of the firewalls, load balancers and intrusion prevention \
+             systems between the two (a policy, a signature, a limit), and for a restart or failover of the server. Idle \
+             timeouts are not the cause."
+                .to_owned()
+        }
+        (Some(PathLoss::Forgot), Some(forgets)) => path_advice(forgets),
+        (Some(PathLoss::Forgot), None) => "Make the client drop idle connections sooner than the device in the path forgets \
+                                           them, or send TCP keep-alive probes more often than that."
+            .to_owned(),
+        (None, _) => "Capture at the server's side at the same time: if the packets do not arrive there, look for what drops \
+                      them in between; if they do, at the server's host. The connection had not been idle for long, so idle \
+                      timeouts are not the cause."
+            .to_owned(),
+    }
+}
+
 /// Which product's default the server's timer looks like, where that timer made this close: the time from the last
 /// response to the close is the timer's, give or take 5 % for the way of the packets.
 fn likeness(finding: &Finding, root: Root, timers: &ServerTimers) -> Option<String> {
@@ -188,7 +264,7 @@ fn likeness(finding: &Finding, root: Root, timers: &ServerTimers) -> Option<Stri
 }
 
 /// What to change, where the cause alone says it.
-fn advice(finding: &Finding) -> String {
+fn advice(finding: &Finding, forgets: Option<&PathForgets>) -> String {
     match finding.cause {
         Cause::StaleReuse if finding.stale_for_ns.is_none() => {
             "Capture again without gaps: how long the client had known of the close tells whether its pool or the timers are \
@@ -204,9 +280,7 @@ fn advice(finding: &Finding) -> String {
                                   on that connection (RFC 9112 section 9.6). No timer cures it, and the server is not at \
                                   fault."
             .to_owned(),
-        Cause::StateLost | Cause::SilentDrop => "Make the client drop idle connections sooner than the device in the path \
-                                                 forgets them, or send TCP keep-alive probes more often than that."
-            .to_owned(),
+        Cause::StateLost | Cause::SilentDrop => path_loss_advice(finding, forgets),
         Cause::DiedMidRequest | Cause::TruncatedResponse => "Look for a crash, a killed worker or a request limit in the \
                                                              server's log at this time; idle timeouts are not the cause."
             .to_owned(),
@@ -229,10 +303,13 @@ fn advice(finding: &Finding) -> String {
 /// What to change about a server at risk.
 pub fn server_advice(timers: &ServerTimers) -> String {
     let risks = timers.risks();
-    let sentences = risks.iter().map(|risk| match risk {
-        Risk::IdleTimers if matches!(timers.limit, Some(Limit::Age { .. })) => AGE_ADVICE.to_owned(),
-        Risk::IdleTimers => timer_advice(timers),
-        Risk::AfterAnswer => RECYCLE_ADVICE.to_owned(),
+    let sentences = risks.iter().filter_map(|risk| {
+        Some(match risk {
+            Risk::IdleTimers if matches!(timers.limit, Some(Limit::Age { .. })) => AGE_ADVICE.to_owned(),
+            Risk::IdleTimers => timer_advice(timers),
+            Risk::AfterAnswer => RECYCLE_ADVICE.to_owned(),
+            Risk::PathForgets => path_advice(&timers.paths.soonest()?),
+        })
     });
     sentences.collect::<Vec<_>>().join(" ")
 }

@@ -1,18 +1,22 @@
 //! What brought a close about: an idle timer, a limit, a restart. Told by all that is known of the server.
 
-use crate::report::{Cause, Role, Root};
+use crate::report::{Cause, PathLoss, Role, Root};
 
 use super::timers::SHORTEST_IDLE_NS;
 use super::{Finding, Limit, Place, ServerTimers};
 
 /// The root of a lost request, where its cause can have several:
-/// 1. the close was one of a restart;
-/// 2. the connection had carried no request yet: a timer for the first one;
-/// 3. the server closed right after an answer: no idle timer is so short;
-/// 4. it closes all its connections at an age;
-/// 5. else its idle timer, which the client may have been told of.
+/// 1. something on the path refused it although there had been no silence;
+/// 2. the cause is no meeting with a close;
+/// 3. the close was one of a restart;
+/// 4. the connection had carried no request yet: a timer for the first one;
+/// 5. the server closed right after an answer: no idle timer is so short;
+/// 6. it closes all its connections at an age;
+/// 7. else its idle timer, which the client may have been told of.
 pub fn root(finding: &Finding, timers: &ServerTimers) -> Root {
-    if !finding.is_race() && finding.cause != Cause::ResetIdle && !finding.cause.is_race() {
+    if matches!(finding.path_loss, Some(PathLoss::Refused | PathLoss::Cut)) {
+        Root::Refused
+    } else if !finding.is_race() && finding.cause != Cause::ResetIdle && !finding.cause.is_race() {
         Root::Cause
     } else if happened_in_restart(finding, timers) {
         Root::Restart

@@ -6,6 +6,7 @@ use crate::report::{Cause, IdleBucket, IdleClose, LooksLike, Risk, Side, Verdict
 
 use super::Finding;
 use super::limits::{self, Limit};
+use super::memory::Paths;
 use super::restart::{self, Life, Opened, Restart};
 use super::root;
 
@@ -161,6 +162,8 @@ pub struct ServerTimers {
     pub races: u64,
     /// Those of them that the server closed for right after an answer.
     pub races_after_answer: u64,
+    /// What the paths to the server show of devices that forget connections.
+    pub paths: Paths,
     /// Restarts; known once [`ServerTimers::settle`] was called.
     pub restarts: Vec<Restart>,
     /// A limit on requests or age; known once [`ServerTimers::settle`] was called.
@@ -177,6 +180,7 @@ impl ServerTimers {
     /// cannot help to recognise a restart.
     pub fn add(&mut self, connection: &Connection, findings: &[Finding], room: bool) {
         self.connections += 1;
+        self.paths.add(connection, findings, room);
         self.first_ns =
             Some(self.first_ns.map_or(connection.first_ns, |first| first.min(connection.first_ns)));
         self.longest_reuse_ns = self.longest_reuse_ns.max(connection.longest_reuse_ns());
@@ -258,6 +262,7 @@ impl ServerTimers {
     /// Whether anything is known beyond that the server exists.
     pub fn is_worth_showing(&self) -> bool {
         self.races > 0
+            || self.paths.soonest().is_some()
             || self.reused_ns().is_some()
             || self.server_close.summary().is_some()
             || self.client_close.summary().is_some()
@@ -276,12 +281,19 @@ impl ServerTimers {
     /// What speaks for the next loss.
     pub fn risks(&self) -> Vec<Risk> {
         let server_closes = self.server_close.summary().is_some() || self.closed_at_least_ns.is_some();
-        let of_timers = self.races > self.races_after_answer || (server_closes && self.reused_ns().is_some());
-        let found = [(of_timers, Risk::IdleTimers), (self.races_after_answer > 0, Risk::AfterAnswer)];
+        let found = [
+            (
+                self.races > self.races_after_answer || (server_closes && self.reused_ns().is_some()),
+                Risk::IdleTimers,
+            ),
+            (self.races_after_answer > 0, Risk::AfterAnswer),
+            (self.paths.soonest().is_some(), Risk::PathForgets),
+        ];
         found.into_iter().filter(|(is_one, _)| *is_one).map(|(_, risk)| risk).collect()
     }
 
-    /// Can this pair race? At risk: the server closes idle connections that the client would still have used.
+    /// Can requests be lost? At risk: something between the two forgets connections, or the server closes idle ones that the
+    /// client would still have used.
     pub fn verdict(&self) -> Verdict {
         let client_closes = self.client_close.summary().is_some();
         match self.reused_ns() {

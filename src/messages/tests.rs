@@ -198,3 +198,27 @@ fn a_long_line_is_shown_around_its_message() {
     assert!(message.quote.starts_with('…') && message.quote.ends_with('…'));
     assert!(message.quote.contains("socket hang up"));
 }
+
+proptest::proptest! {
+    /// Whatever is pasted: no panic, no control character, and no more of it than came in.
+    #[test]
+    fn any_bytes_are_a_text(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
+        let mut recogniser = Recogniser::default();
+        recogniser.line(&bytes, false);
+        let explanation = recogniser.explanation();
+        proptest::prop_assert!(explanation.messages.len() <= all().len());
+        for line in plain_lines(&bytes) {
+            proptest::prop_assert!(!line.chars().any(char::is_control), "{line:?}");
+            // A byte that is no UTF-8 becomes a letter of three.
+            proptest::prop_assert!(line.len() <= 3 * bytes.len());
+        }
+    }
+
+    /// A message is found wherever it stands in a line.
+    #[test]
+    fn a_message_is_found_wherever_it_stands(before in "[ -~]{0,40} ", after in " [ -~]{0,40}") {
+        let line = format!("{before}upstream prematurely closed connection while reading response header from upstream{after}");
+        let found = ids(&line);
+        proptest::prop_assert!(found.iter().any(|id| id == "nginx-eof-header"), "{found:?}");
+    }
+}

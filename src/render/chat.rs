@@ -74,6 +74,7 @@ pub fn message(report: &Report) -> String {
 fn risk(server: &Server) -> String {
     match server.risks.first() {
         Some(Risk::AfterAnswer) => "closes right after answers".to_owned(),
+        Some(Risk::PathForgets) => server.verdict_words().trim_start_matches("AT RISK: ").to_owned(),
         _ => {
             let reuse = server.reused().map_or_else(String::new, |(longest, _)| {
                 format!(", connections reused after up to {} idle", duration(longest))

@@ -104,6 +104,8 @@ tokens! {
         AfterAnswer = "after-answer",
         /// S closes connections at an age, whatever their idle time.
         AgeLimit = "age-limit",
+        /// Something on the path refused the request or cut the connection, and no silence had to do with it.
+        Refused = "refused-on-path",
         /// S was restarted and closed all its connections at once.
         Restart = "restart",
         /// What the cause itself names.
@@ -118,6 +120,8 @@ tokens! {
         IdleTimers = "idle-timers",
         /// It closes right after answers without having said so, and a request was lost to that.
         AfterAnswer = "after-answer",
+        /// Something between C and S forgets connections.
+        PathForgets = "path-forgets",
     }
 }
 
@@ -204,6 +208,18 @@ tokens! {
         No = "no",
         /// The packets do not tell.
         Unknown = "unknown",
+    }
+}
+
+tokens! {
+    /// What something on the path, or a server's host that lost its memory, did to a request.
+    PathLoss {
+        /// After a silence it no longer knew the connection.
+        Forgot = "forgot",
+        /// It refused the request although the connection had been in use just before, or was new.
+        Refused = "refused",
+        /// It cut the connection while the server had the request.
+        Cut = "cut",
     }
 }
 

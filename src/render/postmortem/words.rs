@@ -25,11 +25,12 @@ impl Kind {
 
     /// Whether the time before the request has to do with it.
     pub fn is_of_silence(self) -> bool {
-        self.root != Root::Cause
-            || matches!(
-                self.cause,
-                Cause::StaleReuse | Cause::StateLost | Cause::SilentDrop | Cause::UnsolicitedResponse
-            )
+        !matches!(self.root, Root::Cause | Root::Refused)
+            || self.root != Root::Refused
+                && matches!(
+                    self.cause,
+                    Cause::StaleReuse | Cause::StateLost | Cause::SilentDrop | Cause::UnsolicitedResponse
+                )
     }
 
     /// Whether it hit an attempt to connect, and no request.
@@ -64,6 +65,7 @@ impl Kind {
             (Cause::StaleReuse, _) => "the client used a connection that it had been told was closed",
             (Cause::AnnouncedClose, _) => "the client used a connection that had been announced to close",
             (Cause::ResetIdle, _) => "the server broke off an idle connection as a request was sent",
+            (_, Root::Refused) => "something on the way refused the request or cut the connection",
             (Cause::StateLost, _) => "after a silence, nobody at the other end knew the connection any more",
             (Cause::SilentDrop, _) => "the request was sent again and again, and nothing came back",
             (Cause::DiedMidRequest, _) => "the server took the request and closed without an answer",
@@ -144,6 +146,11 @@ impl Kind {
             (Cause::ResetIdle, _) => {
                 "The server ended an idle connection by a reset instead of an orderly close, as a request was on its \
                  way or about to be sent. The request was lost; the server's application never saw it."
+            }
+            (_, Root::Refused) => {
+                "The connection was new or in use, so nothing can have forgotten it. The request met a reset all the same: \
+                 something between client and server (a firewall, a load balancer, an intrusion prevention system) rejected \
+                 it, or the server's host had just lost the connection in a restart or a failover."
             }
             (Cause::StateLost, _) => {
                 "Devices between client and server (NAT gateways, firewalls, load balancers that forward packets) keep a \
