@@ -284,6 +284,7 @@ impl<'p, 'o> Pass<'p, 'o> {
             self.builder.connection(&trace.files, &connection);
             trace.quality.connection(&connection);
         });
+        self.builder.retries(&trace.files, trace.table.retries());
         if trace.names.len() > 1 {
             let names: Vec<&str> = trace.names.iter().map(String::as_str).collect();
             self.builder.note(format!("{} are one trace, in the order of their times", notes::names(&names)));
@@ -311,14 +312,16 @@ impl Back<'_, '_, '_> {
             }
             if options.live {
                 // Before the segment: it may come so late that the table lets closed connections go.
-                self.table.settle(first_ns, &mut |connection| builder.settled(self.files, connection));
+                self.table.settle(first_ns, &mut |connection, retries| {
+                    builder.settled(self.files, connection, retries);
+                });
             }
         }
         decoded.each(self.table, self.before, |table, located| {
             table.ingest_located(located, &mut |connection| ended.push(connection));
             for connection in ended.drain(..) {
                 if options.live {
-                    builder.ended(self.files, &connection);
+                    builder.ended(self.files, &connection, table.retries());
                 }
                 builder.connection(self.files, &connection);
                 self.quality.connection(&connection);
@@ -334,7 +337,7 @@ impl Back<'_, '_, '_> {
 
     fn settle(&mut self, now_ns: i64) {
         let (builder, files) = (&mut self.pass.builder, self.files);
-        self.table.settle(now_ns, &mut |connection| builder.settled(files, connection));
+        self.table.settle(now_ns, &mut |connection, retries| builder.settled(files, connection, retries));
     }
 }
 

@@ -143,6 +143,7 @@ impl Connection {
             let at = first.plus(used as u32);
             used += step;
             match event {
+                Some(Event::Begin) if self.is_rest(&payload[used..]) => framing.requests.lose(),
                 Some(Event::Begin) => self.request_begins(&framing, &payload[used..], None, mark, at),
                 Some(Event::Request(method)) => {
                     self.request_named(method, framing.requests.path().as_bytes());
@@ -163,6 +164,13 @@ impl Connection {
             self.extend_request(first.plus(len));
         }
         self.framing = Some(framing);
+    }
+
+    /// Bytes that cannot begin a request, behind one that waits for its answer: more of that one (a body of which its head says
+    /// nothing), or a client's test whether the connection lives.
+    fn is_rest(&self, payload: &[u8]) -> bool {
+        let waits = |last: &Exchange| last.method.is_some() && !last.answered();
+        self.exchanges.back().is_some_and(waits) && !http::may_start_request(payload)
     }
 
     /// A request begins with `payload`, of which the fingerprint may be known.

@@ -4,7 +4,7 @@ use crate::packet::Segment;
 use crate::report::Side;
 
 use super::http::{self, Event, Head};
-use super::{Bytes, Connection, Exchange, Exchanges, Mark, Protocol, tls};
+use super::{Bytes, Connection, Exchange, Exchanges, Mark, Protocol, RetryAnswer, tls};
 
 impl Connection {
     /// Takes in what a segment of the server says of the client's.
@@ -125,7 +125,23 @@ impl Connection {
         let Some(front) = self.exchanges.front() else { return };
         self.served += 1;
         self.previous_response = front.response_end();
+        self.tell_retry();
         self.exchanges.pop_front();
+    }
+
+    /// The oldest request has its answer.
+    fn tell_retry(&mut self) {
+        if let Some(front) = self.exchanges.front().filter(|front| front.follows_loss()) {
+            let answer = RetryAnswer { frame: front.request.frame, status: front.status };
+            self.rare().retry_answer = Some(answer);
+        }
+    }
+
+    /// The server closes: a response without a length is complete (RFC 9112 section 6.3).
+    pub(super) fn server_closes(&mut self) {
+        if self.response_ends_with_connection() && self.exchanges.front().is_some_and(Exchange::answered) {
+            self.tell_retry();
+        }
     }
 
     /// Where the end of a response was not captured, the next one begins: which request does it answer? One that had an

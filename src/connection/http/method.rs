@@ -42,6 +42,14 @@ impl Method {
             .map(|index| Method(index as u8))
     }
 
+    /// Whether `bytes`, which may be cut, can be the beginning of a known one and the space behind it.
+    pub fn may_be_at_start(bytes: &[u8]) -> bool {
+        METHODS.iter().any(|name| {
+            let (name, len) = (name.as_bytes(), name.len().min(bytes.len()));
+            bytes[..len] == name[..len] && bytes.get(len).is_none_or(|&next| next == b' ')
+        })
+    }
+
     /// The name.
     pub fn name(self) -> &'static str {
         METHODS[usize::from(self.0)]

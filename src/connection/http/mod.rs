@@ -9,7 +9,7 @@ mod method;
 mod path;
 
 pub use head::Head;
-pub(super) use head::fingerprint;
+pub(super) use head::{fingerprint, holds_fingerprint};
 pub(crate) use method::METHODS;
 pub use method::Method;
 
@@ -24,6 +24,12 @@ const PROXY_V2: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 /// Whether a payload begins with an HTTP/1 request.
 pub fn starts_request(payload: &[u8]) -> bool {
     Method::at_start(payload).is_some() || payload.starts_with(b"PROXY TCP") || payload.starts_with(PROXY_V2)
+}
+
+/// Whether a payload, which may be cut, can be the beginning of an HTTP/1 request.
+pub(super) fn may_start_request(payload: &[u8]) -> bool {
+    let begins = |word: &[u8]| payload.starts_with(&word[..word.len().min(payload.len())]);
+    begins(b"PROXY ") || begins(PROXY_V2) || Method::may_be_at_start(payload)
 }
 
 /// Method and path of the request that a payload begins with, as far as its first line was captured.
