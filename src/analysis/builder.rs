@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::connection::{Connection, Retries, TableCounts};
 use crate::diagnosis::{self, Finding};
 use crate::packet::Endpoint;
-use crate::report::{self, Cause, Incident, Report, SCHEMA_VERSION, Side, Summary};
+use crate::report::{self, Filter, Incident, Report, SCHEMA_VERSION, Side, Summary, Unlisted};
 
 use super::Observer;
 use super::files::Files;
@@ -20,7 +20,8 @@ use super::vantage::vantage;
 
 /// A client that is refused at this many addresses and ports of one capture is a port scan.
 const SCAN_TARGETS: usize = 16;
-/// Incidents listed at most, some KB each; of more, each is counted. Nobody reads as many.
+/// Incidents listed at most, some KB each; of more, each is counted. Nobody reads as many. Those that a filter asks for have
+/// as much room again, so that what was lost before them does not hide them.
 const MAX_INCIDENTS: usize = 20_000;
 
 /// Collects what the passes over all captures find.
@@ -28,6 +29,7 @@ pub(super) struct Builder<'o> {
     /// Where incidents go as soon as they are certain.
     observer: &'o mut dyn Observer,
     list_connections: bool,
+    filter: Filter,
     captures: Vec<report::Capture>,
     connections: Vec<report::Connection>,
     pending: Vec<Pending>,
@@ -36,8 +38,12 @@ pub(super) struct Builder<'o> {
     live: Live,
     /// Lost requests that are copies of others.
     copies: u64,
+    /// How many of `pending` are there only because the filter asks for them.
+    asked_for: usize,
     /// Incidents beyond those listed.
-    unlisted: BTreeMap<Cause, u64>,
+    unlisted: Unlisted,
+    /// Those of them that the filter keeps, and that nobody was told of.
+    counted_only: u64,
     summary: Summary,
 }
 
@@ -45,6 +51,8 @@ pub(super) struct Builder<'o> {
 #[derive(Default)]
 struct Live {
     told: Vec<Incident>,
+    /// Those that were told, and for which the list had no room.
+    told_only: u64,
     /// Those of each trace.
     lost: HashMap<u32, Lost>,
     twins: Twins,
@@ -59,10 +67,11 @@ impl Live {
 }
 
 impl<'o> Builder<'o> {
-    pub fn new(list_connections: bool, observer: &'o mut dyn Observer) -> Builder<'o> {
+    pub fn new(list_connections: bool, filter: Filter, observer: &'o mut dyn Observer) -> Builder<'o> {
         Builder {
             observer,
             list_connections,
+            filter,
             captures: Vec::new(),
             connections: Vec::new(),
             pending: Vec::new(),
@@ -70,7 +79,9 @@ impl<'o> Builder<'o> {
             hops: Hops::default(),
             live: Live::default(),
             copies: 0,
-            unlisted: BTreeMap::new(),
+            asked_for: 0,
+            unlisted: Unlisted::default(),
+            counted_only: 0,
             summary: Summary {
                 packets: 0,
                 tcp_packets: 0,
@@ -85,15 +96,10 @@ impl<'o> Builder<'o> {
         }
     }
 
-    /// Tells that the first record was read.
-    pub fn begin(&mut self, first_ns: i64) {
-        self.observer.begin(first_ns);
-    }
-
     /// Tells how far the analysis is.
     pub fn progress(&mut self, bytes: u64, bytes_total: Option<u64>, packets: u64) {
-        let unlisted: u64 = self.unlisted.values().sum();
-        let incidents = (self.live.told.len() + self.pending.len()) as u64 + unlisted;
+        let unlisted = self.unlisted.kept.values().sum::<u64>() + self.unlisted.filtered_out;
+        let incidents = (self.live.told.len() + self.pending.len()) as u64 + self.live.told_only + unlisted;
         self.observer.progress(&super::Progress { bytes, bytes_total, packets, incidents });
     }
 
@@ -137,14 +143,19 @@ impl<'o> Builder<'o> {
             pending.follow(files, retries, lost);
             if self.live.twins.told_before(&pending, self.live.told.len()).is_some() {
                 self.copies += 1;
-            } else if !self.has_room() {
-                *self.unlisted.entry(pending.incident.cause).or_default() += 1;
-            } else {
-                let id = self.live.told.len() as u32 + 1;
-                let timers = self.live.servers.timers_so_far(pending.server);
-                let incident = pending.told(id, timers);
+                continue;
+            }
+            let id = self.live.told.len() as u64 + self.live.told_only + 1;
+            let timers = self.live.servers.timers_so_far(pending.server);
+            let incident = pending.told(u32::try_from(id).unwrap_or(u32::MAX), timers);
+            if self.filter.keeps(&incident) {
                 self.observer.incident(&incident);
+            }
+            if self.has_room() {
                 self.live.told.push(incident);
+            } else {
+                self.live.told_only += 1;
+                self.unlist(&incident);
             }
         }
     }
@@ -183,14 +194,34 @@ impl<'o> Builder<'o> {
             }
             if self.has_room() {
                 self.pending.push(pending);
+            } else if self.asked_for < MAX_INCIDENTS && self.asks_for(&pending) {
+                self.asked_for += 1;
+                self.pending.push(Pending { asked_for: true, ..pending });
             } else {
-                *self.unlisted.entry(pending.incident.cause).or_default() += 1;
+                self.counted_only += u64::from(self.unlist(&pending.incident));
             }
         }
     }
 
     fn has_room(&self) -> bool {
-        self.live.told.len() + self.pending.len() < MAX_INCIDENTS
+        self.live.told.len() + self.pending.len() - self.asked_for < MAX_INCIDENTS
+    }
+
+    /// Whether there is a filter that may keep it, whatever the timers will make of its cause.
+    fn asks_for(&self, pending: &Pending) -> bool {
+        let keeps = |cause| self.filter.keeps_with_cause(&pending.incident, cause);
+        !self.filter.is_empty() && pending.possible_causes().into_iter().any(keeps)
+    }
+
+    /// Counts an incident that is not listed, and says whether the filter keeps it.
+    fn unlist(&mut self, incident: &Incident) -> bool {
+        let kept = self.filter.keeps(incident);
+        if kept {
+            *self.unlisted.kept.entry(incident.cause).or_default() += 1;
+        } else {
+            self.unlisted.filtered_out += 1;
+        }
+        kept
     }
 
     /// Closes a capture.
@@ -233,13 +264,13 @@ impl<'o> Builder<'o> {
     }
 
     /// The report. Incidents are in the order of captures and of time; those told before the end come first, in the order
-    /// in which they were told.
+    /// in which they were told. Those that only a filter asked for come last: with any filter the others have the same numbers.
     pub fn finish(mut self) -> Report {
         self.leave_out_scans();
         let notes = self.servers.settle();
         self.summary.notes.extend(notes);
         self.pending.sort_by_key(|pending| {
-            (pending.incident.capture, pending.incident.time_ns, pending.incident.stream)
+            (pending.asked_for, pending.incident.capture, pending.incident.time_ns, pending.incident.stream)
         });
         self.leave_out_copies();
         let ends: Vec<(Endpoint, Endpoint)> =
@@ -250,23 +281,17 @@ impl<'o> Builder<'o> {
         for (id, pending) in (incidents.len() as u32 + 1..).zip(self.pending) {
             let timers = self.servers.timers(pending.server);
             let incident = pending.told(id, timers);
-            self.observer.incident(&incident);
+            if self.filter.keeps(&incident) {
+                self.observer.incident(&incident);
+            }
             incidents.push(incident);
         }
         self.connections.sort_by_key(|connection| (connection.capture, connection.stream));
-        for incident in &incidents {
-            *self.summary.by_cause.entry(incident.cause).or_default() += 1;
+        if self.counted_only > 0 {
+            self.summary.notes.push(notes::unlisted(self.counted_only));
         }
-        let unlisted: u64 = self.unlisted.values().sum();
-        if unlisted > 0 {
-            for (cause, count) in self.unlisted {
-                *self.summary.by_cause.entry(cause).or_default() += count;
-            }
-            self.summary.notes.push(notes::unlisted(incidents.len(), unlisted));
-        }
-        self.summary.incidents = incidents.len() as u64 + unlisted;
         self.summary.notes.extend(notes::port_forwarder(&incidents, &self.captures));
-        Report {
+        let mut report = Report {
             schema: SCHEMA_VERSION,
             run: None,
             captures: self.captures,
@@ -274,7 +299,9 @@ impl<'o> Builder<'o> {
             incidents,
             servers: self.servers.rows(),
             connections: self.list_connections.then_some(self.connections),
-        }
+        };
+        report.narrow(&self.filter, self.unlisted);
+        report
     }
 
     /// A port scan is refused again and again; no request of anybody is lost in it.

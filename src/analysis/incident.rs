@@ -21,7 +21,9 @@ pub(super) struct Pending {
     /// Its numbers and length, where it has all of its own.
     pub numbers: Option<(Seq, Seq, u32)>,
     /// An equal request would be recognised.
-    recognisable: bool,
+    pub recognisable: bool,
+    /// It is kept only because a filter asks for it: without one there was no more room.
+    pub asked_for: bool,
 }
 
 impl Pending {
@@ -46,7 +48,9 @@ impl Pending {
             client: connection.endpoint(Side::Client).to_string(),
             server: connection.endpoint(Side::Server).to_string(),
             time_ns: start.time_ns,
-            idle_ns: exchange.and_then(|exchange| exchange.idle_ns()),
+            idle_ns: finding.idle_ns,
+            idle_at_least_ns: finding.idle_at_least_ns,
+            idle_at_close_ns: finding.idle_at_close_ns(),
             requests_before: answered_before(connection, finding.exchange),
             first_request: finding.place == Place::First,
             ack_covers_fin: finding.ack_covers_fin,
@@ -83,6 +87,7 @@ impl Pending {
             numbers: exchange.map(|Exchange { request, .. }| (request.seq, request.ack, request.len)),
             recognisable: exchange.is_some_and(|exchange| retried::would_be_recognised(connection, exchange)),
             finding,
+            asked_for: false,
         })
     }
 
@@ -95,9 +100,17 @@ impl Pending {
         }
     }
 
+    /// The cause by its packets, and the one that the timers of its server may make of it ([`Pending::told`]).
+    pub fn possible_causes(&self) -> [Cause; 2] {
+        match self.incident.cause {
+            Cause::DiedMidRequest => [Cause::DiedMidRequest, Cause::DiscardedRequest],
+            other => [other; 2],
+        }
+    }
+
     /// The incident with its number, in the words that the server's timers suggest.
     pub fn told(self, id: u32, timers: &ServerTimers) -> Incident {
-        let Pending { mut incident, mut finding, .. } = self;
+        let Pending { mut incident, mut finding, start, .. } = self;
         if diagnosis::discarded_by_timer(&mut finding, timers) {
             incident.cause = finding.cause;
             incident.confidence = finding.confidence;
@@ -106,7 +119,9 @@ impl Pending {
             incident.counter_evidence = std::mem::take(&mut finding.counter_evidence);
             incident.race = finding.is_race();
         }
-        let story = diagnosis::tell(&finding, incident.idle_ns, timers);
+        diagnosis::bound_idle_time(&mut finding, start.time_ns, timers);
+        incident.idle_at_least_ns = finding.idle_at_least_ns;
+        let story = diagnosis::tell(&finding, timers);
         incident.id = id;
         // The packets are those of the race; what made them was a restart, and timers cannot cure it.
         incident.race &= !diagnosis::happened_in_restart(&finding, timers);

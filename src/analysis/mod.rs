@@ -31,7 +31,7 @@ mod vantage;
 use std::thread;
 
 use crate::capture::{CaptureError, Interrupt, Reader};
-use crate::report::Report;
+use crate::report::{Filter, Report};
 
 use builder::Builder;
 use input::Plan;
@@ -60,6 +60,8 @@ pub struct Options {
     pub max_connections: usize,
     /// List every connection in the report, not only incidents.
     pub connections: bool,
+    /// Which incidents are listed and told; the others are counted. It acts before the bound of the list does.
+    pub filter: Filter,
     /// Tell incidents as soon as they are certain, some seconds of trace time after their connection closed. Their numbers
     /// then count in the order in which they were told, and their words know only what had been seen until then.
     pub live: bool,
@@ -76,6 +78,7 @@ impl Default for Options {
             server_ports: Vec::new(),
             max_connections: DEFAULT_MAX_CONNECTIONS,
             connections: false,
+            filter: Filter::default(),
             live: false,
             threads: thread::available_parallelism().map_or(1, usize::from),
             interrupt: Interrupt::default(),
@@ -97,7 +100,8 @@ pub fn analyze(readers: Vec<Reader>, options: &Options) -> Report {
 /// own. Rings and single files are read in the order of their first packets, then what is open already. Never fails, as
 /// [`analyze`].
 pub fn analyze_inputs(inputs: Vec<Input>, options: &Options, observer: &mut dyn Observer) -> Report {
-    Pass::new(options, Builder::new(options.connections, observer)).run(Plan::of(inputs))
+    Pass::new(options, Builder::new(options.connections, options.filter.clone(), observer))
+        .run(Plan::of(inputs))
 }
 
 /// An error and its causes in one line.

@@ -83,10 +83,10 @@ fn thousands(number: u64) -> String {
 }
 
 /// Incidents beyond those listed.
-pub(super) fn unlisted(listed: usize, unlisted: u64) -> String {
+pub(super) fn unlisted(count: u64) -> String {
     format!(
-        "only the first {listed} incidents are listed; {unlisted} more are counted. Narrow the capture down to one server or a \
-         shorter time (editcap -A, -B)"
+        "{count} incidents are counted and not listed: there is no room for so many. List others with --cause, --server or \
+         --around, or narrow the capture down (editcap -A, -B)"
     )
 }
 

@@ -17,11 +17,6 @@ pub struct Progress {
 
 /// Is told while an analysis runs. The analysis itself stays silent; by default nothing is done with what it tells.
 pub trait Observer {
-    /// Called with the time of the first record, ns since the Unix epoch.
-    fn begin(&mut self, first_ns: i64) {
-        let _ = first_ns;
-    }
-
     /// Called every few thousand packets.
     fn progress(&mut self, progress: &Progress) {
         let _ = progress;

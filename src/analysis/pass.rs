@@ -53,8 +53,6 @@ pub(super) struct Pass<'p, 'o> {
     bytes_done: u64,
     bytes_total: Option<u64>,
     packets: u64,
-    /// The first record has been met.
-    begun: bool,
     /// When progress was told last, in units of [`PROGRESS_EVERY`].
     progress_at: u64,
     ended: Vec<Connection>,
@@ -71,7 +69,6 @@ impl<'p, 'o> Pass<'p, 'o> {
             bytes_done: 0,
             bytes_total: None,
             packets: 0,
-            begun: false,
             progress_at: 0,
             ended: Vec::new(),
             unread: 0,
@@ -305,17 +302,14 @@ struct Back<'b, 'p, 'o> {
 
 impl Back<'_, '_, '_> {
     fn take(&mut self, decoded: &Decoded) {
-        let Pass { builder, ended, options, begun, .. } = &mut *self.pass;
-        if let Some(first_ns) = decoded.first_ns {
-            if !std::mem::replace(begun, true) {
-                builder.begin(first_ns);
-            }
-            if options.live {
-                // Before the segment: it may come so late that the table lets closed connections go.
-                self.table.settle(first_ns, &mut |connection, retries| {
-                    builder.settled(self.files, connection, retries);
-                });
-            }
+        let Pass { builder, ended, options, .. } = &mut *self.pass;
+        if options.live
+            && let Some(first_ns) = decoded.first_ns
+        {
+            // Before the segment: it may come so late that the table lets closed connections go.
+            self.table.settle(first_ns, &mut |connection, retries| {
+                builder.settled(self.files, connection, retries);
+            });
         }
         decoded.each(self.table, self.before, |table, located| {
             table.ingest_located(located, &mut |connection| ended.push(connection));

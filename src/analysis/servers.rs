@@ -139,6 +139,8 @@ fn described(Row { server, timers, .. }: &Row) -> report::Server {
         server_idle_close: timers.server_close.idle_close(Side::Server),
         client_idle_close: timers.client_close.idle_close(Side::Client),
         longest_reuse_ns: timers.longest_reuse_ns,
+        reused_at_least_ns: timers.reused_at_least_ns,
+        closed_at_least_ns: timers.closed_at_least_ns,
         verdict,
         advice: match verdict {
             Verdict::AtRisk => diagnosis::timer_advice(timers),

@@ -49,7 +49,7 @@ pub(super) fn streams_of_trace(
     };
     let mut table = Table::new(RoleHints::new(options.server_ports.clone()), options.max_connections);
     let mut begun = 0;
-    each_segment(files, |at, segment| {
+    each_segment(files, &options.interrupt, |at, segment| {
         for _ in begun..at.file {
             table.begin_file();
         }

@@ -64,7 +64,7 @@ pub fn timeline(
     let mut span: Option<[i64; 2]> = None;
     let mut begun = 0;
     let mut left_out = Streams::default();
-    each_segment(files, |at, segment| {
+    each_segment(files, &options.interrupt, |at, segment| {
         for _ in begun..at.file {
             table.begin_file();
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::capture::{CaptureError, Reader};
+use crate::capture::{CaptureError, Interrupt, Reader};
 use crate::connection::{Connection, Protocol, RoleHints, Table};
 use crate::packet::{Decoder, Endpoint, Flags, Segment};
 use crate::report::{self, Clocks, FrameIn, Incident, Lane, Role, SegmentKind, Side, Trace};
@@ -173,14 +173,18 @@ pub(super) struct At {
 }
 
 /// Calls with each segment of some files.
+///
+/// # Errors
+/// When a file cannot be opened, reading fails, or the interrupt is raised: half of a connection tells another story.
 pub(super) fn each_segment(
     files: &[TraceFile<'_>],
+    interrupt: &Interrupt,
     mut use_it: impl FnMut(At, &Segment<'_>),
 ) -> Result<(), CaptureError> {
     let mut number = 0;
     let mut decoder = Decoder::new();
     for (position, file) in (0..).zip(files) {
-        let mut reader = Reader::open(file.path)?;
+        let mut reader = Reader::open_with(file.path, interrupt)?;
         let mut frame = 0;
         while let Some(record) = reader.next()? {
             frame += 1;
@@ -190,6 +194,9 @@ pub(super) fn each_segment(
             if let Ok(segment) = decoder.decode(record.link.0, record.data, record.wire_len, record.time_ns) {
                 use_it(at, &segment);
             }
+        }
+        if interrupt.is_raised() {
+            return Err(CaptureError::Interrupted { name: file.path.display().to_string() });
         }
     }
     Ok(())
@@ -220,7 +227,7 @@ fn collect(
     let mut table = Table::new(RoleHints::new(options.server_ports.clone()), options.max_connections);
     let mut kept: Vec<(u32, Vec<Passed>)> = Vec::new();
     let mut connections: Vec<Connection> = Vec::new();
-    each_segment(files, |at, segment| {
+    each_segment(files, &options.interrupt, |at, segment| {
         let mut ended = |connection| connections.push(connection);
         let copies = table.counts().duplicates;
         let stream = table.ingest(segment, at.number, at.time_ns, &mut ended);

@@ -47,7 +47,7 @@ pub fn traces(
     let mut traces: Vec<Option<Trace>> = incidents.iter().map(|_| None).collect();
     let mut ended: Vec<Connection> = Vec::new();
     let mut table = Table::new(RoleHints::new(options.server_ports.clone()), options.max_connections);
-    each_segment(files, |at, segment| {
+    each_segment(files, &options.interrupt, |at, segment| {
         let copies = table.counts().duplicates;
         let stream = table.ingest(segment, at.number, at.time_ns, &mut |connection| ended.push(connection));
         if table.counts().duplicates == copies {
@@ -177,6 +177,20 @@ mod tests {
     }
 
     #[test]
+    fn a_second_reading_that_is_interrupted_tells_nothing() {
+        let path = PathBuf::from("captures/crossed-fin/server.pcap");
+        let input = Input::look_at(&path, &Interrupt::default()).unwrap();
+        let report = analyze_inputs(vec![input], &Options::default(), &mut Unobserved);
+        let options = Options::default();
+        options.interrupt.raise();
+        let files = [TraceFile { path: &path, capture: 0 }];
+        let told = traces(&files, &[&report.incidents[0]], &options);
+        assert!(matches!(told, Err(CaptureError::Interrupted { .. })), "{told:?}");
+        let drawn = crate::analysis::timeline(&files, &report, None, &options);
+        assert!(matches!(drawn, Err(CaptureError::Interrupted { .. })), "{drawn:?}");
+    }
+
+    #[test]
     fn a_share_that_is_too_small_keeps_the_story_and_counts_the_rest() {
         let path = PathBuf::from("captures/crossed-fin/server.pcap");
         let input = Input::look_at(&path, &Interrupt::default()).unwrap();
@@ -185,7 +199,7 @@ mod tests {
         let mut story = Story::of(incident, 2);
         let mut table = Table::new(RoleHints::new(Vec::new()), 10);
         let mut all = 0;
-        each_segment(&[TraceFile { path: &path, capture: 0 }], |at, segment| {
+        each_segment(&[TraceFile { path: &path, capture: 0 }], &Interrupt::default(), |at, segment| {
             table.ingest(segment, at.number, at.time_ns, &mut |_| {});
             story.add(segment, at);
             all += 1;

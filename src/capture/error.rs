@@ -74,8 +74,8 @@ pub enum CaptureError {
         /// What to do, as half a sentence.
         remedy: &'static str,
     },
-    /// An [`super::Interrupt`] came before the input had shown what it is.
-    #[error("{name} was not read: interrupted before it had shown what it is")]
+    /// An [`super::Interrupt`] came before the input had shown what it is, or before what was wanted of it was read.
+    #[error("the reading of {name} was interrupted")]
     Interrupted {
         /// The name given.
         name: String,

@@ -12,13 +12,12 @@ use crate::analysis::{self, DEFAULT_MAX_CONNECTIONS, Input, Observer, Options, P
 use crate::capture::Interrupt;
 use crate::duration::parse_duration;
 use crate::render;
-use crate::report::{Cause, Filter, Incident, Redaction, Report};
+use crate::report::{Around, Cause, Filter, Incident, Moment, Redaction, Report};
 
 use super::Exit;
 use super::annotated;
 use super::captures::{Captures, Found};
 use super::ctrl_c;
-use super::moment::Moment;
 use super::output::{self, Color, Format, Reader};
 use super::page;
 use super::postmortem::Folder;
@@ -45,13 +44,13 @@ pub struct Args {
     /// List every connection, not only incidents (JSON)
     #[arg(long)]
     connections: bool,
-    /// Show only this cause (repeatable)
+    /// Show only this cause (repeatable); the exit code still tells of all
     #[arg(long, value_name = "CAUSE", help_heading = "Filter", hide_possible_values = true)]
     cause: Vec<Cause>,
     /// Show only this server: ADDRESS, ADDRESS:PORT or :PORT (repeatable)
     #[arg(long, value_name = "SERVER", help_heading = "Filter")]
     server: Vec<String>,
-    /// Show only what happened around this UTC time: 2026-09-14T12:41:07Z, or 12:41:07 on the day of the capture
+    /// Show only what happened around this UTC time: 2026-09-14T12:41:07Z, or 12:41:07 of any day
     #[arg(long, value_name = "TIME", value_parser = Moment::parse, help_heading = "Filter")]
     around: Option<Moment>,
     /// How far around, before and after
@@ -89,18 +88,35 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         server_ports: args.captures.server_port.clone(),
         max_connections: args.max_connections,
         connections: args.connections,
+        filter: args.filter(),
         live,
         interrupt,
     };
     let mut screen = Screen::new(args, &options);
-    let mut report = analysis::analyze_inputs(inputs, &options, &mut screen);
+    let report = analysis::analyze_inputs(inputs, &options, &mut screen);
     screen.progress.clear();
     std::mem::replace(&mut screen.written, Ok(()))?;
-    let filter =
-        args.filter(report.captures.iter().filter_map(|capture| capture.first_ns).min().unwrap_or(0));
-    report.narrow(&filter);
-    let mut redaction = args.redact.then_some(&mut screen.redaction);
-    let mut shown = Cow::Borrowed(&report);
+    let redaction = args.redact.then_some(&mut screen.redaction);
+    if let Err(error) = tell(args, &report, format, postmortem, redaction, color, &options) {
+        if !ctrl_c::was_pressed() {
+            return Err(error);
+        }
+        output::complain(&format!("{error:#}"));
+    }
+    Ok(verdict(&report, unreadable, ctrl_c::was_pressed(), args.max_incidents))
+}
+
+/// Prints the report and writes what was asked for beside it, some of which needs a second reading of the captures.
+fn tell(
+    args: &Args,
+    report: &Report,
+    format: Format,
+    postmortem: Option<Folder>,
+    mut redaction: Option<&mut Redaction>,
+    color: Color,
+    options: &Options,
+) -> anyhow::Result<()> {
+    let mut shown = Cow::Borrowed(report);
     if let Some(redaction) = &mut redaction {
         redaction.report(shown.to_mut());
     }
@@ -110,10 +126,10 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
             render::report_text::report_text(&shown, output::text_options(color))
         }
         Format::Html => {
-            let drawings = page::drawings(&report, args.captures.files(), &options, redaction.as_deref_mut());
+            let drawings = page::drawings(report, args.captures.files(), options, redaction.as_deref_mut());
             render::html::report(&shown, &drawings)
         }
-        Format::Ndjson if live => render::json::lines_after_incidents(&shown),
+        Format::Ndjson if options.live => render::json::lines_after_incidents(&shown),
         other => output::structured(&shown, other),
     };
     match &args.output {
@@ -123,12 +139,12 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     }
     // The copies have the packets anyway, and are told apart by the names of their files.
     if let Some(output) = &args.annotate {
-        annotated::write(&report, args.captures.files(), output, &options.interrupt)?;
+        annotated::write(report, args.captures.files(), output, &options.interrupt)?;
     }
     if let Some(folder) = postmortem {
-        folder.write(&report, args.captures.files(), &options, redaction)?;
+        folder.write(report, args.captures.files(), options, redaction)?;
     }
-    Ok(verdict(&report, unreadable, args.max_incidents))
+    Ok(())
 }
 
 /// What is shown while the analysis runs: how far it is, and in a live one each incident.
@@ -137,7 +153,6 @@ struct Screen<'a> {
     live: bool,
     interrupt: &'a Interrupt,
     progress: ProgressLine,
-    filter: Filter,
     redaction: Redaction,
     /// Whether the incidents told so far could be written.
     written: anyhow::Result<()>,
@@ -150,7 +165,6 @@ impl<'a> Screen<'a> {
             live: options.live,
             interrupt: &options.interrupt,
             progress: ProgressLine::new(),
-            filter: Filter::default(),
             redaction: Redaction::default(),
             written: Ok(()),
         }
@@ -158,16 +172,12 @@ impl<'a> Screen<'a> {
 }
 
 impl Observer for Screen<'_> {
-    fn begin(&mut self, first_ns: i64) {
-        self.filter = self.args.filter(first_ns);
-    }
-
     fn progress(&mut self, progress: &Progress) {
         self.progress.progress(progress);
     }
 
     fn incident(&mut self, incident: &Incident) {
-        if !self.live || self.written.is_err() || !self.filter.keeps(incident) {
+        if !self.live || self.written.is_err() {
             return;
         }
         let line = if self.args.redact {
@@ -211,27 +221,25 @@ impl Args {
         })
     }
 
-    fn filter(&self, first_ns: i64) -> Filter {
-        let window = i64::try_from(self.window.as_nanos()).unwrap_or(i64::MAX);
+    fn filter(&self) -> Filter {
+        let within_ns = u64::try_from(self.window.as_nanos()).unwrap_or(u64::MAX);
         Filter {
             causes: self.cause.clone(),
             servers: self.server.clone(),
-            between_ns: self.around.map(|moment| {
-                let time = moment.on_day_of(first_ns);
-                (time.saturating_sub(window), time.saturating_add(window))
-            }),
+            around: self.around.map(|moment| Around { moment, within_ns }),
         }
     }
 }
 
-/// The exit code of a report: incidents win over a file that could not be read, and inconclusive is never a pass.
-fn verdict(report: &Report, unreadable: bool, max_incidents: u64) -> Exit {
+/// The exit code of a report: incidents win over a file that could not be read, and inconclusive is never a pass. A filter
+/// narrows what is shown and never what the exit code tells: a lost request that it leaves out is lost all the same.
+fn verdict(report: &Report, unreadable: bool, interrupted: bool, max_incidents: u64) -> Exit {
     let broken = report.captures.iter().any(|capture| capture.truncated.is_some() && capture.packets == 0);
-    if report.summary.incidents > max_incidents {
+    if report.summary.incidents + report.summary.filtered_out > max_incidents {
         Exit::Found
     } else if unreadable || broken {
         Exit::Trouble
-    } else if !report.summary.conclusive {
+    } else if interrupted || !report.summary.conclusive {
         Exit::Inconclusive
     } else {
         Exit::Clean

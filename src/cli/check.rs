@@ -162,6 +162,7 @@ fn two_times(text: &str) -> Option<Party> {
         name: text.to_owned(),
         downstream: accepts.downstream,
         upstream: opens.upstream,
+        through: None,
         warnings: Vec::new(),
     })
 }

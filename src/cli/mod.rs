@@ -8,7 +8,6 @@ mod ctrl_c;
 #[cfg(feature = "live")]
 mod doctor;
 mod extract;
-mod moment;
 mod odds;
 #[cfg(all(feature = "live", target_os = "linux"))]
 mod odds_check;
@@ -183,7 +182,7 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             output::complain(&format!("{error:#}"));
-            Exit::Trouble.into()
+            if ctrl_c::was_pressed() { Exit::Inconclusive.into() } else { Exit::Trouble.into() }
         }
     }
 }

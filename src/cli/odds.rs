@@ -170,7 +170,7 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         let party = check::party(option, text, faces, Duration::ZERO)?;
         let timer = match faces {
             Facing::Upstream => party.upstream,
-            Facing::Downstream => party.downstream,
+            Facing::Downstream | Facing::Through => party.downstream,
         };
         Ok((party.name, timer))
     };

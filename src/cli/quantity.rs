@@ -1,14 +1,24 @@
 //! Rates and shares as people write them on the command line: `200/s`, `30/min`, `5M/day`, `90%`.
 
 /// Units with their length in seconds.
-const UNITS: [(&str, f64); 5] =
-    [("s", 1.0), ("min", 60.0), ("h", 3_600.0), ("d", 86_400.0), ("day", 86_400.0)];
+const UNITS: [(&str, f64); 10] = [
+    ("s", 1.0),
+    ("sec", 1.0),
+    ("min", 60.0),
+    ("m", 60.0),
+    ("h", 3_600.0),
+    ("hour", 3_600.0),
+    ("d", 86_400.0),
+    ("day", 86_400.0),
+    ("week", 7.0 * 86_400.0),
+    ("month", 30.0 * 86_400.0),
+];
 /// Multiples.
 const MULTIPLES: [(char, f64); 3] = [('k', 1e3), ('M', 1e6), ('G', 1e9)];
 /// More requests per second are no proxy's.
 const FASTEST: f64 = 1e7;
 
-/// Requests per second, from `200/s`, `1.5k/s`, `30/min`, `5M/day`.
+/// Requests per second, from `200/s`, `1.5k/s`, `30/min`, `5M/day`, `2M/month` (of 30 days).
 ///
 /// # Errors
 /// One sentence that says what to write.
@@ -16,10 +26,9 @@ pub fn parse_rate(text: &str) -> Result<f64, String> {
     let (number, unit) = text.split_once('/').ok_or_else(|| {
         format!("a rate needs a unit: write \"{text}/s\", \"{text}/min\" or \"{text}/day\"")
     })?;
-    let (_, seconds) = UNITS
-        .iter()
-        .find(|(name, _)| *name == unit.trim())
-        .ok_or_else(|| format!("`{unit}` is not a unit of time for a rate: use s, min, h or day"))?;
+    let (_, seconds) = UNITS.iter().find(|(name, _)| *name == unit.trim()).ok_or_else(|| {
+        format!("`{unit}` is not a unit of time for a rate: use s, min, h, day, week or month")
+    })?;
     let number = number.trim();
     let multiple = MULTIPLES.iter().find(|(letter, _)| number.ends_with(*letter));
     let digits = multiple.map_or(number, |_| &number[..number.len() - 1]);
@@ -60,9 +69,14 @@ mod tests {
 
     #[test]
     fn rates_and_shares_are_read() {
-        for (text, rate) in
-            [("200/s", 200.0), ("1.5k/s", 1500.0), ("30/min", 0.5), ("86400/day", 1.0), ("7.2k/h", 2.0)]
-        {
+        for (text, rate) in [
+            ("200/s", 200.0),
+            ("1.5k/s", 1500.0),
+            ("30/min", 0.5),
+            ("86400/day", 1.0),
+            ("7.2k/h", 2.0),
+            ("2592000/month", 1.0),
+        ] {
             assert_eq!(parse_rate(text), Ok(rate), "{text}");
         }
         assert_eq!(parse_share("90%"), Ok(0.9));
@@ -71,14 +85,14 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_answered_with_what_to_write() {
-        let rates = ["200", "x/s", "5/week", "0/s", "-1/s", "1e9/s", "/s", "11M/s"].map(parse_rate);
+        let rates = ["200", "x/s", "5/year", "0/s", "-1/s", "1e9/s", "/s", "11M/s"].map(parse_rate);
         let shares = ["110%", "-1%", "most", ""].map(parse_share);
         let answers: Vec<String> =
             rates.into_iter().chain(shares).map(|answer| answer.expect_err("refused")).collect();
         insta::assert_snapshot!(answers.join("\n"), @r#"
         a rate needs a unit: write "200/s", "200/min" or "200/day"
         `x/s` is not a rate: write a number and a unit, for example "200/s"
-        `week` is not a unit of time for a rate: use s, min, h or day
+        `year` is not a unit of time for a rate: use s, min, h, day, week or month
         the rate `0/s` is out of range: it has to be above 0 and at most 10M/s
         `-1/s` is not a rate: write a number and a unit, for example "200/s"
         `1e9/s` is not a rate: write a number and a unit, for example "200/s"

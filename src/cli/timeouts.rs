@@ -83,7 +83,7 @@ fn product(argument: &Path) -> anyhow::Result<Option<&'static Product>> {
     if argument.extension().is_some() || argument.components().count() > 1 {
         return Ok(None);
     }
-    let near = products::suggestions(&name);
+    let near = products::suggestions(&name, None);
     if near.is_empty() {
         bail!(
             "`{name}` is neither a file nor a product known here: `finrace timeouts --list` lists the products"

@@ -128,8 +128,7 @@ impl Embryo {
 
     /// The connection with its full state.
     pub fn grow(&self, hints: &RoleHints) -> Connection {
-        let first_ns = self.headers[0].time_ns;
-        let mut connection = Connection::new(self.stream, self.tunnel, self.ends, first_ns);
+        let mut connection = Connection::new(self.stream, self.tunnel, self.ends);
         connection.serial = self.serial;
         connection.resumed = self.resumed;
         connection.appearances = self.appearances.clone();
@@ -157,7 +156,7 @@ impl Embryo {
             connection.ingest(&segment, None, mark, hints);
         }
         for (sender, copies) in self.ends.into_iter().zip(self.copies) {
-            (0..copies).for_each(|_| connection.count_copy(sender, first_ns));
+            (0..copies).for_each(|_| connection.count_copy(sender, connection.last_ns));
         }
         connection
     }

@@ -21,6 +21,8 @@ pub struct Exchange {
     /// The request is complete, as far as HTTP framing can tell; always true for bursts.
     pub complete: bool,
     idle: MaybeNs,
+    /// The idle time began before the capture of the connection: at least so long.
+    idle_is_bound: bool,
     /// The first segment from the server that acknowledges at least the first byte.
     pub acked: Option<Moment>,
     /// False where HTTP was expected and the bytes that were captured are no request.
@@ -37,6 +39,17 @@ pub struct Exchange {
     again: Option<Box<Again>>,
     /// It is under way; otherwise its memory waits for the next request.
     pub(super) in_use: bool,
+}
+
+/// How long a connection was idle before a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Idle {
+    /// It was not, or nothing shows it.
+    Unknown,
+    /// So many ns.
+    Exactly(i64),
+    /// So many ns in the capture, which lacks the beginning.
+    AtLeast(i64),
 }
 
 /// The segments of a response; a request that waits for it does without.
@@ -56,13 +69,7 @@ struct Again {
 
 impl Exchange {
     /// A request of which the first byte was seen. `path` is a buffer.
-    pub(super) fn new(
-        request: Mark,
-        start: Seq,
-        idle_ns: Option<i64>,
-        fingerprint: u64,
-        path: Vec<u8>,
-    ) -> Exchange {
+    pub(super) fn new(request: Mark, start: Seq, idle: Idle, fingerprint: u64, path: Vec<u8>) -> Exchange {
         Exchange {
             request,
             start,
@@ -70,7 +77,11 @@ impl Exchange {
             method: None,
             path,
             complete: false,
-            idle: idle_ns.map(MaybeNs::from).unwrap_or_default(),
+            idle: match idle {
+                Idle::Unknown => MaybeNs::default(),
+                Idle::Exactly(ns) | Idle::AtLeast(ns) => ns.into(),
+            },
+            idle_is_bound: matches!(idle, Idle::AtLeast(_)),
             acked: None,
             is_request: true,
             http2_stream: 0,
@@ -83,9 +94,15 @@ impl Exchange {
         }
     }
 
-    /// Time from the last byte of the previous exchange, ns; none on the first request of a connection.
+    /// Time from the last byte of the previous exchange, ns; none on the first request of a connection, and where the
+    /// previous exchange was not captured.
     pub fn idle_ns(&self) -> Option<i64> {
-        self.idle.get()
+        self.idle.get().filter(|_| !self.idle_is_bound)
+    }
+
+    /// Where the previous exchange lies before the capture: for how long the capture shows that nothing was sent, ns.
+    pub fn idle_at_least_ns(&self) -> Option<i64> {
+        self.idle.get().filter(|_| self.idle_is_bound)
     }
 
     /// Retransmissions of its bytes.
@@ -113,6 +130,14 @@ impl Exchange {
         let answer = self.answer.get_or_insert_default();
         answer.first.get_or_insert(mark);
         answer.last = Some(mark);
+    }
+
+    /// A part of the response arrives behind its end: the last to arrive, and not the last by number.
+    pub(super) fn answer_arrives(&mut self, mark: Mark) {
+        let last = self.answer.as_mut().and_then(|answer| answer.last.as_mut());
+        if let Some(last) = last {
+            *last = Mark { frame: mark.frame, time_ns: mark.time_ns, ..*last };
+        }
     }
 
     /// What came so far was not the response.

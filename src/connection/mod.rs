@@ -35,6 +35,9 @@ pub use table::{
     Digest, Digester, Located, Retries, Retry, RetryAnswer, SETTLE_NS, Slot, Table, TableCounts,
 };
 
+/// A shorter silence at the beginning of a capture says nothing of an idle time.
+pub const SHORTEST_SILENCE_NS: i64 = 50_000_000;
+
 use http::Framer;
 use maybe::MaybeNs;
 
@@ -200,6 +203,8 @@ pub struct Connection {
     /// asked for do not end an idle time.
     last_data: MaybeNs,
     longest_reuse: MaybeNs,
+    /// It is the time for which the capture shows a connection that was idle before.
+    longest_reuse_is_bound: bool,
     /// The last answered exchange's final segment, with the sequence number behind its payload.
     pub previous_response: Option<Point>,
     /// The server spoke before any request: a greeting, so not HTTP.
@@ -219,6 +224,7 @@ struct Rare {
     streams: Option<Box<http2::Streams>>,
     fin_acked: Option<Mark>,
     idle_before_close: [MaybeNs; 2],
+    silent_before_close: [MaybeNs; 2],
     goaway: Option<(Mark, u32)>,
     unsolicited: Option<(Mark, Option<u16>)>,
     alert: bool,
@@ -234,7 +240,8 @@ struct Framing {
 }
 
 impl Connection {
-    fn new(stream: u32, tunnel: u32, ends: [Endpoint; 2], time_ns: i64) -> Connection {
+    /// A connection of which no segment was seen yet.
+    fn new(stream: u32, tunnel: u32, ends: [Endpoint; 2]) -> Connection {
         Connection {
             stream,
             ends,
@@ -244,8 +251,8 @@ impl Connection {
             client: None,
             roles_proven: false,
             halves: Default::default(),
-            first_ns: time_ns,
-            last_ns: time_ns,
+            first_ns: i64::MAX,
+            last_ns: i64::MIN,
             protocol: Protocol::Unknown,
             framing: None,
             offers_http2: false,
@@ -255,6 +262,7 @@ impl Connection {
             served: 0,
             last_data: MaybeNs::default(),
             longest_reuse: MaybeNs::default(),
+            longest_reuse_is_bound: false,
             previous_response: None,
             server_speaks_first: false,
             rare: None,
@@ -355,9 +363,32 @@ impl Connection {
         self.rare.as_ref()?.idle_before_close[side as usize].get()
     }
 
+    /// The same where the last exchange lies before the capture: at least so long.
+    pub fn idle_before_close_at_least(&self, side: Side) -> Option<i64> {
+        self.rare.as_ref()?.silent_before_close[side as usize].get()
+    }
+
     /// The longest idle time after which the client sent another request, ns.
     pub fn longest_reuse_ns(&self) -> Option<i64> {
-        self.longest_reuse.get()
+        self.longest_reuse.get().filter(|_| !self.longest_reuse_is_bound)
+    }
+
+    /// The same where that idle time began before the capture of the connection: at least so long.
+    pub fn reused_after_at_least_ns(&self) -> Option<i64> {
+        self.longest_reuse.get().filter(|_| self.longest_reuse_is_bound)
+    }
+
+    /// Since when the capture shows that nothing was sent on a connection whose last exchange it does not hold: its first
+    /// segment, where the numbers prove that no byte passed since. `received` is up to where the client has received.
+    fn silent_since_ns(&self, received: Seq) -> Option<i64> {
+        /// The first segment may be a keep-alive probe, numbered one below (RFC 9293 section 3.8.4).
+        const PROBE: u32 = 1;
+        let (client, server) = (self.half(Side::Client), self.half(Side::Server));
+        let nothing_unseen = client.unseen(server) + server.unseen(client) <= PROBE.into();
+        let nothing_seen = self.last_data.get().is_none() && server.bytes == 0 && client.rst().is_none();
+        let fin = u32::from(server.fin_seq().is_some_and(|fin| received.after(fin)));
+        let nothing_received = server.base().is_some_and(|base| !received.after(base.plus(1 + PROBE + fin)));
+        (!self.has_handshake() && nothing_seen && nothing_unseen && nothing_received).then_some(self.first_ns)
     }
 
     /// Time of the client's first segment after the server's SYN+ACK, which is the end of the handshake.
@@ -431,7 +462,8 @@ impl Connection {
         }
         let requests = self.requests;
         let exchanged = match (side, fresh) {
-            (_, Fresh::Nothing) | (Side::Server, Fresh::Old | Fresh::Late) => false,
+            (_, Fresh::Nothing) => false,
+            (Side::Server, Fresh::Old | Fresh::Late) => self.server_repeats(segment.payload, mark),
             (Side::Client, Fresh::Old) => {
                 self.client_repeats(mark);
                 false
@@ -453,13 +485,24 @@ impl Connection {
         }
         if exchanged {
             self.last_data = mark.time_ns.into();
-        } else if ends_idle && let Some(last_ns) = self.last_data.get() {
-            self.rare().idle_before_close[side as usize] = (mark.time_ns - last_ns).into();
+        } else if ends_idle {
+            self.close_ends_idle(side, mark.time_ns);
         }
         if self.requests == requests {
             return None;
         }
         self.exchanges.back().map(|exchange| exchange.fingerprint)
+    }
+
+    /// A side closes while nothing is outstanding.
+    fn close_ends_idle(&mut self, side: Side, close_ns: i64) {
+        if let Some(last_ns) = self.last_data.get() {
+            self.rare().idle_before_close[side as usize] = (close_ns - last_ns).into();
+        } else if let Some(received) = self.half(Side::Server).base()
+            && let Some(since_ns) = self.silent_since_ns(received.plus(1)).filter(|since| *since < close_ns)
+        {
+            self.rare().silent_before_close[side as usize] = (close_ns - since_ns).into();
+        }
     }
 
     /// Counts a copy of a segment already taken into account.

@@ -154,6 +154,7 @@ fn nth(mut link: &mut Link, index: usize) -> Option<&mut Link> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connection::exchange::Idle;
     use crate::connection::{Mark, Seq};
     use crate::packet::{Flags, Segment};
 
@@ -174,7 +175,7 @@ mod tests {
         };
         exchanges.begin(|path| {
             assert!(path.is_empty());
-            Exchange::new(Mark::of(&segment, 1, 0), Seq(start), None, 0, path)
+            Exchange::new(Mark::of(&segment, 1, 0), Seq(start), Idle::Unknown, 0, path)
         });
     }
 

@@ -3,8 +3,9 @@
 use crate::packet::Segment;
 use crate::report::Side;
 
+use super::exchange::Idle;
 use super::http::{self, Event, Method};
-use super::{Bytes, Connection, Exchange, Framing, Mark, Protocol, Seq, http2, tls};
+use super::{Bytes, Connection, Exchange, Framing, Mark, Protocol, SHORTEST_SILENCE_NS, Seq, http2, tls};
 
 /// Pipelined requests kept apart; more are counted, not kept.
 const MAX_OUTSTANDING: usize = 64;
@@ -212,19 +213,28 @@ impl Connection {
         // A pipelined request is told by numbers: its sender did not have the response before.
         let pipelined = self.exchanges.iter().any(|exchange| !exchange.answered())
             || self.previous_response.is_some_and(|previous| previous.seq.after(mark.ack));
-        let idle_ns = self
-            .last_data
-            .get()
-            .map(|last_ns| mark.time_ns - last_ns)
-            .filter(|_| self.served > 0 && !pipelined);
-        if let Some(idle) = idle_ns
+        let idle = if pipelined { Idle::Unknown } else { self.idle_until(mark) };
+        if let Idle::Exactly(ns) | Idle::AtLeast(ns) = idle
+            && (matches!(idle, Idle::Exactly(_)) || ns >= SHORTEST_SILENCE_NS)
             && !self.is_upgraded()
-            && self.longest_reuse.get().is_none_or(|longest| idle > longest)
+            && self.longest_reuse.get().is_none_or(|longest| ns > longest)
         {
-            self.longest_reuse = idle.into();
+            self.longest_reuse = ns.into();
+            self.longest_reuse_is_bound = matches!(idle, Idle::AtLeast(_));
         }
         self.requests += 1;
-        self.exchanges.begin(|path| Exchange::new(mark, start, idle_ns, fingerprint, path));
+        self.exchanges.begin(|path| Exchange::new(mark, start, idle, fingerprint, path));
+    }
+
+    /// How long nothing had been sent when a request was.
+    fn idle_until(&self, request: Mark) -> Idle {
+        match self.last_data.get() {
+            Some(last_ns) if self.served > 0 => Idle::Exactly(request.time_ns - last_ns),
+            _ => match self.silent_since_ns(request.ack) {
+                Some(since_ns) => Idle::AtLeast((request.time_ns - since_ns).max(0)),
+                None => Idle::Unknown,
+            },
+        }
     }
 
     fn request_complete(&mut self, end: Seq) {

@@ -51,6 +51,28 @@ impl Connection {
         true
     }
 
+    /// Bytes of a response that come late, or once more because they were lost: they have arrived only now, and the idle
+    /// time counts from here. Returns whether it does. A keep-alive probe brings nothing, and what the client had
+    /// acknowledged already was sent in vain.
+    pub(super) fn server_repeats(&mut self, payload: &[u8], mark: Mark) -> bool {
+        let end = mark.seq.plus(mark.len);
+        let probe = mark.len == 1 && end == self.half(Side::Server).next;
+        let had_it = self.half(Side::Client).acked().is_some_and(|acked| !end.after(acked));
+        let alert = self.protocol == Protocol::Tls && tls::records(payload) == Some(tls::Records::Alert);
+        if probe || had_it || alert {
+            return false;
+        }
+        match self.exchanges.front_mut().filter(|front| front.answered()) {
+            Some(front) => front.answer_arrives(mark),
+            None => {
+                if let Some(previous) = self.previous_response.as_mut().filter(|last| !end.after(last.seq)) {
+                    previous.at = mark.into();
+                }
+            }
+        }
+        true
+    }
+
     fn unasked_data(&mut self, payload: &[u8], mark: Mark) {
         if self.requests == 0 && self.half(Side::Client).bytes == 0 {
             self.server_speaks_first = true;

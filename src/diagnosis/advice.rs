@@ -22,9 +22,14 @@ pub struct Story {
     pub advice: String,
 }
 
-/// Tells a finding; `idle_ns` is how long the connection had been idle when the request was sent.
-pub fn tell(finding: &Finding, idle_ns: Option<i64>, timers: &ServerTimers) -> Story {
-    let idle = idle_ns.map_or_else(|| "some time".to_owned(), duration);
+/// Tells a finding.
+pub fn tell(finding: &Finding, timers: &ServerTimers) -> Story {
+    let idle_ns = finding.idle_ns.or(finding.idle_at_least_ns);
+    let idle = match (finding.idle_ns, finding.idle_at_least_ns) {
+        (Some(idle), _) => duration(idle),
+        (None, Some(idle)) => format!("at least {}", duration(idle)),
+        (None, None) => "some time".to_owned(),
+    };
     let what_happened = match finding.cause {
         Cause::CrossedFin if finding.place == Place::First => {
             "The server closed a connection that had not carried any request yet; the first request crossed the close on \
@@ -113,8 +118,7 @@ fn likeness(finding: &Finding, timers: &ServerTimers) -> Option<String> {
         return None;
     }
     let timer_ns = timers.server_close.timer_ns()?;
-    let close = finding.moment(Role::Fin).or(finding.moment(Role::Reset))?;
-    let idle_ns = close.time_ns - finding.moment(Role::PreviousResponse)?.time_ns;
+    let idle_ns = finding.idle_at_close_ns()?;
     if (idle_ns - timer_ns).abs() > timer_ns / 20 {
         return None;
     }
@@ -167,7 +171,14 @@ fn advice(finding: &Finding, timers: &ServerTimers) -> String {
 /// Who must give up first, with the observed numbers.
 pub fn timer_advice(timers: &ServerTimers) -> String {
     let closes = timers.server_close.summary();
-    let reuse = timers.client_close.summary().map(|close| close.max_ns).max(timers.longest_reuse_ns);
+    let reuse = timers.client_close.summary().map(|close| close.max_ns).max(timers.reused_ns());
+    if let (None, Some(kept_ns)) = (closes, timers.kept_at_least_ns()) {
+        return format!(
+            "The side that sends requests must give up first: keep the server's idle timeout (at least {}: it began before \
+             the capture) above the client's, or the client's below the server's.",
+            duration(kept_ns)
+        );
+    }
     match (closes, reuse) {
         (Some(server), Some(client)) => format!(
             "The side that sends requests must give up first: keep the server's idle timeout (it closed after {}) above the \

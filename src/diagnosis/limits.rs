@@ -72,7 +72,14 @@ mod tests {
     const SECOND: i64 = 1_000_000_000;
 
     fn closed(age: i64, served: u32, idle: Option<i64>) -> Life {
-        Life { from_ns: 0, to_ns: age * SECOND, whole: true, served, idle_ns: idle.map(|idle| idle * SECOND) }
+        Life {
+            from_ns: 0,
+            to_ns: age * SECOND,
+            whole: true,
+            served,
+            idle_ns: idle.map(|idle| idle * SECOND),
+            silent_ns: None,
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub use limits::Limit;
 pub use logs::would_log;
 pub use race::discarded_by_timer;
 pub use restart::Restart;
-pub use timers::{IdleTimes, ServerTimers, Spread};
+pub use timers::{IdleTimes, ServerTimers, Spread, bound_idle_time};
 
 /// A `stale-reuse` whose request left within this time of the FIN's arrival is the race, seen one hop later: no
 /// application notices a readable FIN faster than its event loop turns (a few ms, DESIGN section 4).
@@ -61,6 +61,12 @@ pub struct Finding {
     pub place: Place,
     /// The segments that prove it, by role.
     pub frames: Vec<(Role, Moment)>,
+    /// Time from the last byte of the previous exchange to the request.
+    pub idle_ns: Option<i64>,
+    /// The same where the previous exchange lies before the capture: for how long the connection was seen silent.
+    pub idle_at_least_ns: Option<i64>,
+    /// Packets of this time are missing from the capture, and nobody knows which.
+    pub packets_missing: bool,
     /// Whether the request's acknowledgement number covers the server's FIN.
     pub ack_covers_fin: Option<bool>,
     /// For a stale reuse: how long the client's kernel had held the FIN when the request was sent.
@@ -82,6 +88,13 @@ impl Finding {
     /// Time from the server's FIN to the request at the capture point; negative when the request was captured first.
     pub fn fin_to_request_ns(&self) -> Option<i64> {
         Some(self.moment(Role::Request)?.time_ns - self.moment(Role::Fin)?.time_ns)
+    }
+
+    /// Time from the last byte of the previous exchange to the server's close. Both come from the server, so that it is the
+    /// same at every capture point.
+    pub fn idle_at_close_ns(&self) -> Option<i64> {
+        let close = self.moment(Role::Fin).or(self.moment(Role::Reset))?;
+        Some(close.time_ns - self.moment(Role::PreviousResponse)?.time_ns)
     }
 
     /// Whether this is the keep-alive race (DESIGN section 4): both sides acted within one trip of a packet.
@@ -176,6 +189,7 @@ fn doubt(finding: &mut Finding, circumstances: Circumstances) {
         Circumstances { file_missing: true, .. } => "a file of the capture is missing",
         _ => return,
     };
+    finding.packets_missing = true;
     // It rests on there being no FIN.
     if finding.cause == Cause::StateLost {
         finding.confidence = Confidence::Inconclusive;
@@ -215,6 +229,9 @@ impl Case<'_> {
             exchange: Some(self.index),
             place: self.place(),
             frames,
+            idle_ns: self.exchange.idle_ns(),
+            idle_at_least_ns: self.exchange.idle_at_least_ns(),
+            packets_missing: false,
             ack_covers_fin: self.ack_covers_fin(),
             stale_for_ns: self.stale_for_ns(),
             evidence: Vec::new(),

@@ -24,6 +24,8 @@ pub struct Life {
     pub served: u32,
     /// Idle time before that close, where it ended one.
     pub idle_ns: Option<i64>,
+    /// The same where it began before the capture: at least so long.
+    pub silent_ns: Option<i64>,
 }
 
 /// One restart.
@@ -128,6 +130,7 @@ mod tests {
             whole: true,
             served: 1,
             idle_ns: Some(idle * SECOND),
+            silent_ns: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The idle timers that a capture shows, whether or not anything broke.
 
-use crate::connection::{Connection, Mark, is_passive_reset};
+use crate::connection::{Connection, Mark, SHORTEST_SILENCE_NS, is_passive_reset};
 use crate::products::{self, Facing, Likeness};
 use crate::report::{Cause, IdleBucket, IdleClose, LooksLike, Side, Verdict};
 
@@ -9,7 +9,7 @@ use super::limits::{self, Limit};
 use super::restart::{self, Life, Opened, Restart};
 
 /// A close sooner than this after the last byte is not an idle timer but the end of the conversation.
-const SHORTEST_IDLE_NS: i64 = 50_000_000;
+pub(super) const SHORTEST_IDLE_NS: i64 = 50_000_000;
 /// Width of a histogram bucket relative to its value: 1 %.
 const BUCKETS_PER_E_FOLD: f64 = 100.0;
 
@@ -143,12 +143,19 @@ impl IdleTimes {
 pub struct ServerTimers {
     /// Connections seen.
     pub connections: u64,
+    /// Time of the first segment to or from it; none before the first connection.
+    pub first_ns: Option<i64>,
     /// Idle times before the server closed first, restarts left out; known once [`ServerTimers::settle`] was called.
     pub server_close: IdleTimes,
     /// Idle times before the client closed first.
     pub client_close: IdleTimes,
     /// The longest idle time after which the client sent another request.
     pub longest_reuse_ns: Option<i64>,
+    /// The same of connections that were idle before the capture holds them: at least so long.
+    pub reused_at_least_ns: Option<i64>,
+    /// The longest silence before the server closed first, of connections that were idle before the capture holds them: it
+    /// keeps idle connections for at least so long. Restarts are left out; known once [`ServerTimers::settle`] was called.
+    pub closed_at_least_ns: Option<i64>,
     /// Requests lost to the race, restarts left out; known once [`ServerTimers::settle`] was called.
     pub races: u64,
     /// Restarts; known once [`ServerTimers::settle`] was called.
@@ -167,7 +174,10 @@ impl ServerTimers {
     /// cannot help to recognise a restart.
     pub fn add(&mut self, connection: &Connection, findings: &[Finding], room: bool) {
         self.connections += 1;
+        self.first_ns =
+            Some(self.first_ns.map_or(connection.first_ns, |first| first.min(connection.first_ns)));
         self.longest_reuse_ns = self.longest_reuse_ns.max(connection.longest_reuse_ns());
+        self.reused_at_least_ns = self.reused_at_least_ns.max(connection.reused_after_at_least_ns());
         let closed_first = connection.closed_first();
         let ended_ns = close(connection, Side::Server).map_or(connection.last_ns, |close| close.time_ns);
         let races = findings.iter().filter(|finding| finding.is_race());
@@ -187,11 +197,16 @@ impl ServerTimers {
         }
         let closed_by_server = closed_first == Some(Side::Server);
         let idle_ns = idle_ns.filter(|_| closed_by_server);
+        let silent_ns = Some(connection)
+            .filter(|_| closed_by_server && !announced)
+            .and_then(|connection| silent_before_close(connection, findings))
+            .filter(|silent| *silent >= SHORTEST_IDLE_NS);
         // A connection that nothing was ever sent on, as in a flood of SYNs, tells nothing.
         let tells = closed_by_server
             || [Side::Client, Side::Server].iter().any(|side| connection.half(*side).bytes > 0);
         if !(tells && room && self.lives() < MAX_LIVES) {
             idle_ns.into_iter().for_each(|idle_ns| self.server_close.add(idle_ns));
+            self.closed_at_least_ns = self.closed_at_least_ns.max(silent_ns);
         } else if closed_by_server {
             self.opened.add(connection.first_ns, ended_ns);
             self.closed.push(Life {
@@ -200,6 +215,7 @@ impl ServerTimers {
                 whole: connection.has_handshake(),
                 served: connection.served,
                 idle_ns,
+                silent_ns,
             });
         } else {
             self.opened.add(connection.first_ns, connection.last_ns);
@@ -219,10 +235,9 @@ impl ServerTimers {
         let closed = std::mem::take(&mut self.closed);
         self.limit = limits::find(closed.iter().filter(|life| !in_restart(&self.restarts, life.to_ns)));
         let aged = matches!(self.limit, Some(Limit::Age { .. }));
-        for life in closed.into_iter().filter(|_| !aged) {
-            if let Some(idle_ns) = life.idle_ns.filter(|_| !in_restart(&self.restarts, life.to_ns)) {
-                self.server_close.add(idle_ns);
-            }
+        for life in closed.into_iter().filter(|life| !aged && !in_restart(&self.restarts, life.to_ns)) {
+            life.idle_ns.into_iter().for_each(|idle_ns| self.server_close.add(idle_ns));
+            self.closed_at_least_ns = self.closed_at_least_ns.max(life.silent_ns);
         }
         let raced = std::mem::take(&mut self.raced_ns);
         self.races = raced.into_iter().filter(|time_ns| !in_restart(&self.restarts, *time_ns)).count() as u64;
@@ -231,22 +246,42 @@ impl ServerTimers {
     /// Whether anything is known beyond that the server exists.
     pub fn is_worth_showing(&self) -> bool {
         self.races > 0
-            || self.longest_reuse_ns.is_some()
+            || self.reused_ns().is_some()
             || self.server_close.summary().is_some()
             || self.client_close.summary().is_some()
     }
 
+    /// The longest idle time after which the client was seen to send another request, though it may have been longer.
+    pub fn reused_ns(&self) -> Option<i64> {
+        self.longest_reuse_ns.max(self.reused_at_least_ns)
+    }
+
+    /// The greatest idle time that the server is known to allow, where no close shows the time itself.
+    pub fn kept_at_least_ns(&self) -> Option<i64> {
+        self.closed_at_least_ns.filter(|_| self.server_close.summary().is_none())
+    }
+
     /// Can this pair race? At risk: the server closes idle connections that the client would still have used.
     pub fn verdict(&self) -> Verdict {
-        let server = self.server_close.summary();
-        let client = self.client_close.summary();
-        match (server, client) {
+        let server_closes = self.server_close.summary().is_some() || self.closed_at_least_ns.is_some();
+        let client_closes = self.client_close.summary().is_some();
+        match self.reused_ns() {
             _ if self.races > 0 => Verdict::AtRisk,
-            (Some(_), _) if self.longest_reuse_ns.is_some() => Verdict::AtRisk,
-            (None, Some(_)) if self.longest_reuse_ns.is_some() => Verdict::Safe,
+            Some(_) if server_closes => Verdict::AtRisk,
+            Some(_) if client_closes => Verdict::Safe,
             _ => Verdict::Unknown,
         }
     }
+}
+
+/// Once all connections are known: where the idle time of a lost request began before the capture, it lasted at least since
+/// the capture shows its server. No packet of the connection is there, and none was dropped as far as is known.
+pub fn bound_idle_time(finding: &mut Finding, request_ns: i64, timers: &ServerTimers) {
+    let Some(silent_ns) = finding.idle_at_least_ns else { return };
+    let watched_ns =
+        timers.first_ns.filter(|_| !finding.packets_missing).map(|first_ns| request_ns - first_ns);
+    let at_least = watched_ns.map_or(silent_ns, |watched| watched.max(silent_ns));
+    finding.idle_at_least_ns = Some(at_least).filter(|ns| *ns >= SHORTEST_SILENCE_NS);
 }
 
 /// A side's own FIN or active RST: a kernel that refuses data closes nothing.
@@ -255,21 +290,31 @@ fn close(connection: &Connection, side: Side) -> Option<Mark> {
     half.fin().or(half.rst().filter(|reset| !is_passive_reset(reset.flags)))
 }
 
-/// Idle time before the first close. Where a request crossed the close, the connection was idle until that request.
 /// A close in the middle of a request ends no idle time.
+fn ended_idle(finding: &Finding) -> bool {
+    matches!(
+        finding.cause,
+        Cause::CrossedFin
+            | Cause::UnreadRequest
+            | Cause::DiscardedRequest
+            | Cause::StaleReuse
+            | Cause::ResetIdle
+            | Cause::UnsolicitedResponse
+    )
+}
+
+/// For how long the capture shows a connection silent before the server closed it, where the last exchange lies before.
+fn silent_before_close(connection: &Connection, findings: &[Finding]) -> Option<i64> {
+    let close = close(connection, Side::Server).filter(|_| findings.iter().all(ended_idle))?;
+    connection.idle_before_close_at_least(Side::Server).or_else(|| {
+        let exchange = connection.exchanges.front()?;
+        Some(close.time_ns - (exchange.request.time_ns - exchange.idle_at_least_ns()?))
+    })
+}
+
+/// Idle time before the first close. Where a request crossed the close, the connection was idle until that request.
 fn idle_before_close(connection: &Connection, side: Side, findings: &[Finding]) -> Option<i64> {
     let close = close(connection, side)?;
-    let ended_idle = |finding: &Finding| {
-        matches!(
-            finding.cause,
-            Cause::CrossedFin
-                | Cause::UnreadRequest
-                | Cause::DiscardedRequest
-                | Cause::StaleReuse
-                | Cause::ResetIdle
-                | Cause::UnsolicitedResponse
-        )
-    };
     if !findings.iter().all(ended_idle) {
         return None;
     }

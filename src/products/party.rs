@@ -2,15 +2,9 @@
 
 use serde::Serialize;
 
-use super::{Facing, Idle, Product, Setting, SettingKind, Timer, find, suggestions};
-use crate::duration::{format_duration, parse_duration};
-
-/// Node.js adds this to the configured time, or not: it depends on the release (see `finrace timeouts node`).
-const NODE_BUFFER_NS: i64 = 1_000_000_000;
-/// A setting in milliseconds below this, or one in seconds above [`LONGEST_S`], was most likely meant in the other unit.
-const SHORTEST_MS: f64 = 1_000.0;
-/// More than an hour and a half: longer than any default but that of a table in a middlebox.
-const LONGEST_S: f64 = 5_400.0;
+use super::setting::Assignments;
+use super::{Facing, Heeds, Idle, Meaning, Product, Timer, find, find_facing, suggestions};
+use crate::duration::parse_duration;
 
 /// How a time without a product is known.
 const GIVEN: &str = "as given";
@@ -24,6 +18,9 @@ pub struct Party {
     pub downstream: IdleTimer,
     /// The timer of connections that it opened.
     pub upstream: IdleTimer,
+    /// After what idle time it forgets a connection between its neighbours: a middlebox, which is neither end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub through: Option<IdleTimer>,
     /// What its settings do not do, and what looks like a mistake.
     pub warnings: Vec<String>,
 }
@@ -38,12 +35,42 @@ pub struct IdleTimer {
     pub known_from: String,
     /// Where it is set.
     pub place: Option<Place>,
+    /// What it does instead under a condition that is not known to hold or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otherwise: Option<Otherwise>,
+    /// What its responses tell the client of it: `Keep-Alive: timeout=N`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub announces: Option<Announcement>,
+    /// What it makes of such an announcement, as a client.
+    #[serde(skip)]
+    pub heeds: Option<Heeds>,
     /// How it is written, `{}` standing for a number of `unit_ns`.
     #[serde(skip)]
     pub line: Option<String>,
     /// The unit of that number, ns.
     #[serde(skip)]
     pub unit_ns: i64,
+}
+
+/// What a timer does where something else holds than was assumed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Otherwise {
+    /// Where what is assumed holds, for a sentence: `from nginx 1.29.7 on`.
+    pub assumed: String,
+    /// Where it does not: `before nginx 1.29.7`.
+    pub when: String,
+    /// What it does then.
+    #[serde(flatten)]
+    pub idle: Idle,
+}
+
+/// The `Keep-Alive: timeout=N` of a server's responses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Announcement {
+    /// The time that it names, ns.
+    pub ns: i64,
+    /// Only where the request says `Connection: keep-alive`.
+    pub if_asked: bool,
 }
 
 /// A line of a file.
@@ -60,7 +87,16 @@ pub struct Place {
 impl IdleTimer {
     /// A timer of which nothing is known.
     pub fn unknown(why: impl Into<String>) -> IdleTimer {
-        IdleTimer { idle: None, known_from: why.into(), place: None, line: None, unit_ns: 1_000_000_000 }
+        IdleTimer {
+            idle: None,
+            known_from: why.into(),
+            place: None,
+            otherwise: None,
+            announces: None,
+            heeds: None,
+            line: None,
+            unit_ns: 1_000_000_000,
+        }
     }
 
     fn given(idle: Idle) -> IdleTimer {
@@ -72,45 +108,88 @@ impl IdleTimer {
         let released = |timer: &&Timer| timer.versions.as_deref() != Some("unreleased");
         let mut timers = product.timers_facing(side).filter(released).peekable();
         let Some(first) = timers.next().or_else(|| product.timers_facing(side).next()) else {
-            return IdleTimer::unknown(format!("no default of {} is known", product.name));
+            return IdleTimer::unknown(no_timer(product, side));
         };
         let mut idle = first.idle;
+        let mut otherwise = None;
         let mut releases: Vec<String> = Vec::new();
+        let mut measured = first.measured.as_deref();
         for timer in std::iter::once(first).chain(timers) {
-            if let (
-                Idle::Closes { after_ns, at_most_ns },
-                Idle::Closes { after_ns: other, at_most_ns: latest },
-            ) = (idle, timer.idle)
-            {
-                idle = Idle::Closes { after_ns: after_ns.min(other), at_most_ns: at_most_ns.max(latest) };
+            match idle.joined(timer.idle) {
+                Some(joined) => idle = joined,
+                None => otherwise = Some(timer),
             }
+            measured = measured.or(timer.measured.as_deref());
             releases.extend(timer.versions.clone());
         }
+        let words =
+            |timer: &Timer| timer.versions.clone().unwrap_or_else(|| "with other settings".to_owned());
+        let otherwise =
+            otherwise.map(|timer| Otherwise { assumed: words(first), when: words(timer), idle: timer.idle });
         let mut facts: Vec<String> = first.setting_name().map(str::to_owned).into_iter().collect();
         facts.append(&mut releases);
-        let known_from =
-            if facts.is_empty() { "default".to_owned() } else { format!("default ({})", facts.join("; ")) };
-        IdleTimer { idle: Some(idle), known_from, ..IdleTimer::changed_by(product, first) }
+        facts.push(measured.map_or("documented".to_owned(), |how| format!("measured: {how}")));
+        IdleTimer {
+            idle: Some(idle),
+            known_from: format!("default ({})", facts.join("; ")),
+            announces: announcement(first, first.announces_ns),
+            otherwise,
+            ..IdleTimer::changed_by(product, first)
+        }
     }
 
     /// A timer of a product, with the way to change it.
     fn changed_by(product: &Product, timer: &Timer) -> IdleTimer {
-        let unit = product.setting(timer).and_then(|setting| setting.unit.as_deref());
+        let unit_ns = product.setting(timer).and_then(|setting| setting.unit_ns());
         IdleTimer {
-            idle: None,
-            known_from: String::new(),
-            place: None,
             line: timer.line.clone(),
-            unit_ns: unit_ns(unit).unwrap_or(1_000_000_000),
+            unit_ns: unit_ns.unwrap_or(1_000_000_000),
+            heeds: product.heeds.clone().filter(|_| timer.side == Facing::Upstream),
+            ..IdleTimer::unknown("")
         }
     }
 
     /// A value that was found for a product's timer, in nanoseconds as it is configured.
     pub fn configured(product: &Product, side: Facing, ns: i64, known_from: String) -> IdleTimer {
+        let Some(timer) = product.timers_facing(side).next() else {
+            let idle = (ns > 0).then_some(Idle::Closes { after_ns: ns, at_most_ns: ns });
+            return IdleTimer { idle, ..IdleTimer::unknown(known_from) };
+        };
+        if ns <= 0 {
+            let setting = product.setting(timer);
+            let meaning =
+                setting.and_then(|setting| setting.meaning_of_number(ns)).unwrap_or(Meaning::Unknown);
+            return IdleTimer::meant(product, side, meaning, known_from);
+        }
+        let late_ns = product.timers_facing(side).map(|timer| timer.late_ns).max().unwrap_or(0);
+        let early_ns = product.timers_facing(side).map(|timer| timer.early_ns).max().unwrap_or(0);
+        let idle = Idle::Closes {
+            after_ns: ns.saturating_sub(early_ns).max(0),
+            at_most_ns: ns.saturating_add(late_ns),
+        };
+        let told_ns = timer.announces_ns.map(|_| ns / 1_000_000_000 * 1_000_000_000);
+        IdleTimer {
+            idle: Some(idle),
+            known_from,
+            announces: announcement(timer, told_ns),
+            ..IdleTimer::changed_by(product, timer)
+        }
+    }
+
+    /// A value that is no time, for a product's timer.
+    pub fn meant(product: &Product, side: Facing, meaning: Meaning, known_from: String) -> IdleTimer {
         let timer = product.timers_facing(side).next();
-        let changed_by = timer.map(|timer| IdleTimer::changed_by(product, timer));
-        let idle = effective(product, side, ns);
-        IdleTimer { idle, known_from, ..changed_by.unwrap_or_else(|| IdleTimer::unknown("")) }
+        let unset =
+            timer.map_or_else(|| IdleTimer::unknown(""), |timer| IdleTimer::changed_by(product, timer));
+        match meaning {
+            Meaning::Never => IdleTimer { idle: Some(Idle::Never), known_from, ..unset },
+            Meaning::NoKeepAlive => IdleTimer { idle: Some(Idle::NoKeepAlive), known_from, ..unset },
+            Meaning::Unknown => IdleTimer { known_from, ..unset },
+            Meaning::Default => {
+                let default = IdleTimer::default_of(product, side);
+                IdleTimer { known_from: format!("{known_from} takes the {}", default.known_from), ..default }
+            }
+        }
     }
 
     /// Whether anybody can set it: a load balancer's timer may be fixed.
@@ -124,31 +203,37 @@ impl IdleTimer {
     }
 }
 
-/// What a product does with a configured time.
-fn effective(product: &Product, side: Facing, ns: i64) -> Option<Idle> {
-    let id = product.id.as_str();
-    let node = matches!(id, "node-http" | "node-http-27" | "express" | "fastify");
-    if ns <= 0 {
-        return match id {
-            _ if node => Some(Idle::Never),
-            "go-http-server" | "go-transport" | "vertx-server" | "swoole" | "reactor-netty-server" => {
-                Some(Idle::Never)
-            }
-            "tomcat" | "tomcat-embedded" if ns < 0 => Some(Idle::Never),
-            "gunicorn" | "uwsgi-http" | "apache-httpd" | "nginx" | "nginx-packaged" | "kong"
-            | "ingress-nginx" => Some(Idle::NoKeepAlive),
-            _ => None,
-        };
+fn announcement(timer: &Timer, ns: Option<i64>) -> Option<Announcement> {
+    ns.map(|ns| Announcement { ns, if_asked: timer.announces_if_asked })
+}
+
+fn no_timer(product: &Product, side: Facing) -> String {
+    let default = product.settings.iter().find(|setting| setting.rules() == Some(side));
+    match default {
+        Some(setting) => format!("no default of {} is known: {}", setting.name, setting.meaning),
+        None => format!("no default of {} is known", product.name),
     }
-    let late_ns = match id {
-        "waitress" => 30_000_000_000,
-        _ if node && side == Facing::Downstream => NODE_BUFFER_NS,
-        _ => 0,
-    };
-    Some(Idle::Closes { after_ns: ns, at_most_ns: ns.saturating_add(late_ns) })
 }
 
 impl Party {
+    /// The timer of one kind of its connections; none where it is no middlebox.
+    pub fn timer(&self, side: Facing) -> Option<&IdleTimer> {
+        match side {
+            Facing::Downstream => Some(&self.downstream),
+            Facing::Upstream => Some(&self.upstream),
+            Facing::Through => self.through.as_ref(),
+        }
+    }
+
+    /// Puts another timer in its place.
+    pub(super) fn set_timer(&mut self, side: Facing, timer: IdleTimer) {
+        match side {
+            Facing::Downstream => self.downstream = timer,
+            Facing::Upstream => self.upstream = timer,
+            Facing::Through => self.through = Some(timer),
+        }
+    }
+
     /// A party of which only a time is known: the same to both sides.
     pub fn of_time(text: &str) -> Result<Party, String> {
         let idle = match text {
@@ -166,7 +251,13 @@ impl Party {
             }
         };
         let timer = IdleTimer::given(idle);
-        Ok(Party { name: text.to_owned(), downstream: timer.clone(), upstream: timer, warnings: Vec::new() })
+        Ok(Party {
+            name: text.to_owned(),
+            downstream: timer.clone(),
+            upstream: timer,
+            through: None,
+            warnings: Vec::new(),
+        })
     }
 
     /// A server that was measured: what it does, and in words how that is known.
@@ -175,22 +266,25 @@ impl Party {
             name: name.to_owned(),
             downstream: IdleTimer { idle, ..IdleTimer::unknown(known_from) },
             upstream: IdleTimer::unknown("not measured: a probe sees the side that answers"),
+            through: None,
             warnings: Vec::new(),
         }
     }
 
     /// A product with its defaults.
     pub fn of_product(product: &Product) -> Party {
+        let forgets = product.timers_facing(Facing::Through).next();
         Party {
             name: product.name.clone(),
             downstream: IdleTimer::default_of(product, Facing::Downstream),
             upstream: IdleTimer::default_of(product, Facing::Upstream),
+            through: forgets.map(|_| IdleTimer::default_of(product, Facing::Through)),
             warnings: Vec::new(),
         }
     }
 
     /// Reads `PRODUCT`, `PRODUCT:setting=value,…` or a duration. `faces` is the side that matters, where a name stands
-    /// for two settings.
+    /// for two products or two settings.
     ///
     /// # Errors
     /// One sentence: neither product nor duration, an unknown setting, or a value that is none.
@@ -202,208 +296,37 @@ impl Party {
         if text == "never" || text.starts_with(|letter: char| letter.is_ascii_digit()) {
             return Party::of_time(text);
         }
-        let Some(product) = find(name) else {
-            let near = suggestions(name);
-            let near =
-                if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(", ")) };
-            return Err(format!(
-                "`{name}` is no product known here, no duration and no file.{near} `finrace timeouts --list` lists the products"
-            ));
+        let Some(product) = find_facing(name, faces) else {
+            return Err(match find(name) {
+                Some(product) => wrong_side(name, product, faces),
+                None => unknown_product(name, faces),
+            });
         };
         let mut party = Party::of_product(product);
-        let mut assignments = Vec::new();
-        for assignment in settings.into_iter().flat_map(|settings| settings.split(',')) {
-            let (key, value) = assignment
-                .split_once('=')
-                .ok_or_else(|| format!("`{assignment}` is no setting: write {name}:setting=value"))?;
-            assignments.push((key.trim(), value.trim()));
-        }
-        // What changes another setting comes after it, in whatever order they are written.
-        assignments
-            .sort_by_key(|(key, _)| *key == "http-timeout" || key.to_ascii_lowercase().ends_with("buffer"));
-        for (key, value) in assignments {
-            party.set(product, key, value, faces)?;
+        if let Some(settings) = settings {
+            Assignments::parse(name, settings)?.apply(&mut party, product, faces)?;
         }
         Ok(party)
     }
-
-    /// Applies one setting of a product.
-    pub(super) fn set(
-        &mut self,
-        product: &Product,
-        key: &str,
-        value: &str,
-        faces: Facing,
-    ) -> Result<(), String> {
-        let (only, bare) = match key.split_once('.') {
-            Some(("upstream", key)) => (Some(Facing::Upstream), key),
-            Some(("downstream", key)) => (Some(Facing::Downstream), key),
-            _ => (None, key),
-        };
-        let matching: Vec<&Setting> =
-            product.settings.iter().filter(|setting| is_called(setting, bare)).collect();
-        let of_side = |side: Facing| {
-            let kind = match side {
-                Facing::Downstream => SettingKind::DownstreamIdle,
-                Facing::Upstream => SettingKind::UpstreamIdle,
-            };
-            matching.iter().copied().find(|setting| setting.kind == kind).map(|setting| (side, setting))
-        };
-        let other = match faces {
-            Facing::Downstream => Facing::Upstream,
-            Facing::Upstream => Facing::Downstream,
-        };
-        let found = match only {
-            Some(side) => of_side(side),
-            None => of_side(faces).or_else(|| of_side(other)),
-        };
-        let Some((side, setting)) = found else {
-            return match matching.first() {
-                Some(setting) => {
-                    self.warnings.push(format!(
-                        "{key} of {} does not change when an idle connection is closed: {}",
-                        product.name, setting.meaning
-                    ));
-                    Ok(())
-                }
-                None if key.to_ascii_lowercase().contains("keepalive") && value.parse::<bool>().is_ok() => {
-                    self.warnings.push(format!(
-                        "{key}: probes of TCP keep-alive do not change when an idle HTTP connection is closed"
-                    ));
-                    Ok(())
-                }
-                None => Err(unknown_setting(product, key)),
-            };
-        };
-        if !rules_idle_connections(product, side, setting) {
-            self.warnings.push(format!(
-                "{key} of {} does not change when an idle connection is closed: {}",
-                product.name, setting.meaning
-            ));
-            return Ok(());
-        }
-        let ns = self.value_ns(setting, key, value)?;
-        let known_from = format!("{key}={value}");
-        let timer = match (product.id.as_str(), bare) {
-            // http-keepalive = 1 switches keep-alive on, with http-timeout as its time.
-            ("uwsgi-http", "http-keepalive") if ns == 1_000_000_000 => {
-                let http_timeout = 60_000_000_000;
-                IdleTimer::configured(
-                    product,
-                    side,
-                    http_timeout,
-                    format!("{known_from} takes http-timeout, 60 s"),
-                )
-            }
-            ("uwsgi-http", "http-timeout") if !self.downstream.known_from.contains("http-timeout") => {
-                return Ok(());
-            }
-            _ if bare.to_ascii_lowercase().ends_with("buffer") => return self.add_buffer(ns),
-            _ => IdleTimer::configured(product, side, ns, known_from),
-        };
-        match side {
-            Facing::Downstream => self.downstream = timer,
-            Facing::Upstream => self.upstream = timer,
-        }
-        Ok(())
-    }
-
-    /// Node.js: what is added to the configured time is known, so both ends of the range are.
-    fn add_buffer(&mut self, ns: i64) -> Result<(), String> {
-        if let Some(Idle::Closes { after_ns, at_most_ns }) = &mut self.downstream.idle {
-            *after_ns = after_ns.saturating_add(ns);
-            *at_most_ns = *after_ns;
-        }
-        Ok(())
-    }
-
-    /// A value with or without a unit; without one, it is in the unit of the setting, and may have been meant in
-    /// another.
-    fn value_ns(&mut self, setting: &Setting, key: &str, value: &str) -> Result<i64, String> {
-        if matches!(value, "never" | "off") {
-            return Ok(0);
-        }
-        let Ok(number) = value.replace('_', "").parse::<f64>() else {
-            let duration = parse_duration(value).map_err(|error| format!("{key}: {error}"))?;
-            return i64::try_from(duration.as_nanos()).map_err(|error| format!("{key}: {error}"));
-        };
-        let unit = setting.unit.as_deref();
-        let Some(unit_ns) = unit_ns(unit) else {
-            return Err(format!("{key}: write {value} with its unit, for example {value}s"));
-        };
-        self.warnings.extend(suspicion(key, number, unit.unwrap_or("s")));
-        Ok((number * unit_ns as f64) as i64)
-    }
 }
 
-/// Whether a number was most likely meant in another unit.
-pub(super) fn suspicion(key: &str, number: f64, unit: &str) -> Option<String> {
-    match unit {
-        "ms" if number > 0.0 && number < SHORTEST_MS => Some(format!(
-            "{key} is in milliseconds: {number} is less than a second; {number} s are written {}",
-            number * 1_000.0
-        )),
-        "s" if number > LONGEST_S => Some(format!(
-            "{key} is in seconds: {number} is {}; {number} ms are written {}",
-            format_duration(std::time::Duration::from_secs(number as u64)),
-            number / 1_000.0
-        )),
-        _ => None,
-    }
+fn unknown_product(name: &str, faces: Facing) -> String {
+    let near = suggestions(name, Some(faces));
+    let near = if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(", ")) };
+    format!(
+        "`{name}` is no product known here, no duration and no file.{near} `finrace timeouts --list` lists the products"
+    )
 }
 
-/// Whether a setting is the timer, or takes its place: settings of the same kind bound it from another side.
-fn rules_idle_connections(product: &Product, side: Facing, setting: &Setting) -> bool {
-    /// Goes before the setting that the timer is known by, or stands in for it.
-    const SAME_TIMER: [&str; 7] = [
-        "keepAliveTimeout",
-        "server.keepAliveTimeoutBuffer",
-        "server.tomcat.keep-alive-timeout",
-        "connectionTimeout",
-        "Server.ReadTimeout",
-        "http-timeout",
-        "timeout http-keep-alive",
-    ];
-    let mut timers = product.timers_facing(side).peekable();
-    let unused = |timer: &Timer| timer.idle == Idle::NoKeepAlive && product.id != "uwsgi-http";
-    match timers.peek() {
-        None => true,
-        Some(_) => {
-            SAME_TIMER.contains(&setting.name.as_str())
-                || timers.any(|timer| timer.setting == setting.name && !unused(timer))
-        }
-    }
-}
-
-fn unit_ns(unit: Option<&str>) -> Option<i64> {
-    match unit? {
-        "ms" => Some(1_000_000),
-        "s" => Some(1_000_000_000),
-        "min" => Some(60_000_000_000),
-        _ => None,
-    }
-}
-
-/// Whether people would call a setting so: by its whole name, by one of its words, or by what follows the last point.
-fn is_called(setting: &Setting, key: &str) -> bool {
-    let normal = |text: &str| -> String {
-        text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
+fn wrong_side(name: &str, product: &Product, faces: Facing) -> String {
+    let does = match faces {
+        Facing::Downstream => "accepts no connections",
+        Facing::Upstream => "keeps no connections to servers that are known here",
+        Facing::Through => "is no middlebox",
     };
-    let key = normal(key);
-    let mut words = setting
-        .name
-        .split([' ', '(', ')', '/', ','])
-        .flat_map(|word| [word, word.rsplit_once('.').map_or(word, |(_, last)| last)]);
-    !key.is_empty() && (normal(&setting.name) == key || words.any(|word| normal(word) == key))
-}
-
-fn unknown_setting(product: &Product, key: &str) -> String {
-    let idle =
-        |setting: &&Setting| matches!(setting.kind, SettingKind::DownstreamIdle | SettingKind::UpstreamIdle);
-    let known: Vec<&str> =
-        product.settings.iter().filter(idle).map(|setting| setting.name.as_str()).collect();
-    if known.is_empty() {
-        return format!("{} has no setting `{key}` known here", product.name);
-    }
-    format!("{} has no setting `{key}` known here; its idle timers: {}", product.name, known.join(", "))
+    format!(
+        "`{name}` is a {} ({}) and {does}: name what stands there, or give its idle timeout (60s)",
+        product.role.words(),
+        product.name
+    )
 }

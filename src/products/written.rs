@@ -65,6 +65,7 @@ impl Closes {
         let side = match side {
             "downstream" => Facing::Downstream,
             "upstream" => Facing::Upstream,
+            "through" => Facing::Through,
             _ => return None,
         };
         let (after, rest) = timer.split_once('"')?;
@@ -89,7 +90,7 @@ mod tests {
     #[test]
     fn timers_are_told_without_parsing() {
         for (written, product) in written().iter().zip(all()) {
-            for side in [Facing::Downstream, Facing::Upstream] {
+            for side in [Facing::Downstream, Facing::Upstream, Facing::Through] {
                 let closes = product.timers_facing(side).filter_map(|timer| match timer.idle {
                     Idle::Closes { after_ns, at_most_ns } => Some(Closes { side, after_ns, at_most_ns }),
                     Idle::Never | Idle::NoKeepAlive => None,

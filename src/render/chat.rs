@@ -40,7 +40,7 @@ pub fn message(report: &Report) -> String {
     }
     let at_risk: Vec<_> = report.servers.iter().filter(|server| server.verdict == Verdict::AtRisk).collect();
     for server in at_risk.iter().take(SERVERS) {
-        let reuse = server.longest_reuse_ns.map_or_else(String::new, |longest| {
+        let reuse = server.reused().map_or_else(String::new, |(longest, _)| {
             format!(", connections reused after up to {} idle", duration(longest))
         });
         message.line(&format!(

@@ -6,7 +6,7 @@ use super::units::iso_time;
 use super::visible::visible;
 
 /// The columns, in order.
-const HEADINGS: [&str; 37] = [
+const HEADINGS: [&str; 39] = [
     "id",
     "cause",
     "confidence",
@@ -22,6 +22,8 @@ const HEADINGS: [&str; 37] = [
     "time",
     "time_ns",
     "idle_ns",
+    "idle_at_least_ns",
+    "idle_at_close_ns",
     "first_request",
     "requests_before",
     "request",
@@ -89,6 +91,8 @@ fn row(report: &Report, incident: &Incident) -> [String; HEADINGS.len()] {
         iso_time(incident.time_ns),
         incident.time_ns.to_string(),
         number(incident.idle_ns),
+        number(incident.idle_at_least_ns),
+        number(incident.idle_at_close_ns),
         incident.first_request.to_string(),
         incident.requests_before.to_string(),
         field(&request.label()),

@@ -332,6 +332,8 @@ pub fn incident(cause: Cause) -> Incident {
         server: "192.0.2.2:3000".to_owned(),
         time_ns: ZERO_NS + 5_300_000,
         idle_ns: Some(6_004_200_000),
+        idle_at_least_ns: None,
+        idle_at_close_ns: Some(6_003_000_000),
         requests_before: 1,
         first_request: false,
         ack_covers_fin: Some(false),
@@ -386,6 +388,8 @@ pub fn report() -> Report {
         server_idle_close,
         client_idle_close,
         longest_reuse_ns: Some(58_700_000_000),
+        reused_at_least_ns: None,
+        closed_at_least_ns: None,
         verdict,
         advice: "Keep the server’s idle timeout above the proxy’s 60 s (65 s or more), or bring the proxy’s below 5 s.".to_owned(),
     }

@@ -139,13 +139,17 @@ fn pointers(server: &Server) -> Vec<Pointer> {
     let mut pointers = Vec::new();
     pointers.extend(server.server_idle_close.as_ref().map(|close| closed("server", Tone::Fin, close)));
     pointers.extend(server.client_idle_close.as_ref().map(|close| closed("client", Tone::Request, close)));
-    pointers.extend(server.longest_reuse_ns.map(|ns| Pointer {
+    pointers.extend(reused_ns(server).map(|ns| Pointer {
         ns,
         tone: Tone::Response,
         words: format!("the client still used connections after up to {} idle", duration(ns)),
     }));
     pointers.sort_by_key(|pointer| pointer.ns);
     pointers
+}
+
+fn reused_ns(server: &Server) -> Option<i64> {
+    server.reused().map(|(longest, _)| longest)
 }
 
 /// The shaded stretch between the timers.
@@ -163,8 +167,7 @@ fn zone(server: &Server, scale: Scale) -> Option<Zone> {
     let client = server.client_idle_close.as_ref().map(|close| close.mode_ns);
     match (server.verdict, close) {
         (Verdict::AtRisk, Some(close)) => {
-            let until =
-                client.into_iter().chain(server.longest_reuse_ns).max().filter(|ns| *ns > close.min_ns);
+            let until = client.into_iter().chain(reused_ns(server)).max().filter(|ns| *ns > close.min_ns);
             let words = match until {
                 Some(_) => "danger zone: a request sent now may cross the server’s FIN",
                 None => "danger zone: the server closes, and the client was not seen to give up before",
@@ -199,7 +202,7 @@ impl Scale {
             .into_iter()
             .flatten()
             .flat_map(|close| [close.min_ns, close.max_ns, close.mode_ns])
-            .chain(server.longest_reuse_ns)
+            .chain(reused_ns(server))
             .map(|ns| ns.max(1) as f64);
         let (shortest, longest) =
             times.fold((f64::MAX, 1.0), |(low, high), ns| (f64::min(low, ns), f64::max(high, ns)));
@@ -363,6 +366,8 @@ mod tests {
             server_idle_close: server,
             client_idle_close: client,
             longest_reuse_ns: Some(reuse_ms * MS),
+            reused_at_least_ns: None,
+            closed_at_least_ns: None,
             verdict,
             advice: "Raise the server’s idle timeout above the client’s: 65 s over 60 s.".to_owned(),
         }

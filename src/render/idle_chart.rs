@@ -2,6 +2,7 @@
 
 use super::columns::blanks;
 use super::page::Page;
+use super::report_text::reused;
 use super::style::Tone;
 use super::units::{count, duration};
 use super::wrap::columns;
@@ -33,7 +34,7 @@ impl Page {
         let heading = format!("{}, idle time before the close", server.server);
         self.paragraph(&heading, Tone::Ink, true, 0);
         let labels: Vec<String> = rows.iter().map(label).collect();
-        let reuse = server.longest_reuse_ns.map(|ns| (ns, duration(ns)));
+        let reuse = server.reused().map(|(ns, _)| (ns, reused(server)));
         let widest = labels.iter().chain(reuse.iter().map(|(_, label)| label)).map(|it| columns(it)).max();
         let widest = widest.unwrap_or(0);
         let most = rows.iter().map(|row| row.closes).max().unwrap_or(1);
@@ -158,6 +159,8 @@ mod tests {
             server_idle_close: server,
             client_idle_close: client,
             longest_reuse_ns: Some(4_419 * MS),
+            reused_at_least_ns: None,
+            closed_at_least_ns: None,
             verdict: Verdict::AtRisk,
             advice: String::new(),
         }

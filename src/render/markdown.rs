@@ -5,9 +5,9 @@
 
 use super::columns::shortened;
 use super::mermaid;
-use super::report_text::{closed_first, frames, idle};
+use super::report_text::{closed_first, frames, idle, reused};
 use super::retry;
-use super::units::{count, counted, duration, iso_time, relative};
+use super::units::{count, counted, iso_time, relative};
 use super::visible::visible;
 use crate::report::{Clocks, Incident, Report, RetrySafe, Segment, Server, Side, Trace, Vantage, Verdict};
 
@@ -98,7 +98,7 @@ pub(super) fn servers(servers: &[Server]) -> String {
             "| {} | {} | {} | {verdict} |\n",
             code(&server.server),
             escape(&closed_first(server)),
-            server.longest_reuse_ns.map_or_else(|| "never".to_owned(), duration)
+            reused(server)
         );
     }
     text

@@ -4,7 +4,7 @@ use super::columns::{Cell, Columns, Edge};
 use super::page::Page;
 use super::style::{TextOptions, Tone};
 use super::units::setting;
-use crate::products::{Facing, Idle, Product, ProductRole, Timer};
+use crate::products::{Facing, Idle, Product, Timer};
 
 /// Writes one product, a line end after each line.
 pub fn product(product: &Product, options: TextOptions) -> String {
@@ -16,12 +16,16 @@ pub fn product(product: &Product, options: TextOptions) -> String {
         0,
     );
     page.blank();
-    for (side, heading) in [(Facing::Downstream, "To its clients"), (Facing::Upstream, "To its servers")] {
+    for (side, heading) in [
+        (Facing::Downstream, "To its clients"),
+        (Facing::Upstream, "To its servers"),
+        (Facing::Through, "Between others"),
+    ] {
         for (index, told) in product.timers_facing(side).map(timer).enumerate() {
             page.explained(if index == 0 { heading } else { "" }, &told);
         }
     }
-    if product.timers.is_empty() && product.role != ProductRole::Middlebox {
+    if product.timers.is_empty() {
         page.explained("Idle timeout", "Not known: no source for it was found.");
     }
     for (heading, text) in
@@ -49,6 +53,9 @@ fn timer(timer: &Timer) -> String {
 
 fn idle(timer: &Timer) -> String {
     match (timer.idle, timer.side) {
+        (Idle::Closes { after_ns, .. }, Facing::Through) => {
+            format!("forgets a connection after {} of silence", setting(after_ns))
+        }
         (Idle::Closes { after_ns, at_most_ns }, _) if after_ns == at_most_ns => {
             format!("closes after {} of idleness", setting(after_ns))
         }
@@ -56,7 +63,9 @@ fn idle(timer: &Timer) -> String {
             format!("closes after {} to {} of idleness", setting(after_ns), setting(at_most_ns))
         }
         (Idle::Never, Facing::Downstream) => "never closes a connection for being idle".to_owned(),
-        (Idle::Never, Facing::Upstream) => "keeps an idle connection until the server closes it".to_owned(),
+        (Idle::Never, Facing::Upstream | Facing::Through) => {
+            "keeps an idle connection until the server closes it".to_owned()
+        }
         (Idle::NoKeepAlive, _) => "keeps no connection after a response".to_owned(),
     }
 }

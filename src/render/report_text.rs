@@ -116,7 +116,25 @@ fn name(role: Role, cause: Cause) -> Option<&'static str> {
 /// The idle time before the request, if it was not the first and the time is known.
 pub(super) fn idle(incident: &Incident) -> String {
     let unknown = if incident.first_request { "first" } else { "unknown" };
-    incident.idle_ns.map_or_else(|| unknown.to_owned(), duration)
+    match (incident.idle_ns, incident.idle_at_least_ns) {
+        (Some(idle), _) => duration(idle),
+        (None, Some(idle)) => at_least(idle),
+        (None, None) => unknown.to_owned(),
+    }
+}
+
+/// The longest idle time after which the client used a connection again.
+pub(super) fn reused(server: &Server) -> String {
+    match server.reused() {
+        Some((longest, true)) => at_least(longest),
+        Some((longest, false)) => duration(longest),
+        None => "never".to_owned(),
+    }
+}
+
+/// A time that began before the capture.
+pub(super) fn at_least(ns: i64) -> String {
+    format!("at least {}", duration(ns))
 }
 
 /// Files of one trace that a command names one by one at most.
@@ -268,7 +286,7 @@ impl Page {
             vec![
                 Cell::plain(&server.server),
                 Cell::plain(closed_first(server)),
-                Cell::plain(server.longest_reuse_ns.map_or_else(|| "never".to_owned(), duration)),
+                Cell::plain(reused(server)),
                 if server.verdict == Verdict::Unknown { verdict } else { verdict.strong() },
             ]
         });
@@ -334,6 +352,9 @@ pub(super) fn closed_first(server: &Server) -> String {
             let (count, all, spread) =
                 (count(close.count), count(server.connections), duration(spread(close)));
             format!("{} ({count} of {all}, ±{spread})", duration(close.mode_ns))
+        }
+        (None, _) if server.closed_at_least_ns.is_some() => {
+            at_least(server.closed_at_least_ns.unwrap_or_default())
         }
         (None, Some(client)) => format!("never (client closed, {})", duration(client.mode_ns)),
         (None, None) => "never seen".to_owned(),

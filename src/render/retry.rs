@@ -117,7 +117,14 @@ mod tests {
         .into_iter()
         .map(|(retried, status)| fact(&incident(retried, status)))
         .collect();
-        insta::assert_snapshot!(said.join("\n"), @"");
+        insta::assert_snapshot!(said.join("\n"), @"
+        yes, 0.400 s later on stream 9, and answered (200) there: the user saw nothing
+        maybe: an equal request followed 0.400 s later on stream 9: a retry, or somebody else’s
+        maybe: an equal request followed 0.400 s later on stream 9 and failed, too: a retry, or somebody else’s
+        the same request was sent again and failed, too (503)
+        the same request was sent again and failed, too
+        sent again on stream 9; whether that helped is not in the capture
+        ");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Narrowing a report to what was asked for, without hiding that it was narrowed.
 
-use super::{Cause, Incident, Report};
+use std::collections::BTreeMap;
+
+use super::{Cause, Incident, Moment, Report};
 
 /// Which incidents to keep; an empty filter keeps all.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -9,17 +11,37 @@ pub struct Filter {
     pub causes: Vec<Cause>,
     /// Only servers with one of these addresses: `10.0.2.7:3000`, `10.0.2.7` or `:3000`; all when empty.
     pub servers: Vec<String>,
-    /// Only incidents captured from the first to the second time, ns since the Unix epoch.
-    pub between_ns: Option<(i64, i64)>,
+    /// Only incidents captured around this time.
+    pub around: Option<Around>,
+}
+
+/// A time, and how far before and after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Around {
+    /// The time.
+    pub moment: Moment,
+    /// Before and after it, ns.
+    pub within_ns: u64,
 }
 
 impl Filter {
+    /// Whether it keeps everything.
+    pub fn is_empty(&self) -> bool {
+        *self == Filter::default()
+    }
+
     /// Whether an incident is one of those asked for.
     pub fn keeps(&self, incident: &Incident) -> bool {
-        let cause = self.causes.is_empty() || self.causes.contains(&incident.cause);
+        self.keeps_with_cause(incident, incident.cause)
+    }
+
+    /// Whether an incident would be one of those asked for if its cause were this one.
+    pub fn keeps_with_cause(&self, incident: &Incident, cause: Cause) -> bool {
+        let cause = self.causes.is_empty() || self.causes.contains(&cause);
         let server =
             self.servers.is_empty() || self.servers.iter().any(|wanted| is_server(&incident.server, wanted));
-        let time = self.between_ns.is_none_or(|(from, to)| (from..=to).contains(&incident.time_ns));
+        let time =
+            self.around.is_none_or(|around| around.moment.distance_ns(incident.time_ns) <= around.within_ns);
         cause && server && time
     }
 }
@@ -33,9 +55,19 @@ fn is_server(server: &str, wanted: &str) -> bool {
     }
 }
 
+/// Incidents that were counted, and for which the list had no room.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unlisted {
+    /// Those that the filter keeps, by cause.
+    pub kept: BTreeMap<Cause, u64>,
+    /// The others.
+    pub filtered_out: u64,
+}
+
 impl Report {
-    /// Keeps the incidents that a filter keeps, with their numbers, and counts those left out.
-    pub fn narrow(&mut self, filter: &Filter) {
+    /// Keeps the incidents that a filter keeps, with their numbers, and counts all: what is kept, by cause, and what is left
+    /// out. Nothing that was found disappears from both counts.
+    pub fn narrow(&mut self, filter: &Filter, unlisted: Unlisted) {
         for wanted in &filter.servers {
             if !self.servers.iter().any(|row| is_server(&row.server, wanted))
                 && !self.incidents.iter().any(|incident| is_server(&incident.server, wanted))
@@ -47,16 +79,12 @@ impl Report {
         }
         let before = self.incidents.len();
         self.incidents.retain(|incident| filter.keeps(incident));
-        let hidden = before - self.incidents.len();
-        if hidden == 0 {
-            return;
-        }
-        self.summary.incidents = self.incidents.len() as u64;
-        self.summary.by_cause.clear();
+        self.summary.filtered_out = (before - self.incidents.len()) as u64 + unlisted.filtered_out;
+        self.summary.by_cause = unlisted.kept;
         for incident in &self.incidents {
             *self.summary.by_cause.entry(incident.cause).or_default() += 1;
         }
-        self.summary.filtered_out = hidden as u64;
+        self.summary.incidents = self.summary.by_cause.values().sum();
     }
 }
 

@@ -6,6 +6,7 @@
 //! (`connection::http`), so it can be shown on a terminal; markup still has to be escaped where markup is made.
 
 mod filter;
+mod moment;
 mod odds;
 mod redact;
 mod run;
@@ -21,7 +22,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-pub use filter::Filter;
+pub use filter::{Around, Filter, Unlisted};
+pub use moment::Moment;
 pub use odds::{ODDS_SCHEMA, Odds, OddsChange, OddsTimer};
 pub use redact::Redaction;
 pub use run::{Attempt, Expectation, Party, ProductLog, Run};
@@ -145,6 +147,12 @@ pub struct Incident {
     /// Time from the last byte of the previous exchange to the request; none on a first request, and where the previous
     /// exchange was not captured.
     pub idle_ns: Option<i64>,
+    /// Where the previous exchange lies before the capture: the connection was idle for at least so long, as the capture
+    /// shows; none where `idle_ns` tells the time itself.
+    pub idle_at_least_ns: Option<i64>,
+    /// Time from the last byte of the previous exchange to the server's close: what a timer of the server counts, where
+    /// `idle_ns` is what one of the client does.
+    pub idle_at_close_ns: Option<i64>,
     /// Requests answered on this connection before.
     pub requests_before: u32,
     /// It is the first request of a connection that was captured from its beginning, or the attempt to connect.
@@ -249,10 +257,23 @@ pub struct Server {
     pub client_idle_close: Option<IdleClose>,
     /// The longest idle time after which the client still sent another request.
     pub longest_reuse_ns: Option<i64>,
+    /// The same of connections that were idle before the capture holds them: at least so long.
+    pub reused_at_least_ns: Option<i64>,
+    /// The longest silence before the server closed first, of connections that were idle before the capture holds them:
+    /// it keeps idle connections for at least so long.
+    pub closed_at_least_ns: Option<i64>,
     /// Whether the pair can race.
     pub verdict: Verdict,
     /// What to change, with numbers.
     pub advice: String,
+}
+
+impl Server {
+    /// The longest idle time after which the client was seen to send another request, and whether it may have been longer.
+    pub fn reused(&self) -> Option<(i64, bool)> {
+        let (exactly, at_least) = (self.longest_reuse_ns, self.reused_at_least_ns);
+        exactly.max(at_least).map(|longest| (longest, at_least > exactly))
+    }
 }
 
 /// Spread of the idle times before one side closed.

@@ -6,6 +6,7 @@ mod common {
 }
 mod files;
 mod hints;
+mod limit;
 mod live;
 mod names;
 mod rings;

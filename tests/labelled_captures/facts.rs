@@ -58,8 +58,16 @@ pub struct ExpectedIncident {
     pub ack_covers_fin: Option<bool>,
     /// `client` or `server` where only that side's capture can show it: what is lost on the way is not seen beyond.
     pub seen_from: Option<String>,
-    /// Shortest and longest idle time that is right.
+    /// Shortest and longest idle time that is right: up to the request, the same where the capture lacks its beginning, and
+    /// up to the server's close. The last is compared only where it is given.
     pub idle: Option<[String; 2]>,
+    pub idle_at_least: Option<[String; 2]>,
+    pub idle_at_close: Option<[String; 2]>,
+    /// Parts of what is said to have happened and to be changed, and words that must not be there.
+    #[serde(default)]
+    pub says: Vec<String>,
+    #[serde(default)]
+    pub never_says: Vec<String>,
     pub frames: Frames,
 }
 
@@ -205,14 +213,21 @@ impl ExpectedIncident {
         field("request", self.request.clone(), found.request.label());
         field("requests_before", self.requests_before.to_string(), found.requests_before.to_string());
         field("resets", self.resets.to_string(), found.resets.to_string());
-        let idle = |text: &String| time(text).expect("idle: a duration") * 1_000;
-        let as_expected = match (&self.idle, found.idle_ns) {
-            (Some([shortest, longest]), Some(found)) => (idle(shortest)..=idle(longest)).contains(&found),
-            (None, None) => true,
-            _ => false,
-        };
-        if !as_expected {
-            field("idle", format!("{:?}", self.idle), format!("{:?} ns", found.idle_ns));
+        let idle_at_close = found.idle_at_close_ns.filter(|_| self.idle_at_close.is_some());
+        for (what, expected, found) in [
+            ("idle", &self.idle, found.idle_ns),
+            ("idle_at_least", &self.idle_at_least, found.idle_at_least_ns),
+            ("idle_at_close", &self.idle_at_close, idle_at_close),
+        ] {
+            if !is_within(expected.as_ref(), found) {
+                field(what, format!("{expected:?}"), format!("{found:?} ns"));
+            }
+        }
+        let said = format!("{} {}", found.what_happened, found.advice);
+        for (words, expected) in [(&self.says, true), (&self.never_says, false)] {
+            for word in words.iter().filter(|word| said.contains(word.as_str()) != expected) {
+                field(if expected { "says" } else { "never_says" }, word.clone(), said.clone());
+            }
         }
         let frames = if side == Side::Client { &self.frames.client } else { &self.frames.server };
         for (role, number) in frames {
@@ -221,6 +236,16 @@ impl ExpectedIncident {
             let actual = actual.map_or("none".to_owned(), |frame| frame.to_string());
             field(&format!("frame of {role}"), frame(*number).to_string(), actual);
         }
+    }
+}
+
+/// Whether a time in ns is one of those that are right.
+fn is_within(expected: Option<&[String; 2]>, found: Option<i64>) -> bool {
+    let ns = |text: &String| time(text).expect("a duration") * 1_000;
+    match (expected, found) {
+        (Some([shortest, longest]), Some(found)) => (ns(shortest)..=ns(longest)).contains(&found),
+        (None, None) => true,
+        _ => false,
     }
 }
 
@@ -257,7 +282,15 @@ pub fn notation(report: &Report, side: Side) -> String {
         lines.push(format!("stream = {}\nrace = {}\nretried = {retried}", found.stream, found.race));
         lines.push(format!("requests_before = {}\nresets = {}", found.requests_before, found.resets));
         lines.extend(found.ack_covers_fin.map(|covers| format!("ack_covers_fin = {covers}")));
-        lines.extend(found.idle_ns.map(|idle| format!("idle = [\"{0}us\", \"{0}us\"]", idle / 1_000)));
+        let idle = [
+            ("idle", found.idle_ns),
+            ("idle_at_least", found.idle_at_least_ns),
+            ("idle_at_close", found.idle_at_close_ns),
+        ];
+        lines
+            .extend(idle.into_iter().filter_map(|(what, ns)| {
+                ns.map(|ns| format!("{what} = [\"{0}us\", \"{0}us\"]", ns / 1_000))
+            }));
         let frames: Vec<_> = found.frames.iter().map(|(role, frame)| format!("{role} = {frame}")).collect();
         lines.push(format!("frames.{side} = {{ {} }}", frames.join(", ")));
     }

@@ -113,6 +113,25 @@ fn the_rest_is_handed_over_in_the_order_of_first_packets() {
 }
 
 #[test]
+fn a_connection_begins_with_its_first_segment_whatever_that_is() {
+    for first in
+        [with_payload(sent(1, ACK, 1, 1)), sent(1, ACK, 1, 1), sent(1, FIN, 1, 1), sent(1, RST, 1, 1)]
+    {
+        let mut bench = Bench::new(10);
+        bench.now_ns = 7 * S;
+        bench.take(&first);
+        bench.take(&answered(1, ACK, 1, 2));
+        let connection = &bench.all().0[0];
+        assert_eq!(
+            (connection.first_ns, connection.last_ns),
+            (7 * S + MS, 7 * S + 2 * MS),
+            "{:?}",
+            first.flags
+        );
+    }
+}
+
+#[test]
 fn closed_connections_go_first_then_half_open_ones_then_the_longest_silent() {
     let mut bench = Bench::new(4);
     for client in [1, 2] {

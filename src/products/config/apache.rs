@@ -1,6 +1,6 @@
 //! Apache httpd: `KeepAlive`, `KeepAliveTimeout`, and the `ttl` of connections to backends.
 
-use super::super::party::suspicion;
+use super::super::setting::suspicion;
 use super::{Found, HOUR, MINUTE, MS, Reading, SECOND, Value, time};
 
 const UNITS: [(&str, i64); 5] = [("ms", MS), ("s", SECOND), ("min", MINUTE), ("mi", MINUTE), ("h", HOUR)];

@@ -1,6 +1,6 @@
 //! Gunicorn: `keepalive`, and the worker class that may not use it.
 
-use super::super::party::suspicion;
+use super::super::setting::suspicion;
 use super::{Found, Reading, SECOND, Value, without_comment};
 
 pub(super) fn read(text: &str) -> Reading {

@@ -1,6 +1,6 @@
 //! HAProxy: `timeout http-keep-alive` and what stands in for it; and whether connections to servers are kept.
 
-use super::super::party::suspicion;
+use super::super::setting::suspicion;
 use super::{DAY, Found, HOUR, MINUTE, MS, Reading, SECOND, Value, time, without_comment};
 
 const UNITS: [(&str, i64); 6] =

@@ -90,7 +90,7 @@ pub fn read(kind: Kind, file: &str, text: &str) -> Party {
     let mut warnings: Vec<String> = reading.warnings.into_iter().map(named).collect();
     let downstream = timer(accepts, Facing::Downstream, file, reading.downstream, &mut warnings);
     let upstream = timer(opens, Facing::Upstream, file, reading.upstream, &mut warnings);
-    Party { name: file.to_owned(), downstream, upstream, warnings }
+    Party { name: file.to_owned(), downstream, upstream, through: None, warnings }
 }
 
 /// What a parser found.
@@ -136,11 +136,11 @@ fn timer(
     let Some(product) = find(product) else { return IdleTimer::unknown("not known") };
     let rank = |found: &&Found| match (found.value, side) {
         (Value::Unreadable, _) => i64::MIN,
-        (Value::NoKeepAlive, Facing::Downstream) | (Value::Never, Facing::Downstream) => i64::MAX,
         (Value::NoKeepAlive, Facing::Upstream) => i64::MAX - 1,
         (Value::Never, Facing::Upstream) => i64::MIN + 1,
-        (Value::Time(ns), Facing::Downstream) => ns,
         (Value::Time(ns), Facing::Upstream) => -ns,
+        (Value::NoKeepAlive | Value::Never, _) => i64::MAX,
+        (Value::Time(ns), _) => ns,
     };
     let Some(counts) = found.iter().min_by_key(rank) else {
         let mut timer = IdleTimer::default_of(product, side);

@@ -1,6 +1,6 @@
 //! nginx: `keepalive_timeout` of clients, and of the upstream blocks.
 
-use super::super::party::suspicion;
+use super::super::setting::suspicion;
 use super::{DAY, Found, HOUR, MINUTE, MS, Reading, SECOND, Value, time};
 
 const UNITS: [(&str, i64); 6] =

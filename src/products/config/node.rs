@@ -1,6 +1,6 @@
 //! A source file of Node.js: where `keepAliveTimeout` is set, in numbers.
 
-use super::super::party::suspicion;
+use super::super::setting::suspicion;
 use super::{Found, MS, Reading, Value};
 
 const NAME: &str = "keepAliveTimeout";

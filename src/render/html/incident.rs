@@ -7,6 +7,7 @@ use super::drawing;
 use super::escape::text;
 use super::filters::{self, copied};
 use super::{Drawings, overview};
+use crate::render::report_text::at_least;
 use crate::render::retry;
 use crate::render::table;
 use crate::render::units::{count, counted, duration, iso_time, relative};
@@ -87,16 +88,17 @@ fn facts(incident: &Incident) -> String {
         ("sent", format!("{} UTC", iso_time(incident.time_ns).replace('T', " ").trim_end_matches('Z'))),
         ("from → to", format!("{} → {}", incident.client, incident.server)),
     ];
-    let idle = match (incident.idle_ns, incident.first_request) {
-        (Some(idle_ns), _) => {
+    let idle = match (incident.idle_ns, incident.idle_at_least_ns, incident.first_request) {
+        (Some(idle_ns), ..) => {
             format!(
                 "for {}, after {}",
                 duration(idle_ns),
                 counted(incident.requests_before.into(), "answered request")
             )
         }
-        (None, true) => "the first request of its connection".to_owned(),
-        (None, false) => "for how long was not captured".to_owned(),
+        (None, Some(idle_ns), _) => format!("for {}: it began before the capture", at_least(idle_ns)),
+        (None, None, true) => "the first request of its connection".to_owned(),
+        (None, None, false) => "for how long was not captured".to_owned(),
     };
     facts.push(("idle before", idle));
     if let Some(covers) = incident.ack_covers_fin {

@@ -6,7 +6,7 @@ use super::Drawings;
 use super::document::{Headline, HeadlineTone};
 use super::drawing;
 use super::escape::text;
-use crate::render::report_text::{closed_first, vantage};
+use crate::render::report_text::{closed_first, reused, vantage};
 use crate::render::units::{count, counted, duration, iso_time};
 use crate::render::{idle_chart, report_text};
 use crate::report::{Capture, Report, Server, Trace, Vantage, Verdict};
@@ -145,7 +145,7 @@ pub fn servers(report: &Report) -> String {
             "<tr><th scope=\"row\">{}</th><td>{}</td><td class=\"number\">{}</td><td class=\"{class}\">{verdict}</td></tr>",
             text(&server.server),
             text(&closed_first(server)),
-            server.longest_reuse_ns.map_or_else(|| "never".to_owned(), duration)
+            text(&reused(server))
         );
     }
     section += "</tbody>\n</table></div>\n";

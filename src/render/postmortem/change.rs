@@ -35,9 +35,13 @@ impl Timers {
     pub(super) fn of(server: &Server) -> Timers {
         let stray = |close: &Option<IdleClose>| close.as_ref().map_or(0, |close| close.max_ns - close.min_ns);
         Timers {
-            server_ns: server.server_idle_close.as_ref().map(|close| close.min_ns),
+            server_ns: server
+                .server_idle_close
+                .as_ref()
+                .map(|close| close.min_ns)
+                .or(server.closed_at_least_ns),
             client_ns: server.client_idle_close.as_ref().map(|close| close.max_ns),
-            reused_ns: server.longest_reuse_ns,
+            reused_ns: server.reused().map(|(longest, _)| longest),
             margin_ns: MARGIN_NS.max(stray(&server.server_idle_close) + stray(&server.client_idle_close)),
         }
     }

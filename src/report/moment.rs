@@ -26,9 +26,15 @@ impl Moment {
         })
     }
 
-    /// ns since the Unix epoch; a time without a day is on the day of `reference_ns`.
-    pub fn on_day_of(self, reference_ns: i64) -> i64 {
-        self.day_ns.unwrap_or_else(|| reference_ns.div_euclid(DAY_NS) * DAY_NS) + self.time_ns
+    /// How far a time (ns since the Unix epoch) is from this one, ns; without a day, from that time of the nearest day.
+    pub fn distance_ns(self, time_ns: i64) -> u64 {
+        match self.day_ns {
+            Some(day_ns) => (day_ns + self.time_ns).abs_diff(time_ns),
+            None => {
+                let after = (time_ns.rem_euclid(DAY_NS) - self.time_ns).rem_euclid(DAY_NS);
+                after.min(DAY_NS - after).unsigned_abs()
+            }
+        }
     }
 }
 
@@ -68,24 +74,31 @@ fn number(text: &str, most: i64) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::units::iso_time;
 
     #[test]
     fn a_time_with_a_day_is_that_time() {
-        for text in [
-            "2026-09-14T12:41:07.220301007Z",
-            "1970-01-01T00:00:00.000000000Z",
-            "2024-02-29T23:59:59.000000001Z",
+        for (text, time_ns) in [
+            ("1970-01-01T00:00:00.000000000Z", 0),
+            ("2024-02-29T23:59:59.000000001Z", 1_709_251_199_000_000_001),
+            ("2026-09-14 12:41:07.25", 1_789_389_667_250_000_000),
         ] {
-            assert_eq!(iso_time(Moment::parse(text).unwrap().on_day_of(0)), text);
+            assert_eq!(Moment::parse(text).unwrap().distance_ns(time_ns), 0, "{text}");
+            assert_eq!(
+                Moment::parse(text).unwrap().distance_ns(time_ns - DAY_NS),
+                DAY_NS.unsigned_abs(),
+                "{text}"
+            );
         }
     }
 
     #[test]
-    fn a_time_without_a_day_is_on_the_day_of_the_capture() {
-        let reference = Moment::parse("2026-09-14T23:00:00Z").unwrap().on_day_of(0);
-        let moment = Moment::parse("12:41:07").unwrap().on_day_of(reference);
-        assert_eq!(iso_time(moment), "2026-09-14T12:41:07.000000000Z");
+    fn a_time_without_a_day_is_that_of_any_day() {
+        let moment = Moment::parse("23:59:58").unwrap();
+        for day in [-1, 0, 20_000] {
+            assert_eq!(moment.distance_ns(day * DAY_NS - 2 * SECOND_NS), 0);
+            assert_eq!(moment.distance_ns(day * DAY_NS + SECOND_NS), 3_000_000_000, "midnight lies between");
+        }
+        assert_eq!(moment.distance_ns(DAY_NS / 2), 43_198_000_000_000);
     }
 
     #[test]
