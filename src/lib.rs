@@ -7,6 +7,7 @@ pub mod calendar;
 pub mod capture;
 pub mod cli;
 pub mod connection;
+pub mod destination;
 pub mod diagnosis;
 #[cfg(feature = "live")]
 pub mod doctor;

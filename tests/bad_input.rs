@@ -291,7 +291,7 @@ fn show_needs_a_file_that_can_be_read_twice_and_a_form_that_it_can_draw() {
         assert!(!folder.path().join(name).exists());
     }
     let said = complaint(&run_in(&folder, &["show", "race.pcap", "-o", "no/such/race.svg"]));
-    assert!(said.starts_with("cannot write no/such/race.svg: name another file with -o: "), "{said}");
+    assert_eq!(said, "there is no folder for no/such/race.svg: make it, or name another file");
     for chart in ["timeline", "sequence"] {
         let said = complaint(&run_in(&folder, &["show", "race.pcap", "--chart", chart, "-o", "race.txt"]));
         assert_eq!(said, "race.txt must end in .svg or .png: the ending chooses the form");
@@ -434,7 +434,7 @@ mod scenarios {
     fn a_run_directory_that_cannot_be_made_is_told_with_the_option_to_change() {
         let said = complaint(&run_in(&folder(), &["reproduce", "fixed", "--out", "race.pcap/run"]));
         assert!(
-            said.starts_with("cannot make the run directory race.pcap/run: name another with --out: "),
+            said.starts_with("cannot use the run directory race.pcap/run: name another with --out: "),
             "{said}"
         );
     }
@@ -512,7 +512,7 @@ mod programs {
     fn who_may_not_write_to_the_folder_is_told_to_name_another() {
         let user = OrdinaryUser::new();
         let said = complaint(&output(user.finrace(["reproduce"]).current_dir("/proc")));
-        assert!(said.starts_with("cannot make the run directory finrace-runs/"), "{said}");
+        assert!(said.starts_with("cannot use the run directory finrace-runs/"), "{said}");
         assert!(said.contains(": name another with --out: "), "{said}");
     }
 }

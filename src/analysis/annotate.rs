@@ -1,13 +1,12 @@
 //! A capture for Wireshark in which the packets that decide say what they decide.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use thiserror::Error;
 
 use crate::capture::{self, Copied, CopyError, Edit, Interrupt, Record};
+use crate::destination::{Destination, DestinationError};
 use crate::report::{Cause, Incident, Report, Role};
 
 use super::notes::time_of_day;
@@ -24,20 +23,12 @@ pub enum AnnotateError {
     /// The report has no such capture.
     #[error("the report has no capture {0}")]
     NoSuchCapture(u32),
-    /// The copy would take the place of its own source.
-    #[error("{} is the capture itself: name another file for the annotated copy", .0.display())]
-    OntoItself(PathBuf),
     /// The user wants no more.
     #[error("interrupted: the annotated copy was not written")]
     Interrupted,
     /// The file cannot be made.
-    #[error("cannot write {}: {source}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Destination(#[from] DestinationError),
 }
 
 /// Writes a copy of a capture of the report as pcapng: the frames that prove an incident carry its verdict and their role as
@@ -49,46 +40,22 @@ pub fn annotate(
     report: &Report,
     capture: u32,
     path: &Path,
-    output: &Path,
+    output: &Destination,
     interrupt: &Interrupt,
 ) -> Result<Copied, AnnotateError> {
     if usize::try_from(capture).map_or(true, |at| at >= report.captures.len()) {
         return Err(AnnotateError::NoSuchCapture(capture));
     }
-    if let (Ok(source), Ok(target)) = (fs::canonicalize(path), fs::canonicalize(output))
-        && source == target
-    {
-        return Err(AnnotateError::OntoItself(output.to_owned()));
-    }
     let comments = frame_comments(report, capture);
     let summary = section_comment(report, capture);
-    write_whole(output, |out| {
-        let mut edit = |frame, _: &Record<'_>| Edit::Keep(comments.get(&frame).cloned().unwrap_or_default());
-        let copied = capture::copy(path, interrupt, Some(&summary), out, &mut edit)?;
-        if interrupt.is_raised() { Err(AnnotateError::Interrupted) } else { Ok(copied) }
-    })
-}
-
-/// Writes a file that appears under its name only when it is whole.
-fn write_whole<T>(
-    output: &Path,
-    write: impl FnOnce(&mut dyn Write) -> Result<T, AnnotateError>,
-) -> Result<T, AnnotateError> {
-    let failed = |source| AnnotateError::Write { path: output.to_owned(), source };
-    let mut unfinished = output.as_os_str().to_owned();
-    unfinished.push(".unfinished");
-    let unfinished = PathBuf::from(unfinished);
-    let attempt = || {
-        let mut out = BufWriter::new(File::create(&unfinished).map_err(failed)?);
-        let written = write(&mut out)?;
-        out.flush().map_err(failed)?;
-        fs::rename(&unfinished, output).map_err(failed)?;
-        Ok(written)
-    };
-    attempt().inspect_err(|_| {
-        // What there is of it is no capture; if it cannot be removed either, the first error tells more.
-        let _ = fs::remove_file(&unfinished);
-    })
+    let mut edit = |frame, _: &Record<'_>| Edit::Keep(comments.get(&frame).cloned().unwrap_or_default());
+    let mut staged = output.stage()?;
+    let copied = capture::copy(path, interrupt, Some(&summary), staged.file(), &mut edit)?;
+    if interrupt.is_raised() {
+        return Err(AnnotateError::Interrupted);
+    }
+    staged.keep()?;
+    Ok(copied)
 }
 
 /// What the deciding frames of a capture say, by frame number: a comment for each incident that they decide.

@@ -12,7 +12,7 @@ use super::Observer;
 use super::files::Files;
 use super::hops::{Hops, Twins};
 use super::incident::Pending;
-use super::notes;
+use super::notes::{self, Unclear};
 use super::quality::Quality;
 use super::retried::Lost;
 use super::servers::Servers;
@@ -44,6 +44,7 @@ pub(super) struct Builder<'o> {
     unlisted: Unlisted,
     /// Those of them that the filter keeps, and that nobody was told of.
     counted_only: u64,
+    unclear: Unclear,
     summary: Summary,
 }
 
@@ -82,6 +83,7 @@ impl<'o> Builder<'o> {
             asked_for: 0,
             unlisted: Unlisted::default(),
             counted_only: 0,
+            unclear: Unclear::default(),
             summary: Summary {
                 packets: 0,
                 tcp_packets: 0,
@@ -187,6 +189,10 @@ impl<'o> Builder<'o> {
                 last_ns: connection.last_ns,
             });
         }
+        if let Some(message) = judgement.unclear {
+            let (place, stream) = files.stream_at(connection, message);
+            self.unclear.add(place.frame.capture, stream, place.frame.frame);
+        }
         for finding in judgement.findings {
             let Some(pending) = Pending::of(files, connection, finding, vantage) else { continue };
             if self.live.has_told(&pending) {
@@ -276,6 +282,10 @@ impl<'o> Builder<'o> {
         let ends: Vec<(Endpoint, Endpoint)> =
             self.pending.iter().map(|pending| (pending.client, pending.server)).collect();
         self.summary.notes.extend(self.hops.note());
+        if let Some(note) = self.unclear.note(&self.captures) {
+            self.inconclusive();
+            self.note(note);
+        }
         self.summary.notes.extend(notes::two_hops_of_a_proxy(&ends, &self.servers));
         let mut incidents = self.live.told;
         for (id, pending) in (incidents.len() as u32 + 1..).zip(self.pending) {

@@ -104,6 +104,43 @@ pub(super) fn copies(copies: u64) -> Option<String> {
     }
 }
 
+/// Messages of which nobody can tell, without knowing their protocol, whether they asked for anything.
+#[derive(Debug, Default)]
+pub(super) struct Unclear {
+    count: u64,
+    /// Capture, stream and frame of the first.
+    first: Option<(u32, u32, u64)>,
+}
+
+impl Unclear {
+    /// One more.
+    pub fn add(&mut self, capture: u32, stream: u32, frame: u64) {
+        self.count += 1;
+        let one = (capture, stream, frame);
+        if self.first.is_none_or(|first| (capture, frame) < (first.0, first.2)) {
+            self.first = Some(one);
+        }
+    }
+
+    /// What to say of them; none where there are none.
+    pub fn note(&self, captures: &[Capture]) -> Option<String> {
+        let (capture, stream, frame) = self.first?;
+        let file = match captures.get(capture as usize) {
+            Some(capture) if captures.len() > 1 => format!(" of {}", capture.file),
+            _ => String::new(),
+        };
+        let (noun, which, it) = match self.count {
+            1 => ("connection ended on a message without an answer", "It is", "it was a request"),
+            _ => ("connections ended on a message without an answer", "The first is", "these were requests"),
+        };
+        Some(format!(
+            "{} {noun}, in a protocol that finrace does not know or cannot read: whether {it} that somebody waited for, or only \
+             a goodbye, cannot be told. {which} frame {frame}{file}. To see for yourself in Wireshark: tcp.stream eq {stream}",
+            thousands(self.count)
+        ))
+    }
+}
+
 /// Clients of lost requests that are servers themselves: a proxy between two hops, both of which were captured.
 pub(super) fn two_hops_of_a_proxy(ends: &[(Endpoint, Endpoint)], servers: &Servers) -> Vec<String> {
     let mut told = BTreeSet::new();

@@ -1,21 +1,21 @@
 //! `finrace analyze`: verdicts on captures.
 
 use std::borrow::Cow;
-use std::fs;
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use crate::analysis::{self, DEFAULT_MAX_CONNECTIONS, Input, Observer, Options, Progress};
 use crate::capture::Interrupt;
+use crate::destination::{Destination, Destinations};
 use crate::duration::parse_duration;
 use crate::render;
 use crate::report::{Around, Cause, Filter, Incident, Moment, Redaction, Report};
 
 use super::Exit;
-use super::annotated;
+use super::annotated::Copies;
 use super::captures::{Captures, Found};
 use super::ctrl_c;
 use super::output::{self, Color, Format, Reader};
@@ -34,6 +34,9 @@ pub struct Args {
     /// Write to this file instead: .html, .json, .ndjson, .csv, .md or .txt
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Replace files even if finrace did not write them
+    #[arg(long)]
+    force: bool,
     /// Write a copy for Wireshark, in which the deciding packets carry verdict and role as comments; of several captures,
     /// or into a directory that is there, each as NAME.annotated.pcapng
     #[arg(long, value_name = "FILE|DIR")]
@@ -72,9 +75,11 @@ pub struct Args {
 
 /// Analyzes, prints, and says by the exit code what was found.
 pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
-    if let Some(output) = &args.annotate {
-        annotated::check(args.captures.files(), output)?;
-    }
+    let mut destinations = Destinations::new(args.captures.files().iter().map(PathBuf::as_path), args.force);
+    let output = args.output().map(|path| destinations.claim(path)).transpose()?;
+    let copies = args.annotate.as_deref();
+    let copies =
+        copies.map(|output| Copies::prepare(args.captures.files(), output, &mut destinations)).transpose()?;
     let postmortem = args.postmortem.as_deref().map(Folder::prepare).transpose()?;
     let format = args.format()?;
     let interrupt = ctrl_c::interrupts_reading()?;
@@ -82,7 +87,7 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     if inputs.is_empty() {
         return Ok(if interrupt.is_raised() { Exit::Inconclusive } else { Exit::Trouble });
     }
-    let live = format == Format::Ndjson && args.output.is_none() && inputs.iter().any(Input::is_pipe);
+    let live = format == Format::Ndjson && output.is_none() && inputs.iter().any(Input::is_pipe);
     let options = Options {
         threads: args.threads.map_or(Options::default().threads, NonZero::get),
         server_ports: args.captures.server_port.clone(),
@@ -97,7 +102,15 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     screen.progress.clear();
     std::mem::replace(&mut screen.written, Ok(()))?;
     let redaction = args.redact.then_some(&mut screen.redaction);
-    if let Err(error) = tell(args, &report, format, postmortem, redaction, color, &options) {
+    if let Err(error) = tell(
+        args,
+        &report,
+        format,
+        Places { output, copies, destinations, postmortem },
+        redaction,
+        color,
+        &options,
+    ) {
         if !ctrl_c::was_pressed() {
             return Err(error);
         }
@@ -106,12 +119,22 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     Ok(verdict(&report, unreadable, ctrl_c::was_pressed(), args.max_incidents))
 }
 
+/// Where the results of one run go.
+struct Places {
+    /// The report; standard output if none.
+    output: Option<Destination>,
+    copies: Option<Copies>,
+    /// For what gets its name only then.
+    destinations: Destinations,
+    postmortem: Option<Folder>,
+}
+
 /// Prints the report and writes what was asked for beside it, some of which needs a second reading of the captures.
 fn tell(
     args: &Args,
     report: &Report,
     format: Format,
-    postmortem: Option<Folder>,
+    mut places: Places,
     mut redaction: Option<&mut Redaction>,
     color: Color,
     options: &Options,
@@ -122,7 +145,7 @@ fn tell(
     }
     let text = match format {
         Format::Table => {
-            let color = if args.output.is_some() { Color::Never } else { color };
+            let color = if places.output.is_some() { Color::Never } else { color };
             render::report_text::report_text(&shown, output::text_options(color))
         }
         Format::Html => {
@@ -132,16 +155,15 @@ fn tell(
         Format::Ndjson if options.live => render::json::lines_after_incidents(&shown),
         other => output::structured(&shown, other),
     };
-    match &args.output {
+    match &places.output {
         None => output::print(text.as_bytes())?,
-        Some(path) => fs::write(path, text)
-            .with_context(|| format!("cannot write {}: name another file with -o", path.display()))?,
+        Some(output) => output.write(text.as_bytes())?,
     }
     // The copies have the packets anyway, and are told apart by the names of their files.
-    if let Some(output) = &args.annotate {
-        annotated::write(report, args.captures.files(), output, &options.interrupt)?;
+    if let Some(copies) = &places.copies {
+        copies.write(report, args.captures.files(), &mut places.destinations, &options.interrupt)?;
     }
-    if let Some(folder) = postmortem {
+    if let Some(folder) = places.postmortem {
         folder.write(report, args.captures.files(), options, redaction)?;
     }
     Ok(())
@@ -202,7 +224,7 @@ impl Observer for Screen<'_> {
 impl Args {
     /// The format asked for, or that of the output's ending.
     fn format(&self) -> anyhow::Result<Format> {
-        let (format, path) = match (self.format, &self.output) {
+        let (format, path) = match (self.format, self.output()) {
             (Some(format), _) => return Ok(format),
             (None, None) => return Ok(Format::Table),
             (None, Some(path)) => (path.extension().and_then(|extension| extension.to_str()), path),
@@ -219,6 +241,11 @@ impl Args {
                 path.display()
             ),
         })
+    }
+
+    /// The file that the report goes to; `-` is standard output, as if nothing had been said.
+    fn output(&self) -> Option<&Path> {
+        self.output.as_deref().filter(|path| path.as_os_str() != "-")
     }
 
     fn filter(&self) -> Filter {

@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 
 use crate::analysis;
 use crate::capture::Interrupt;
+use crate::destination::{Destination, DestinationError, Destinations};
 use crate::report::Report;
 
 use super::output;
@@ -16,68 +17,97 @@ use super::output;
 /// Endings that a capture's name loses before it gets the new one.
 const ENDINGS: [&str; 8] = ["gz", "zst", "lz4", "xz", "pcapng", "pcap", "cap", "dmp"];
 
-/// Complains before the analysis of what would fail after it.
-///
-/// # Errors
-/// A capture cannot be read a second time.
-pub fn check(files: &[PathBuf], output: &Path) -> anyhow::Result<()> {
-    let is_pipe = |file: &&PathBuf| {
-        file.as_os_str() == "-" || fs::metadata(file).is_ok_and(|it| !it.is_file() && !it.is_dir())
-    };
-    if let Some(pipe) = files.iter().find(is_pipe) {
-        bail!(
-            "--annotate reads each capture twice and cannot do that with the pipe {}: save it to a file first",
-            pipe.display()
-        );
-    }
-    if files.len() > 1 && output.exists() && !output.is_dir() {
-        bail!(
-            "{} is a file, and there are {} captures to annotate: name a directory",
-            output.display(),
-            files.len()
-        );
-    }
-    Ok(())
+/// Where the annotated copies go.
+pub enum Copies {
+    /// The copy of the only capture.
+    File(Destination),
+    /// A copy of each capture, by its name.
+    Folder(PathBuf),
 }
 
-/// Writes the annotated copies, and says on standard error which.
-///
-/// # Errors
-/// A capture cannot be read again, or a copy cannot be written.
-pub fn write(report: &Report, files: &[PathBuf], output: &Path, interrupt: &Interrupt) -> anyhow::Result<()> {
-    if interrupt.is_raised() {
-        output::complain("interrupted: no annotated copy was written");
-        return Ok(());
-    }
-
-    let in_folder = files.len() > 1 || output.is_dir();
-    if in_folder {
+impl Copies {
+    /// Complains before the analysis of what would fail after it.
+    ///
+    /// # Errors
+    /// A capture cannot be read a second time, or nothing can be written there.
+    pub fn prepare(
+        files: &[PathBuf],
+        output: &Path,
+        destinations: &mut Destinations,
+    ) -> anyhow::Result<Copies> {
+        let is_pipe = |file: &&PathBuf| {
+            file.as_os_str() == "-" || fs::metadata(file).is_ok_and(|it| !it.is_file() && !it.is_dir())
+        };
+        if let Some(pipe) = files.iter().find(is_pipe) {
+            bail!(
+                "--annotate reads each capture twice and cannot do that with the pipe {}: save it to a file first",
+                pipe.display()
+            );
+        }
+        if output.as_os_str() == "-" {
+            return Err(DestinationError::StandardOutput("an annotated copy").into());
+        }
+        if files.len() == 1 && !output.is_dir() {
+            return Ok(Copies::File(destinations.claim(output)?));
+        }
+        if output.exists() && !output.is_dir() {
+            bail!(
+                "{} is a file, and there are {} captures to annotate: name a directory",
+                output.display(),
+                files.len()
+            );
+        }
         fs::create_dir_all(output)
             .with_context(|| format!("cannot make the directory {}: name another one", output.display()))?;
+        Ok(Copies::Folder(output.to_owned()))
     }
-    let mut taken = BTreeSet::new();
-    for (index, capture) in (0..).zip(&report.captures) {
-        let Some(path) = files.iter().find(|file| file.display().to_string() == capture.file) else {
-            continue;
-        };
-        let target = if in_folder { output.join(free_name(path, &mut taken)) } else { output.to_owned() };
-        let copied = analysis::annotate(report, index, path, &target, interrupt)?;
-        let uncommented = match copied.uncommented.as_slice() {
-            [] => String::new(),
-            frames => {
-                let frames: Vec<String> = frames.iter().map(u64::to_string).collect();
-                format!(
-                    "; the blocks of frames {} have no room for comments, see the comment of the section",
-                    frames.join(", ")
-                )
-            }
-        };
-        output::complain(&format!(
-            "wrote {}{uncommented}: in Wireshark, the display filter frame.comment finds the packets with comments",
-            target.display()
-        ));
+
+    /// Writes the annotated copies, and says on standard error which.
+    ///
+    /// # Errors
+    /// A capture cannot be read again, or a copy cannot be written.
+    pub fn write(
+        &self,
+        report: &Report,
+        files: &[PathBuf],
+        destinations: &mut Destinations,
+        interrupt: &Interrupt,
+    ) -> anyhow::Result<()> {
+        if interrupt.is_raised() {
+            output::complain("interrupted: no annotated copy was written");
+            return Ok(());
+        }
+        let mut taken = BTreeSet::new();
+        for (index, capture) in (0..).zip(&report.captures) {
+            let Some(path) = files.iter().find(|file| file.display().to_string() == capture.file) else {
+                continue;
+            };
+            let claimed;
+            let target = match self {
+                Copies::File(target) => target,
+                Copies::Folder(folder) => {
+                    claimed = destinations.claim(&folder.join(free_name(path, &mut taken)))?;
+                    &claimed
+                }
+            };
+            let copied = analysis::annotate(report, index, path, target, interrupt)?;
+            let uncommented = match copied.uncommented.as_slice() {
+                [] => String::new(),
+                frames => {
+                    let frames: Vec<String> = frames.iter().map(u64::to_string).collect();
+                    format!(
+                        "; the blocks of frames {} have no room for comments, see the comment of the section",
+                        frames.join(", ")
+                    )
+                }
+            };
+            output::complain(&format!(
+                "wrote {}{uncommented}: in Wireshark, the display filter frame.comment finds the packets with comments",
+                target.path().display()
+            ));
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// `edge.pcap.gz` as `edge.annotated.pcapng`, and with a number where that name is taken.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 
 use crate::analysis::{self, ExtractRequest, Extracted, Key, Options};
+use crate::destination::{DestinationError, Destinations};
 use crate::report::{Incident, Report};
 
 use super::Exit;
@@ -23,6 +24,9 @@ pub struct Args {
     /// Write to this file, as pcapng
     #[arg(short, long, value_name = "OUT")]
     write: PathBuf,
+    /// Replace the file even if finrace did not write it
+    #[arg(long)]
+    force: bool,
     /// The number is Wireshark's tcp.stream in the first file, of any connection
     #[arg(long)]
     stream: bool,
@@ -45,6 +49,12 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let (files, id) = files_and_id(&args.words);
     let id = id.unwrap_or(1);
+    if args.write.as_os_str() == "-" {
+        return Err(
+            DestinationError::StandardOutput("an extract, which is read again before it is kept,").into()
+        );
+    }
+    let output = Destinations::new(files.iter().map(PathBuf::as_path), args.force).claim(&args.write)?;
     let interrupt = ctrl_c::interrupts_reading()?;
     let inputs = read_again(files, "extract", &interrupt)?;
     let options = Options { server_ports: args.server_port.clone(), interrupt, ..Options::default() };
@@ -58,7 +68,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let trace_files = trace_files(&report, files, capture);
     let anonymize = args.anonymize.then(|| args.key.as_deref().map_or_else(Key::random, Key::from_text));
     let request = ExtractRequest { report: &report, files: &trace_files, capture, stream, anonymize };
-    let extracted = analysis::extract(&request, &args.write, &options)?;
+    let extracted = analysis::extract(&request, &output, &options)?;
     output::complain(&told(&extracted, &args.write));
     Ok(Exit::Clean)
 }

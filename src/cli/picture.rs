@@ -1,9 +1,8 @@
 //! Pictures as files: the ending of the name chooses the form.
 
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use crate::render;
 
@@ -35,15 +34,6 @@ pub fn form(path: &Path, svg: String) -> anyhow::Result<Vec<u8>> {
         Some("png") => Ok(render::ladder::png(&svg)?),
         _ => bail!("{} must end in .svg or .png: the ending chooses the form", path.display()),
     }
-}
-
-/// Writes a file that a user named.
-///
-/// # Errors
-/// The file cannot be written.
-pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    fs::write(path, bytes)
-        .with_context(|| format!("cannot write {}: name another file with -o", path.display()))
 }
 
 /// What a drawing library refused.

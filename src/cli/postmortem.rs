@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::analysis::{self, Options, TraceFile, TraceRequest};
 use crate::capture::Interrupt;
+use crate::destination::Destination;
 use crate::render::postmortem::{self, Group, Picture, Postmortem, Story};
 use crate::render::{self, Theme, quoted};
 use crate::report::{Incident, Redaction, Report, Server, Timeline, Trace, Verdict};
@@ -175,7 +176,13 @@ impl Folder {
                 continue;
             }
             let name = annotated::free_name(path, &mut taken);
-            analysis::annotate(report, index, path, &self.path.join(&name), &options.interrupt)?;
+            analysis::annotate(
+                report,
+                index,
+                path,
+                &Destination::of_our_own(&self.path.join(&name)),
+                &options.interrupt,
+            )?;
             let what = "the capture, with verdict and role as comments on the deciding packets: in Wireshark, the display \
                         filter frame.comment finds them";
             self.files.push((name.display().to_string(), what.to_owned()));
@@ -185,12 +192,9 @@ impl Folder {
 
     fn add(&mut self, name: &str, bytes: &[u8], what: &str) -> anyhow::Result<()> {
         let path = self.path.join(name);
-        fs::write(&path, bytes).with_context(|| {
-            format!(
-                "cannot write {}: make room there, or name another folder with --postmortem",
-                path.display()
-            )
-        })?;
+        Destination::of_our_own(&path)
+            .write(bytes)
+            .context("make room there, or name another folder with --postmortem")?;
         self.files.push((name.to_owned(), what.to_owned()));
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 
+use crate::destination::{self, Destination};
 use crate::lab::scenario::{self, Overrides, Scenario, library, parse_duration};
 use crate::lab::{self, LabError, Outcome, loopback};
 #[cfg(target_os = "linux")]
@@ -223,17 +224,17 @@ pub(super) fn run_directory(asked: Option<&Path>, scenario: &str) -> anyhow::Res
             PathBuf::from("finrace-runs").join(format!("{stamp}-{scenario}"))
         }
     };
+    destination::run_folder(&folder).with_context(|| {
+        format!("cannot use the run directory {}: name another with --out", folder.display())
+    })?;
     // What an earlier run left in the same folder must not be taken for this one's.
     for stale in RESULTS {
         let _ = fs::remove_file(folder.join(stale));
     }
-    fs::create_dir_all(&folder).with_context(|| {
-        format!("cannot make the run directory {}: name another with --out", folder.display())
-    })?;
     // Real programs are told absolute paths.
     fs::canonicalize(&folder).with_context(|| format!("cannot find the run directory {}", folder.display()))
 }
 
 pub(super) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    Ok(Destination::of_our_own(path).write(bytes)?)
 }

@@ -1,12 +1,12 @@
 //! A lab run, judged by its captures and told: the report, the story of one attempt, the files beside them.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
 use crate::analysis::{self, Options, TraceFile, TraceRequest};
 use crate::capture::Reader;
+use crate::destination::Destination;
 use crate::lab::events::Connection;
 use crate::lab::scenario::{Party as LabParty, Scenario};
 use crate::lab::traffic::Attempt as LabAttempt;
@@ -153,13 +153,9 @@ impl RunReport {
         let path = self.folder.join(name);
         let place =
             || format!("cannot write {}: make room there, or name another folder with --out", path.display());
-        match fs::write(&path, bytes).with_context(place) {
+        match Destination::of_our_own(&path).write(bytes).with_context(place) {
             Ok(()) => self.list(&path, what.to_owned()),
-            Err(error) => {
-                // Half a picture would be taken for a broken program.
-                let _ = fs::remove_file(&path);
-                self.unwritten.push(error);
-            }
+            Err(error) => self.unwritten.push(error),
         }
     }
 

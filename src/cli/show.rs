@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 
 use crate::analysis::{self, Options, TraceFile, TraceRequest};
+use crate::destination::Destinations;
 use crate::render::{self, TextOptions, units};
 use crate::report::{Incident, Redaction, Report, Trace};
 
@@ -39,6 +40,9 @@ pub struct Args {
     /// alone, .txt the ladder as text
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Replace the file even if finrace did not write it
+    #[arg(long, requires = "output")]
+    force: bool,
     /// Colours of a picture; auto follows the viewer where the format can (SVG), and is light elsewhere
     #[arg(long, value_enum, default_value_t = Theme::Auto)]
     theme: Theme,
@@ -62,6 +66,9 @@ enum Chart {
 pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     let (files, given) = files_and_id(&args.words);
     let id = given.unwrap_or(1);
+    let mut destinations =
+        Destinations::new(files.iter().chain(&args.server_end).map(PathBuf::as_path), args.force);
+    let output = args.output.as_deref().map(|path| destinations.claim(path)).transpose()?;
     let interrupt = ctrl_c::interrupts_reading()?;
     let inputs = read_again(files, "show", &interrupt)?;
     let options = Options { server_ports: args.server_port.clone(), interrupt, ..Options::default() };
@@ -82,13 +89,13 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         false => incident.id == id,
     };
     let incident = report.incidents.iter().find(wanted);
-    if let (Chart::Timeline, Some(path)) = (args.chart, &args.output)
+    if let (Chart::Timeline, Some(output)) = (args.chart, &output)
         && (incident.is_some() || given.is_none())
     {
         let around = incident.filter(|_| given.is_some());
         let timeline_files = trace_files(&report, files, around.map_or(first, |incident| incident.capture));
         let svg = timeline(&timeline_files, &report, around, args, &options)?;
-        picture::write(path, &picture::form(path, svg)?)?;
+        output.write(&picture::form(output.path(), svg)?)?;
         return Ok(Exit::Clean);
     }
     let (capture, stream) = match incident {
@@ -131,7 +138,7 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         redaction.trace(&mut trace);
     }
     let incident = report.incidents.iter().find(|incident| Some(incident.id) == id);
-    match &args.output {
+    match &output {
         None => {
             let text = output::text_options(color);
             let mut page = render::table::segments(&trace, text);
@@ -139,12 +146,12 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
             page.push_str(&render::ladder::text(&trace, incident, &Default::default(), text));
             output::print(page.as_bytes())?;
         }
-        Some(path) if args.chart == Chart::Sequence => {
+        Some(output) if args.chart == Chart::Sequence => {
             let svg = render::sequence::sequence(&trace, incident, args.theme.into())
                 .map_err(|error| picture::refused(error.as_ref()))?;
-            picture::write(path, &picture::form(path, svg)?)?;
+            output.write(&picture::form(output.path(), svg)?)?;
         }
-        Some(path) => picture::write(path, &drawn(path, &report, &trace, incident, args.theme)?)?,
+        Some(output) => output.write(&drawn(output.path(), &report, &trace, incident, args.theme)?)?,
     }
     Ok(Exit::Clean)
 }

@@ -140,8 +140,7 @@ fn in_lab(args: &Args) -> anyhow::Result<SweepReport> {
     let folder = run_directory(args.out.as_deref(), &format!("sweep-{}", scenario.name))?;
     discard_stale(&folder);
     let written = folder.join("scenario.toml");
-    std::fs::write(&written, scenario.to_toml())
-        .with_context(|| format!("cannot write {}", written.display()))?;
+    super::reproduce::write(&written, scenario.to_toml().as_bytes())?;
     let line = WindowLine::new();
     let swept = match &ground {
         Ground::Wire(entered) => {

@@ -1,7 +1,6 @@
 //! A sweep, judged by its captures and told: the map of the window, and the files beside it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +9,7 @@ use anyhow::Context;
 
 use crate::analysis::{self, Instants, Options};
 use crate::capture::Reader;
+use crate::destination::Destination;
 use crate::lab::scenario::Scenario;
 use crate::lab::sweep::{Attempt, Ending, Plan, Settings, Swept};
 use crate::odds::map::{self, Fate, Sample};
@@ -217,13 +217,9 @@ impl SweepReport {
         let path = self.folder.join(name);
         let place =
             || format!("cannot write {}: make room there, or name another folder with --out", path.display());
-        match fs::write(&path, bytes).with_context(place) {
+        match Destination::of_our_own(&path).write(bytes).with_context(place) {
             Ok(()) => self.list(name, what),
-            Err(error) => {
-                // Half a picture would be taken for a broken program.
-                let _ = fs::remove_file(&path);
-                self.unwritten.push(error);
-            }
+            Err(error) => self.unwritten.push(error),
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 
 use crate::analysis::{self, Options};
+use crate::destination::{Destination, Destinations};
 use crate::products::{self, Product};
 use crate::render::{self, TextOptions};
 use crate::report::{Redaction, Report, Server, Verdict};
@@ -35,6 +36,9 @@ pub struct Args {
     /// Draw the idle times of a server into this file, .svg or .png, beside what is printed
     #[arg(short, long, value_name = "FILE", conflicts_with = "list")]
     output: Option<PathBuf>,
+    /// Replace that file even if finrace did not write it
+    #[arg(long, requires = "output")]
+    force: bool,
     /// The server to draw, address:port as the table has it (the one most at risk if left out)
     #[arg(long, value_name = "SERVER", requires = "output")]
     server: Option<String>,
@@ -121,6 +125,8 @@ fn print_products(products: &[Product], format: Format, color: Color, all: bool)
 }
 
 fn observed(args: &Args, color: Color) -> anyhow::Result<Exit> {
+    let mut destinations = Destinations::new(args.captures.files().iter().map(PathBuf::as_path), args.force);
+    let output = args.output.as_deref().map(|path| destinations.claim(path)).transpose()?;
     let interrupt = ctrl_c::interrupts_reading()?;
     let Found { inputs, unreadable } = args.captures.find(&interrupt);
     if inputs.is_empty() {
@@ -141,8 +147,8 @@ fn observed(args: &Args, color: Color) -> anyhow::Result<Exit> {
         Format::Table => render::report_text::timeouts(&report, output::text_options(color)),
         other => output::structured(&report, other),
     };
-    if let Some(path) = &args.output {
-        draw(path, &report, args)?;
+    if let Some(output) = &output {
+        draw(output, &report, args)?;
     }
     output::print(text.as_bytes())?;
     Ok(if report.servers.iter().any(|server| server.verdict == Verdict::AtRisk) {
@@ -157,7 +163,7 @@ fn observed(args: &Args, color: Color) -> anyhow::Result<Exit> {
 }
 
 /// Draws one server's idle times.
-fn draw(path: &Path, report: &Report, args: &Args) -> anyhow::Result<()> {
+fn draw(output: &Destination, report: &Report, args: &Args) -> anyhow::Result<()> {
     let is_drawn =
         |server: &&Server| server.server_idle_close.is_some() || server.client_idle_close.is_some();
     let server = match &args.server {
@@ -182,7 +188,8 @@ fn draw(path: &Path, report: &Report, args: &Args) -> anyhow::Result<()> {
     let svg = render::histogram::idle_times(server, args.theme.into())
         .map_err(|error| picture::refused(error.as_ref()))?
         .unwrap_or_default();
-    picture::write(path, &picture::form(path, svg)?)?;
+    let path = output.path();
+    output.write(&picture::form(path, svg)?)?;
     let others = report.servers.iter().filter(is_drawn).count().saturating_sub(1);
     if others > 0 && args.server.is_none() {
         output::complain(&format!(

@@ -11,6 +11,7 @@ mod half;
 pub mod http;
 pub(crate) mod http2;
 mod maybe;
+mod message;
 mod outstanding;
 mod requests;
 mod responses;
@@ -28,6 +29,7 @@ use crate::report::Side;
 
 pub use exchange::Exchange;
 pub use half::{Fresh, Half, is_passive_reset};
+pub use message::{Meaning, Message};
 pub use outstanding::Exchanges;
 pub use roles::RoleHints;
 pub use seq::Seq;
@@ -192,6 +194,8 @@ pub struct Connection {
     framing: Option<Box<Framing>>,
     /// The client's ClientHello offers HTTP/2 (ALPN, RFC 7301); whether it is spoken is encrypted.
     pub offers_http2: bool,
+    /// The client's first message that was recognised as one of a protocol.
+    spoken: Message,
     client_records: tls::RecordReader,
     /// Requests not (fully) answered, oldest first. Requests answered in full are forgotten.
     pub exchanges: Exchanges,
@@ -227,6 +231,8 @@ struct Rare {
     silent_before_close: [MaybeNs; 2],
     goaway: Option<(Mark, u32)>,
     unsolicited: Option<(Mark, Option<u16>)>,
+    /// Server data captured before the client's that it acknowledges.
+    early: Option<Mark>,
     alert: bool,
     retry_answer: Option<RetryAnswer>,
 }
@@ -256,6 +262,7 @@ impl Connection {
             protocol: Protocol::Unknown,
             framing: None,
             offers_http2: false,
+            spoken: Message::UNKNOWN,
             client_records: tls::RecordReader::default(),
             exchanges: Exchanges::default(),
             requests: 0,
@@ -391,6 +398,11 @@ impl Connection {
         (!self.has_handshake() && nothing_seen && nothing_unseen && nothing_received).then_some(self.first_ns)
     }
 
+    /// Time of the newest segment with payload of an exchange, in either direction.
+    pub fn last_data_ns(&self) -> Option<i64> {
+        self.last_data.get()
+    }
+
     /// Time of the client's first segment after the server's SYN+ACK, which is the end of the handshake.
     pub fn established_ns(&self) -> Option<i64> {
         self.established.get()
@@ -447,7 +459,11 @@ impl Connection {
         let side = if self.client == Some(1 - sender as u8) { Side::Server } else { Side::Client };
         let ends_it = segment.flags.rst() || segment.flags.fin();
         let half = &self.halves[sender];
-        let ends_idle = ends_it && !half.has_ended() && self.exchanges.iter().all(Exchange::answered);
+        // A close in answer to a goodbye is no idle timer; one that crosses it is.
+        let is_answer_to = |exchange: &Exchange| side == Side::Client || mark.ack.after(exchange.start);
+        let is_over =
+            |exchange: &Exchange| exchange.answered() || (exchange.is_farewell() && !is_answer_to(exchange));
+        let ends_idle = ends_it && !half.has_ended() && self.exchanges.iter().all(is_over);
         if segment.flags.ack() {
             let peer = &mut self.halves[1 - sender];
             peer.begin_at(Seq(mark.ack.0.wrapping_sub(1)));

@@ -5,13 +5,19 @@ use crate::report::Side;
 
 use super::exchange::Idle;
 use super::http::{self, Event, Method};
-use super::{Bytes, Connection, Exchange, Framing, Mark, Protocol, SHORTEST_SILENCE_NS, Seq, http2, tls};
+use super::{
+    Bytes, Connection, Exchange, Framing, Mark, MaybeNs, Meaning, Message, Protocol, SHORTEST_SILENCE_NS,
+    Seq, http2, tls,
+};
 
 /// Pipelined requests kept apart; more are counted, not kept.
 const MAX_OUTSTANDING: usize = 64;
 /// Copies of a packet closer together were not sent twice but captured twice, as with `-i any`: no kernel retransmits
 /// sooner.
 const SHORTEST_RETRANSMISSION_NS: i64 = 1_000_000;
+/// A message of an unknown protocol that has been acknowledged and not answered for this long, when another follows it, was
+/// not waited for.
+const ONE_WAY_SILENCE_NS: i64 = 1_000_000_000;
 
 impl Connection {
     /// Takes in what a segment of the client says of the server's.
@@ -53,6 +59,9 @@ impl Connection {
         };
         exchange.start = mark.seq;
         exchange.request = mark;
+        if self.protocol == Protocol::Data {
+            exchange.message = Message::read(payload, mark.len, self.spoken);
+        }
         if self.protocol == Protocol::Http
             && exchange.method.is_none()
             && let Some((method, path)) = http::request_line(payload)
@@ -70,6 +79,7 @@ impl Connection {
             self.protocol = detect(payload, self.server_speaks_first);
         }
         match self.protocol {
+            Protocol::Http if self.is_upgraded() => return self.message(payload, mark, first, len),
             Protocol::Http => self.http_requests(bytes, mark),
             Protocol::Http2 => return self.http2_requests(payload, mark, first, len, missing),
             Protocol::Tls => {
@@ -86,7 +96,7 @@ impl Connection {
                     Some(tls::Records::Continuation) | None => self.extend_request(first.plus(len)),
                 }
             }
-            _ => self.burst(payload, mark, first, len),
+            _ => return self.message(payload, mark, first, len),
         }
         true
     }
@@ -103,15 +113,58 @@ impl Connection {
         self.extend_request(first.plus(len));
     }
 
+    /// The same in protocols of which the bytes may say what they want. What wanted no answer is over when the server's
+    /// kernel has it. Returns whether the bytes end an idle time: a goodbye does not.
+    fn message(&mut self, payload: &[u8], mark: Mark, first: Seq, len: u32) -> bool {
+        if self.exchanges.back().is_some_and(|last| self.wants_nothing_more(last, payload, mark)) {
+            while let Some(over) = self.exchanges.front() {
+                // What something follows was no goodbye: a heartbeat, say.
+                self.last_data = self
+                    .last_data
+                    .get()
+                    .max(Some(over.request.time_ns))
+                    .map_or(self.last_data, MaybeNs::from);
+                self.exchanges.pop_front();
+            }
+        }
+        let goes_on = self.exchanges.back().is_some_and(|last| !last.answered());
+        let longest_reuse = (self.longest_reuse, self.longest_reuse_is_bound);
+        self.burst(payload, mark, first, len);
+        let Some(exchange) = self.exchanges.back_mut() else { return true };
+        if goes_on {
+            exchange.message.go_on(payload, len);
+            return exchange.message.meaning != Meaning::Farewell;
+        }
+        exchange.message = Message::read(payload, len, self.spoken);
+        if self.spoken.protocol().is_none() {
+            self.spoken = exchange.message;
+        }
+        // Who says goodbye does not use the connection again.
+        let farewell = exchange.message.meaning == Meaning::Farewell;
+        if farewell {
+            (self.longest_reuse, self.longest_reuse_is_bound) = longest_reuse;
+        }
+        !farewell
+    }
+
+    /// What was sent last has arrived, and no answer to it is due: what comes now is another message.
+    fn wants_nothing_more(&self, last: &Exchange, payload: &[u8], now: Mark) -> bool {
+        let arrived = self.half(Side::Server).acked().is_some_and(|acked| !acked.before(last.end));
+        let silent =
+            || self.last_data.get().is_some_and(|last_ns| now.time_ns - last_ns >= ONE_WAY_SILENCE_NS);
+        let is_over = || match last.message.meaning {
+            Meaning::Request => false,
+            Meaning::Unknown => silent(),
+            Meaning::OneWay | Meaning::Farewell => silent() || last.message.is_followed_by(payload, now.len),
+        };
+        !last.answered() && arrived && is_over()
+    }
+
     fn http_requests(&mut self, bytes: &Bytes<'_>, mark: Mark) {
         let Bytes { payload, head, first, len, missing } = *bytes;
         let Some(mut framing) = self.framing.take().or_else(|| Some(Box::new(Framing::new()))) else {
             return;
         };
-        if framing.upgraded {
-            self.framing = Some(framing);
-            return self.burst(payload, mark, first, len);
-        }
         if missing > 0 {
             framing.requests.lose();
         }
@@ -224,6 +277,13 @@ impl Connection {
         }
         self.requests += 1;
         self.exchanges.begin(|path| Exchange::new(mark, start, idle, fingerprint, path));
+        if let Some(early) = self.rare.as_ref().and_then(|rare| rare.early)
+            && early.ack.after(start)
+            && !early.seq.before(mark.ack)
+            && let Some(exchange) = self.exchanges.back_mut()
+        {
+            exchange.answer(early);
+        }
     }
 
     /// How long nothing had been sent when a request was.

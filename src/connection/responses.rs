@@ -4,7 +4,7 @@ use crate::packet::Segment;
 use crate::report::Side;
 
 use super::http::{self, Event, Head};
-use super::{Bytes, Connection, Exchange, Exchanges, Mark, Protocol, RetryAnswer, tls};
+use super::{Bytes, Connection, Exchange, Exchanges, Mark, Protocol, RetryAnswer, message, tls};
 
 impl Connection {
     /// Takes in what a segment of the server says of the client's.
@@ -46,6 +46,9 @@ impl Connection {
         if self.protocol == Protocol::Http {
             self.http_responses(payload, head, mark, len);
         } else if let Some(front) = self.exchanges.front_mut() {
+            if front.answered() && self.protocol == Protocol::Data && message::server_says_goodbye(payload) {
+                return false;
+            }
             front.answer(mark);
         }
         true
@@ -74,8 +77,15 @@ impl Connection {
     }
 
     fn unasked_data(&mut self, payload: &[u8], mark: Mark) {
-        if self.requests == 0 && self.half(Side::Client).bytes == 0 {
+        // Where the beginning was not captured, this may be the rest of any response.
+        if self.requests == 0 && self.half(Side::Client).bytes == 0 && self.half(Side::Server).syn().is_some()
+        {
             self.server_speaks_first = true;
+        }
+        let client = self.half(Side::Client);
+        if client.seen() && mark.ack.after(client.next) {
+            self.rare().early = Some(mark);
+            return;
         }
         if http::starts_response(payload) && self.unsolicited().is_none() {
             let status = payload.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());

@@ -6,6 +6,7 @@
 
 mod advice;
 mod ending;
+mod goodbye;
 mod limits;
 mod logs;
 mod race;
@@ -13,8 +14,10 @@ mod restart;
 mod rules;
 mod timers;
 
-use crate::connection::{Connection, Exchange, Half, Moment, Protocol, is_passive_reset};
+use crate::connection::{Connection, Exchange, Half, Moment};
 use crate::report::{Cause, Confidence, Ending, RetrySafe, Role, Side};
+
+use goodbye::Weight;
 
 pub use advice::{Story, happened_in_restart, tell, timer_advice};
 pub use ending::ending;
@@ -111,6 +114,8 @@ pub struct Judgement {
     pub ending: Ending,
     /// Requests that died on it.
     pub findings: Vec<Finding>,
+    /// The last message without an answer of which the capture cannot tell whether anything was lost with it.
+    pub unclear: Option<Moment>,
 }
 
 /// Everything a rule may look at for one request.
@@ -139,18 +144,22 @@ const UNANSWERED: &[Rule] = &[
     rules::died_mid_request_with_reset,
     rules::fin_missed_by_capture,
     rules::state_lost,
-    rules::client_gave_up,
     rules::silent_drop,
+    rules::client_gave_up,
     rules::unexplained,
 ];
 
 /// The rules for a request whose response began.
 const ANSWERED: &[Rule] = &[rules::truncated_response, rules::aborted_response, rules::response_reset];
 
+/// The rules for a request whose response nobody was there to read any more.
+const ANSWERED_TOO_LATE: &[Rule] = &[rules::client_gave_up];
+
 /// Judges one connection.
 pub fn judge(connection: &Connection, circumstances: Circumstances) -> Judgement {
     let mut findings: Vec<Finding> = rules::never_opened(connection).into_iter().collect();
     let mut said_goodbye = false;
+    let mut unclear = None;
     if connection.both_directions() {
         for (index, exchange) in connection.exchanges.iter().enumerate() {
             let case = Case {
@@ -164,22 +173,27 @@ pub fn judge(connection: &Connection, circumstances: Circumstances) -> Judgement
             if connection.response_unseen(exchange) || case.client_had_ended() {
                 continue;
             }
-            if ending::is_goodbye(&case) {
+            if goodbye::is_goodbye(&case) {
                 said_goodbye = true;
                 continue;
             }
-            let answered = exchange.answered() && !case.answer_came_too_late();
-            let rules = if answered { ANSWERED } else { UNANSWERED };
-            findings.extend(
-                rules.iter().find_map(|rule| rule(&case)).filter(|finding| case.can_be_told(finding)),
-            );
+            let rules = match (exchange.answered(), case.answer_came_too_late()) {
+                (false, _) => UNANSWERED,
+                (true, false) => ANSWERED,
+                (true, true) => ANSWERED_TOO_LATE,
+            };
+            match rules.iter().find_map(|rule| rule(&case)).map(|finding| goodbye::weigh(&case, finding)) {
+                Some(Weight::Told(finding)) => findings.push(finding),
+                Some(Weight::Unclear) => unclear = Some(exchange.request.into()),
+                Some(Weight::Nothing) | None => {}
+            }
         }
     }
     for finding in &mut findings {
         doubt(finding, circumstances);
     }
     let said_goodbye = said_goodbye && findings.is_empty();
-    Judgement { ending: ending::ending(connection, said_goodbye), findings }
+    Judgement { ending: ending::ending(connection, said_goodbye), findings, unclear }
 }
 
 /// What was dropped before it could be captured may be what would have changed a verdict.
@@ -305,20 +319,6 @@ impl Case<'_> {
                     && self.connection.closed_first() == Some(Side::Client)
             }
             _ => false,
-        }
-    }
-
-    /// Whether a verdict can be believed in this protocol. What a message means that is neither HTTP nor TLS, and
-    /// whether it expects an answer at all, is unknown: then only a kernel's refusal, or its silence, proves a loss.
-    fn can_be_told(&self, finding: &Finding) -> bool {
-        let refused = self.server.rst().is_some_and(|reset| is_passive_reset(reset.flags));
-        match self.connection.protocol {
-            Protocol::Http | Protocol::Http2 | Protocol::Tls => true,
-            Protocol::Data | Protocol::Unknown => match finding.cause {
-                Cause::CrossedFin | Cause::StateLost => refused,
-                Cause::ResetIdle | Cause::SilentDrop => true,
-                _ => false,
-            },
         }
     }
 

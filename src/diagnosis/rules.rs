@@ -11,7 +11,7 @@ const SILENT_RETRANSMISSIONS: u32 = 3;
 /// SYN retransmissions without any answer that make a failed connect: Linux sends them after 1, 3 and 7 s.
 const CONNECT_RETRANSMISSIONS: u32 = 2;
 /// A client that closes sooner after its request did not wait for the answer; nobody configures a shorter timeout.
-const SHORTEST_WAIT_NS: i64 = 100_000_000;
+pub(super) const SHORTEST_WAIT_NS: i64 = 100_000_000;
 
 /// `refused` and `connect-timeout`:
 /// 1. the client's SYN was captured and no SYN of the server;
@@ -161,11 +161,13 @@ pub(super) fn reset_by_stranger(case: &Case<'_>) -> Option<Finding> {
 /// `reset-idle`:
 /// 1. the server sent an active RST and no FIN;
 /// 2. the RST acknowledges no byte of the request: the server reset an idle connection, and the request crossed it or
-///    followed it.
+///    followed it;
+/// 3. it acknowledges no less than the server did otherwise, so it is the server's own.
 pub(super) fn reset_idle(case: &Case<'_>) -> Option<Finding> {
     let reset =
         case.server.rst().filter(|reset| !is_passive_reset(reset.flags) && case.server.fin().is_none())?;
-    if reset.ack.after(case.exchange.start) {
+    let outdated = case.server.acked().is_some_and(|acked| reset.ack.before(acked));
+    if reset.ack.after(case.exchange.start) || outdated {
         return None;
     }
     let mut finding = case.finding(Cause::ResetIdle, Confidence::Certain, RetrySafe::Yes);

@@ -57,7 +57,9 @@ fn why_unknown(incident: &Incident) -> &'static str {
         _ if incident.request.bytes == 0 => "no request was sent yet",
         "tls" => "it is encrypted, and what is encrypted is never twice the same",
         "http2" => "in HTTP/2 the same request has other bytes on another connection",
-        "http" => "too many were lost at the same time, or too little of it was captured",
+        "http" if incident.request.method.is_some() => {
+            "too many were lost at the same time, or too little of it was captured"
+        }
         _ => "in this protocol the same request may have other bytes the second time",
     }
 }

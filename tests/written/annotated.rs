@@ -6,6 +6,7 @@ use std::path::Path;
 
 use finrace::analysis;
 use finrace::capture::{Copied, Interrupt};
+use finrace::destination::Destination;
 
 use super::common::finrace::{finrace, output, text};
 use super::common::tshark;
@@ -15,7 +16,8 @@ const SECTION: u32 = 0x0a0d_0d0a;
 const PACKETS: [u32; 2] = [2, 6];
 
 fn annotate(input: &Path, target: &Path) -> Copied {
-    analysis::annotate(&report(input), 0, input, target, &Interrupt::default())
+    let target = Destination::of(target).expect("a place");
+    analysis::annotate(&report(input), 0, input, &target, &Interrupt::default())
         .unwrap_or_else(|error| panic!("{}: {error}", input.display()))
 }
 
@@ -129,7 +131,11 @@ fn a_capture_is_not_overwritten_by_its_copy() {
     fs::write(&path, &original).expect("a file");
     let run = output(finrace(["analyze"]).arg(&path).arg("--annotate").arg(&path));
     assert_eq!(run.status.code(), Some(2));
-    assert!(text(&run.stderr).contains("is the capture itself"), "{}", text(&run.stderr));
+    assert!(
+        text(&run.stderr).contains("is read by the same command and would be lost"),
+        "{}",
+        text(&run.stderr)
+    );
     assert_eq!(fs::read(&path).expect("a file"), original);
     let pipe = output(finrace(["analyze", "-", "--annotate"]).arg(folder.path().join("x.pcapng")));
     assert_eq!(pipe.status.code(), Some(2));

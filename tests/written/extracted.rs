@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use finrace::analysis::{self, ExtractError, ExtractRequest, Extracted, Key, Options, TraceFile};
+use finrace::destination::Destination;
 use finrace::packet::Decoder;
 use finrace::report::Report;
 
@@ -22,7 +23,7 @@ pub fn extract(
     let files = [TraceFile { path, capture: 0 }];
     let anonymize = key.map(Key::from_text);
     let request = ExtractRequest { report, files: &files, capture: 0, stream, anonymize };
-    analysis::extract(&request, target, &Options::default())
+    analysis::extract(&request, &Destination::of(target)?, &Options::default())
 }
 
 /// The streams worth an extract: those with an incident, and the first.
@@ -282,6 +283,10 @@ fn what_is_not_there_is_said() {
         assert!(text(&run.stderr).contains(message), "{}", text(&run.stderr));
     }
     let onto = output(finrace(["extract"]).arg(crossed_fin()).args(["1", "-w"]).arg(crossed_fin()));
-    assert!(text(&onto.stderr).contains("is a capture to read"), "{}", text(&onto.stderr));
+    assert!(
+        text(&onto.stderr).contains("is read by the same command and would be lost"),
+        "{}",
+        text(&onto.stderr)
+    );
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
 }

@@ -13,5 +13,6 @@ mod annotated;
 mod anonymous;
 mod extracted;
 mod files;
+mod places;
 mod postmortem;
 mod redacted;

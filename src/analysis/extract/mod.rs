@@ -11,10 +11,8 @@ mod records;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -22,6 +20,7 @@ use crate::capture::{
     self, CaptureError, CopyError, Edit, Interface, LinkType, PcapngWriter, Reader, Record,
 };
 use crate::connection::{RoleHints, Table};
+use crate::destination::{Destination, DestinationError};
 use crate::packet::rewrite::{self, Names};
 use crate::packet::{Decoder, Endpoint, Segment, Skip, fragment_between};
 use crate::report::Report;
@@ -82,17 +81,9 @@ pub enum ExtractError {
     /// The connection is not there.
     #[error("there is no stream {0}")]
     NoSuchStream(u32),
-    /// The extract would take the place of a capture.
-    #[error("{} is a capture to read: name another file with -w", .0.display())]
-    OntoItself(PathBuf),
     /// The file cannot be written.
-    #[error("cannot write {}: {source}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Destination(#[from] DestinationError),
     /// The user wants no more.
     #[error("interrupted: the extract was not written")]
     Interrupted,
@@ -107,50 +98,34 @@ pub enum ExtractError {
 /// [`ExtractError`]; nothing is at `output` then that was not there before.
 pub fn extract(
     request: &ExtractRequest<'_>,
-    output: &Path,
+    output: &Destination,
     options: &Options,
 ) -> Result<Extracted, ExtractError> {
-    let is_output = |path: &Path| match (fs::canonicalize(path), fs::canonicalize(output)) {
-        (Ok(path), Ok(output)) => path == output,
-        _ => false,
-    };
-    if request.files.iter().any(|file| is_output(file.path)) {
-        return Err(ExtractError::OntoItself(output.to_owned()));
-    }
     let scan = Scan::of(request, options);
     if options.interrupt.is_raised() {
         return Err(ExtractError::Interrupted);
     }
     let scan = scan?;
-    let mut unfinished = output.as_os_str().to_owned();
-    unfinished.push(".unfinished");
-    let unfinished = PathBuf::from(unfinished);
-    let failed = |source| ExtractError::Write { path: output.to_owned(), source };
-    let attempt = || {
-        let mut out = BufWriter::new(File::create(&unfinished).map_err(failed)?);
-        let mut written = match &request.anonymize {
-            None => copied(request, &scan, options, &mut out)?,
-            Some(key) => {
-                let names = OtherNames::new(key.clone());
-                anonymized(request, &scan, options, &names, &mut out, &failed)?
-            }
-        };
-        out.flush().map_err(failed)?;
-        if options.interrupt.is_raised() {
-            return Err(ExtractError::Interrupted);
+    let mut staged = output.stage()?;
+    let failed = |source| ExtractError::from(output.failed(source));
+    let mut written = match &request.anonymize {
+        None => copied(request, &scan, options, staged.file())?,
+        Some(key) => {
+            let names = OtherNames::new(key.clone());
+            anonymized(request, &scan, options, &names, staged.file(), &failed)?
         }
-        let extracted = verdict::checked(request, &mut written, &unfinished, options)?;
-        // A comparison that was interrupted compared nothing.
-        if options.interrupt.is_raised() {
-            return Err(ExtractError::Interrupted);
-        }
-        fs::rename(&unfinished, output).map_err(failed)?;
-        Ok(extracted)
     };
-    attempt().inspect_err(|_| {
-        // It was not kept; if it cannot be removed either, the first error tells more.
-        let _ = fs::remove_file(&unfinished);
-    })
+    staged.file().flush().map_err(failed)?;
+    if options.interrupt.is_raised() {
+        return Err(ExtractError::Interrupted);
+    }
+    let extracted = verdict::checked(request, &mut written, staged.path(), options)?;
+    // A comparison that was interrupted compared nothing.
+    if options.interrupt.is_raised() {
+        return Err(ExtractError::Interrupted);
+    }
+    staged.keep()?;
+    Ok(extracted)
 }
 
 /// What has been written, for the comparison.
