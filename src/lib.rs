@@ -14,6 +14,7 @@ pub mod doctor;
 pub mod duration;
 #[cfg(feature = "live")]
 pub mod lab;
+pub mod messages;
 pub mod odds;
 pub mod packet;
 #[cfg(feature = "live")]

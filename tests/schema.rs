@@ -18,8 +18,11 @@ fn in_repository(path: &str) -> PathBuf {
 }
 
 /// The documents with a schema, and where it is kept.
-const DOCUMENTS: [(&str, &str); 2] =
-    [("report", "docs/report.schema.json"), ("sweep", "docs/sweep.schema.json")];
+const DOCUMENTS: [(&str, &str); 3] = [
+    ("report", "docs/report.schema.json"),
+    ("sweep", "docs/sweep.schema.json"),
+    ("explanation", "docs/explanation.schema.json"),
+];
 
 fn schema(document: &str) -> String {
     let printed = output(&mut finrace(["schema", document]));

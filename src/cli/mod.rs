@@ -7,6 +7,7 @@ mod check;
 mod ctrl_c;
 #[cfg(feature = "live")]
 mod doctor;
+mod explain;
 mod extract;
 mod odds;
 #[cfg(all(feature = "live", target_os = "linux"))]
@@ -102,6 +103,8 @@ enum Command {
     Probe(probe::Args),
     /// Say whether a proxy is safe in front of a server: whose idle timer is the shorter one
     Check(check::Args),
+    /// Say what a log line, an exception or a status code means, and which causes it fits
+    Explain(explain::Args),
     /// Say how many requests a day the race costs, and what each change would make of it
     Odds(odds::Args),
     /// Send natural traffic through proxy and pool in the lab, and hold the odds against what is lost
@@ -141,6 +144,8 @@ enum Document {
     Report,
     /// What `sweep` prints
     Sweep,
+    /// What `explain` prints
+    Explanation,
 }
 
 /// Runs the program. Errors go to standard error in one line, causes included; a closed pipe is no error.
@@ -157,6 +162,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "live")]
         Command::Probe(args) => probe::run(&args, color),
         Command::Check(args) => check::run(&args, color),
+        Command::Explain(args) => explain::run(&args, color),
         Command::Odds(args) => odds::run(&args, color),
         #[cfg(all(feature = "live", target_os = "linux"))]
         Command::Soak(args) => soak::run(&args, color),
@@ -174,6 +180,7 @@ pub fn main() -> ExitCode {
             let schema = match of {
                 Document::Report => crate::report::json_schema(),
                 Document::Sweep => crate::report::sweep::sweep_json_schema(),
+                Document::Explanation => crate::report::explanation::explanation_json_schema(),
             };
             output::print(schema.as_bytes()).map(|()| Exit::Clean)
         }

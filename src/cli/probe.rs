@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::duration::{format_duration, parse_duration};
-use crate::probe::{self, Ending, Options, Target};
+use crate::probe::{self, Options, Target};
 use crate::render::probe_text;
 
 use super::Exit;
@@ -42,7 +42,8 @@ pub struct Args {
     /// Connections that idle side by side
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
     connections: u16,
-    /// How long to wait for a close; with --upstream also for the first request
+    /// How long to wait for a close: the whole probe takes no longer, whatever the server does; with --upstream as long again
+    /// for the first request
     #[arg(long, value_name = "DURATION", default_value = "2min", value_parser = parse_duration)]
     max_wait: Duration,
     /// Also wait for the close of a connection that carries no request: servers often wait a minute for the first one
@@ -112,7 +113,7 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         ProbeFormat::Json => probe_text::json(&measured),
     };
     output::print(text.as_bytes())?;
-    let open = measured.samples.iter().any(|sample| sample.ending == Ending::StillOpen);
+    let open = measured.samples.iter().any(|sample| !sample.ending.is_close());
     let measured_nothing = measured.response.keeps_alive && measured.samples.is_empty();
     Ok(if open || measured_nothing { Exit::Inconclusive } else { Exit::Clean })
 }

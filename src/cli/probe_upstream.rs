@@ -16,10 +16,10 @@ use super::probe::{ProbeFormat, waiting};
 /// Arguments of `probe --upstream`.
 #[derive(Debug, clap::Args)]
 pub(super) struct UpstreamArgs {
-    /// Measure a proxy instead: be the backend that it sends requests to, at this address
+    /// Measure a proxy instead: be the backend that it sends requests to, at this address (127.0.0.1 if only a port is given)
     #[arg(
         long = "upstream",
-        value_name = "ADDRESS:PORT",
+        value_name = "[ADDRESS:]PORT",
         value_parser = listen,
         conflicts_with_all = ["method", "path", "connections", "first_request", "max_requests"],
         help_heading = "Measuring a proxy"
@@ -51,7 +51,8 @@ pub(super) struct UpstreamArgs {
 }
 
 fn listen(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| {
+    let of_port = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+    text.parse().or_else(|_| text.trim_start_matches(':').parse().map(of_port)).map_err(|_| {
         "give an address of this machine and a port, such as 127.0.0.1:9000, or 0.0.0.0:9000 for all addresses"
             .to_owned()
     })

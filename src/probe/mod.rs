@@ -16,8 +16,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-use connection::{Link, Wait};
+use connection::{Link, NoAnswer};
 use way::Way;
 
 pub use response::Facts;
@@ -32,7 +33,7 @@ pub struct Options {
     pub method: String,
     /// Connections that carry a request and then idle.
     pub connections: usize,
-    /// How long to wait for a close.
+    /// How long to wait for a close. The whole probe takes no longer, whatever the server does.
     pub max_wait: Duration,
     /// Also wait, as long as for the others, for the close of a connection that carries no request. Otherwise it is only
     /// watched for as long as the others take: servers wait for a first request much longer than for a further one.
@@ -91,6 +92,15 @@ pub enum Ending {
     NotifyOnly,
     /// It was still open when the wait was over.
     StillOpen,
+    /// The server went on sending without being asked: it was never idle.
+    Talks,
+}
+
+impl Ending {
+    /// Whether the server closed it.
+    pub const fn is_close(self) -> bool {
+        !matches!(self, Ending::StillOpen | Ending::Talks)
+    }
 }
 
 /// What was seen on one idle connection.
@@ -151,7 +161,7 @@ pub struct Measurement {
 impl Measurement {
     /// The shortest and the longest idle time before a close, ns.
     pub fn idle_ns(&self) -> Option<(u64, u64)> {
-        let closed = self.samples.iter().filter(|sample| sample.ending != Ending::StillOpen);
+        let closed = self.samples.iter().filter(|sample| sample.ending.is_close());
         closed.fold(None, |spread, sample| {
             let (least, most) = spread.unwrap_or((sample.idle_ns, sample.idle_ns));
             Some((least.min(sample.idle_ns), most.max(sample.idle_ns)))
@@ -173,15 +183,15 @@ enum Brought {
 /// # Errors
 /// The server cannot be reached, or does not answer the first request.
 pub async fn run(options: &Options) -> Result<Measurement, ProbeError> {
-    let way = options.target.resolve().await?;
-    let address = way.address;
+    let deadline = Instant::now() + options.max_wait;
     let request = options.target.request(&options.method);
-    let mut first = Link::open(&way).await?;
+    let (way, mut first) = reach(options, deadline).await?;
+    let address = way.address;
     let response =
         first.exchange(&request, &options.method).await.map_err(|reason| ProbeError::NoResponse {
             address,
             request: format!("{} {}", options.method, options.target.path),
-            reason,
+            reason: reason.to_string(),
         })?;
     let mut measured = Measurement {
         target: options.target.to_string(),
@@ -194,13 +204,13 @@ pub async fn run(options: &Options) -> Result<Measurement, ProbeError> {
         response,
     };
     let mut work = JoinSet::new();
-    let (method, max_wait) = (options.method.clone(), options.max_wait);
+    let method = options.method.clone();
     if measured.response.keeps_alive {
-        work.spawn(async move { Brought::Sample(0, first.idle(max_wait).await) });
+        work.spawn(async move { Brought::Sample(0, first.idle().await) });
         for index in 1..options.connections {
             let (way, request, method) = (way.clone(), request.clone(), method.clone());
             work.spawn(async move {
-                match idle_after_request(&way, &request, &method, max_wait).await {
+                match idle_after_request(&way, &request, &method, deadline).await {
                     Some((_, sample)) => Brought::Sample(index, sample),
                     None => Brought::Nothing,
                 }
@@ -208,7 +218,7 @@ pub async fn run(options: &Options) -> Result<Measurement, ProbeError> {
         }
         let (by, late, named) = (way.clone(), request.clone(), method.clone());
         work.spawn(async move {
-            match idle_after_request(&by, &late, &named, max_wait).await {
+            match idle_after_request(&by, &late, &named, deadline).await {
                 Some((link, Sample { ending: Ending::Fin | Ending::NotifyOnly, .. })) => {
                     Brought::Late(link.late(&late).await)
                 }
@@ -217,13 +227,13 @@ pub async fn run(options: &Options) -> Result<Measurement, ProbeError> {
         });
         if let Some(most) = options.max_requests {
             let (way, request) = (way.clone(), request.clone());
-            work.spawn(async move { Brought::Limit(limit(&way, &request, &method, most).await) });
+            work.spawn(async move { Brought::Limit(limit(&way, &request, &method, most, deadline).await) });
         }
     }
     let (enough, stop) = tokio::sync::oneshot::channel::<()>();
     let first_request = options.first_request;
     let unused = tokio::spawn(async move {
-        let mut link = Link::open(&way).await.ok()?;
+        let mut link = Link::open(&way, deadline).await.ok()?;
         let enough = async {
             // The sender is dropped when all others are done.
             let _ = stop.await;
@@ -231,7 +241,7 @@ pub async fn run(options: &Options) -> Result<Measurement, ProbeError> {
                 std::future::pending().await
             }
         };
-        Some(link.idle_unless(max_wait, enough).await)
+        Some(link.idle_unless(enough).await)
     });
     let mut samples: Vec<(usize, Sample)> = Vec::new();
     while let Some(brought) = work.join_next().await {
@@ -250,24 +260,38 @@ pub async fn run(options: &Options) -> Result<Measurement, ProbeError> {
     Ok(measured)
 }
 
+/// The first address of the target that can be reached, and a connection to it.
+async fn reach(options: &Options, deadline: Instant) -> Result<(Way, Link), ProbeError> {
+    let mut refused = None;
+    for way in options.target.resolve(deadline).await? {
+        match Link::open(&way, deadline).await {
+            Ok(link) => return Ok((way, link)),
+            // The first one says what is wrong: the others are the same server.
+            Err(error) => refused = refused.or(Some(error)),
+        }
+    }
+    let nowhere = || ProbeError::Name(options.target.host.clone(), std::io::ErrorKind::NotFound.into());
+    Err(refused.unwrap_or_else(nowhere))
+}
+
 async fn idle_after_request(
     way: &Way,
     request: &str,
     method: &str,
-    max_wait: Wait,
+    deadline: Instant,
 ) -> Option<(Link, Sample)> {
-    let mut link = Link::open(way).await.ok()?;
+    let mut link = Link::open(way, deadline).await.ok()?;
     let facts = link.exchange(request, method).await.ok()?;
     if !facts.keeps_alive {
         return None;
     }
-    let sample = link.idle(max_wait).await;
+    let sample = link.idle().await;
     Some((link, sample))
 }
 
 /// One request after the other on one connection, until the server ends it or `most` are answered.
-async fn limit(way: &Way, request: &str, method: &str, most: u32) -> Option<RequestLimit> {
-    let mut link = Link::open(way).await.ok()?;
+async fn limit(way: &Way, request: &str, method: &str, most: u32, deadline: Instant) -> Option<RequestLimit> {
+    let mut link = Link::open(way, deadline).await.ok()?;
     let mut limit = RequestLimit { answered: 0, reached: false, announced: false };
     while limit.answered < most {
         match link.exchange(request, method).await {
@@ -279,10 +303,12 @@ async fn limit(way: &Way, request: &str, method: &str, most: u32) -> Option<Requ
                     break;
                 }
             }
-            Err(_) => {
+            Err(NoAnswer::Ended(_)) => {
                 limit.reached = true;
                 break;
             }
+            // The probe's own patience is no limit of the server's.
+            Err(NoAnswer::TooLate(_) | NoAnswer::Unusable(_)) => break,
         }
     }
     Some(limit)

@@ -16,6 +16,8 @@ pub struct Facts {
     pub connection: Option<String>,
     /// The Keep-Alive field.
     pub keep_alive: Option<String>,
+    /// Where it redirects to, of a 3xx. Nothing follows it.
+    pub location: Option<String>,
     /// Whether the connection stays open after it: HTTP/1.1 without `close`, and a length that is known.
     pub keeps_alive: bool,
 }
@@ -29,6 +31,9 @@ impl Facts {
             .find_map(|value| value.trim().parse().ok())
     }
 }
+
+/// A response has no body larger than this, or a smaller page is better to be probed.
+pub(super) const LARGEST_BODY: u64 = 16 << 20;
 
 /// How much of the body is still to come.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,7 +56,7 @@ pub(super) fn head(bytes: &[u8], method: &str) -> Result<Option<(Facts, usize, B
     let length = match response.parse(bytes) {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(None),
-        Err(error) => return Err(format!("it is no HTTP/1 response ({error})")),
+        Err(error) => return Err(no_response(bytes, &error)),
     };
     let field = |name: &str| {
         let found = response.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name))?;
@@ -69,19 +74,44 @@ pub(super) fn head(bytes: &[u8], method: &str) -> Result<Option<(Facts, usize, B
     } else if field("Transfer-Encoding").is_some_and(|value| value.to_ascii_lowercase().contains("chunked")) {
         Body::Chunked(Chunks::default())
     } else {
-        field("Content-Length")
-            .and_then(|value| value.trim().parse().ok())
-            .map_or(Body::UntilClose, Body::Length)
+        match field("Content-Length").map(|value| value.trim().parse()) {
+            None => Body::UntilClose,
+            Some(Ok(length)) if length <= LARGEST_BODY => Body::Length(length),
+            Some(Ok(length)) => return Err(too_large(&format!("it announces a body of {length} bytes"))),
+            Some(Err(_)) => return Err("its Content-Length is no number of bytes".to_owned()),
+        }
     };
     let persistent = if response.version == Some(0) { says("keep-alive") } else { !says("close") };
     let facts = Facts {
         status,
         server: field("Server"),
         keep_alive: field("Keep-Alive"),
+        location: field("Location").filter(|_| (300..400).contains(&status)),
         keeps_alive: persistent && body != Body::UntilClose,
         connection,
     };
     Ok(Some((facts, length, body)))
+}
+
+/// Why a body is not read to its end.
+pub(super) fn too_large(what: &str) -> String {
+    format!(
+        "{what}, more than the {} MiB that a probe reads: choose a smaller page with --path",
+        LARGEST_BODY >> 20
+    )
+}
+
+/// What came instead of a response.
+fn no_response(bytes: &[u8], error: &httparse::Error) -> String {
+    // The begin of a TLS record: an alert, or a handshake (RFC 8446 section 5.1).
+    if let [0x14..=0x17, 0x03, ..] = bytes {
+        return "it speaks TLS: write https://".to_owned();
+    }
+    if !bytes.starts_with(b"HTTP/1.") {
+        return "its answer does not begin with a status line: it speaks HTTP/0.9 or no HTTP at all"
+            .to_owned();
+    }
+    format!("it is no HTTP/1 response ({error})")
 }
 
 /// A chunked body as it passes by (RFC 9112 section 7.1): only its end matters.
@@ -152,7 +182,14 @@ mod tests {
             facts("HTTP/1.0 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\n").0.keeps_alive
         );
         assert_eq!(head(b"HTTP/1.1 200 OK\r\n", "GET"), Ok(None));
-        assert!(head(b"SSH-2.0-OpenSSH\r\n", "GET").is_err());
+        let refused = |bytes: &[u8]| head(bytes, "GET").expect_err("no response");
+        assert!(refused(b"SSH-2.0-OpenSSH\r\n").contains("no HTTP at all"));
+        assert!(refused(b"<html>hello").contains("HTTP/0.9"));
+        assert!(refused(b"\x15\x03\x03\x00\x02\x02\x46").contains("https://"));
+        assert!(
+            refused(b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n").contains("--path")
+        );
+        assert!(refused(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n").contains("no number"));
         assert_eq!(
             head(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", "HEAD").unwrap().unwrap().2,
             Body::Length(0)

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use tokio::time::{Instant, timeout_at};
+
 use super::ProbeError;
 use super::way::Way;
 
@@ -59,16 +61,21 @@ impl fmt::Display for Target {
 }
 
 impl Target {
-    /// The way to the first address that the name stands for.
+    /// The ways to the addresses that the name stands for, IPv6 and IPv4, in the order of the system.
     ///
     /// # Errors
-    /// The name is not known, or none for TLS.
-    pub(super) async fn resolve(&self) -> Result<Way, ProbeError> {
+    /// The name is not known, or not in time, or none for TLS.
+    pub(super) async fn resolve(&self, deadline: Instant) -> Result<Vec<Way>, ProbeError> {
         let name = format!("{}:{}", self.host, self.port);
-        let missing = || std::io::Error::new(std::io::ErrorKind::NotFound, "no address");
-        let found = tokio::net::lookup_host(&name).await.and_then(|mut all| all.next().ok_or_else(missing));
-        let address = found.map_err(|error| ProbeError::Name(name, error))?;
-        if self.tls { Way::tls(address, &self.host) } else { Ok(Way::plain(address)) }
+        let unknown = |error| ProbeError::Name(name.clone(), error);
+        let found = timeout_at(deadline, tokio::net::lookup_host(&name)).await;
+        let found = found.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())).map_err(unknown)?;
+        let way = |address| if self.tls { Way::tls(address, &self.host) } else { Ok(Way::plain(address)) };
+        let ways = found.map(way).collect::<Result<Vec<Way>, ProbeError>>()?;
+        if ways.is_empty() {
+            return Err(unknown(std::io::Error::new(std::io::ErrorKind::NotFound, "no address")));
+        }
+        Ok(ways)
     }
 
     /// A whole request without a body.

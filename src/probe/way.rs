@@ -11,13 +11,13 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, ProtocolVersion, SignatureScheme};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::ProbeError;
 
-/// How long to wait for a handshake, of TCP or of TLS.
+/// How long to wait for a handshake, of TCP or of TLS, if the deadline is not sooner.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// An address, and what is needed to speak TLS there.
@@ -57,19 +57,20 @@ impl Way {
     ///
     /// # Errors
     /// Nobody listens there, or the handshake fails.
-    pub async fn open(&self) -> Result<Wire, ProbeError> {
-        let connected = in_time(TcpStream::connect(self.address)).await;
+    pub async fn open(&self, deadline: Instant) -> Result<Wire, ProbeError> {
+        let connected = in_time(deadline, TcpStream::connect(self.address)).await;
         let connected = connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
         let stream = connected.map_err(|error| ProbeError::Connect(self.address, error))?;
         let Some((connector, name)) = &self.tls else { return Ok(Wire::Plain(stream)) };
-        let shaken = in_time(connector.connect(name.clone(), stream)).await;
+        let shaken = in_time(deadline, connector.connect(name.clone(), stream)).await;
         Ok(Wire::Tls(Box::new(shaken.map_err(|error| ProbeError::Tls(self.address, error))?)))
     }
 }
 
 /// A handshake, within its time.
-async fn in_time<T>(handshake: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    timeout(HANDSHAKE, handshake).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+async fn in_time<T>(deadline: Instant, handshake: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let until = deadline.min(Instant::now() + HANDSHAKE);
+    timeout_at(until, handshake).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// A connection: bytes of HTTP go in and come out.

@@ -11,6 +11,7 @@ mod likeness;
 mod pair;
 mod party;
 mod product;
+mod server_field;
 mod setting;
 mod written;
 
@@ -25,6 +26,7 @@ pub use pair::{First, Pair, PairVerdict, chain, nice_above, nice_below};
 pub use party::{Announcement, IdleTimer, Otherwise, Party, Place};
 use product::nanoseconds;
 pub use product::{Facing, Heeds, Idle, Meaning, Product, ProductRole, Setting, SettingKind, Timer, Value};
+pub use server_field::{defaults_of, of_server_field};
 
 /// The data files, in the order in which products are listed.
 const DATA: [&str; 9] = [

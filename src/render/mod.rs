@@ -9,6 +9,7 @@ pub mod chat;
 pub mod check_text;
 mod columns;
 pub mod csv;
+pub mod explain_text;
 pub mod histogram;
 pub mod html;
 mod idle_chart;

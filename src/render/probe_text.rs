@@ -27,21 +27,23 @@ struct Document<'a, M> {
 
 /// One document.
 pub fn json(measured: &Measurement) -> String {
-    document(measured, measured.idle_ns(), &alike(measured))
+    let named = named(measured).map(|product| vec![product.id.as_str()]);
+    let alike = || alike(measured).iter().map(|likeness| likeness.product.id.as_str()).collect();
+    document(measured, measured.idle_ns(), named.unwrap_or_else(alike))
 }
 
 /// What was measured with what follows from it, as one document.
 pub(super) fn document<M: Serialize>(
     measurement: &M,
     idle_ns: Option<(u64, u64)>,
-    alike: &[products::Likeness],
+    looks_like: Vec<&str>,
 ) -> String {
     let document = Document {
         schema: SCHEMA,
         measurement,
         idle_min_ns: idle_ns.map(|(least, _)| least),
         idle_max_ns: idle_ns.map(|(_, most)| most),
-        looks_like: alike.iter().map(|likeness| likeness.product.id.as_str()).collect(),
+        looks_like,
     };
     serde_json::to_string_pretty(&document).expect("a measurement is plain data with string keys") + "\n"
 }
@@ -74,9 +76,8 @@ pub fn table(measured: &Measurement, options: TextOptions) -> String {
         };
         page.explained("Request limit", &sentence);
     }
-    let alike = alike(measured);
-    if !alike.is_empty() {
-        page.explained("Looks like", &default_of(&alike));
+    if let Some(likeness) = looks_like(measured) {
+        page.explained("Looks like", &likeness);
     }
     if let Some((least, _)) = measured.idle_ns() {
         let sentence = format!(
@@ -105,6 +106,33 @@ pub(super) fn signed(ns: u64) -> i64 {
     i64::try_from(ns).unwrap_or(i64::MAX)
 }
 
+/// The product that its Server field names. Somebody in front of the server may have written that field.
+fn named(measured: &Measurement) -> Option<&'static products::Product> {
+    products::of_server_field(measured.response.server.as_deref()?)
+}
+
+/// What it says it is, or else those whose timer it has.
+fn looks_like(measured: &Measurement) -> Option<String> {
+    let alike = alike(measured);
+    let Some(product) = named(measured) else { return (!alike.is_empty()).then(|| default_of(&alike)) };
+    let named = format!("{}, as its Server field says", product.name);
+    let usual = products::defaults_of(product, Facing::Downstream);
+    let Some((least, most)) = measured.idle_ns() else { return Some(named + ".") };
+    let (least, most) = (signed(least), signed(most));
+    Some(match usual {
+        None => named + ".",
+        Some((from, to)) if most >= from - AS_SAID_NS && least <= to + AS_SAID_NS.max(to / 100) => {
+            format!("{named}, with its default timer.")
+        }
+        Some((from, _)) => {
+            format!(
+                "{named}, with another timer than its default of {}: it was set, or somebody in front closes.",
+                duration(from)
+            )
+        }
+    })
+}
+
 fn alike(measured: &Measurement) -> Vec<products::Likeness> {
     let middle = measured.idle_ns().map(|(least, most)| signed(least / 2 + most / 2));
     middle.map_or_else(Vec::new, |middle| products::looks_like(Facing::Downstream, middle))
@@ -114,7 +142,11 @@ fn idle(measured: &Measurement) -> String {
     if !measured.response.keeps_alive {
         return "None: it closes the connection after each response, so no idle one can race.".to_owned();
     }
-    let open = measured.samples.iter().filter(|sample| sample.ending == Ending::StillOpen).count();
+    if measured.samples.first().is_some_and(|sample| sample.ending == Ending::Talks) {
+        return "Not measured: it goes on sending without being asked, so its connections are never idle."
+            .to_owned();
+    }
+    let open = measured.samples.iter().filter(|sample| !sample.ending.is_close()).count();
     let all = measured.samples.len();
     match (measured.idle_ns(), measured.samples.first()) {
         (None, None) => "Not measured: the server took no further connection.".to_owned(),
@@ -134,7 +166,7 @@ fn idle(measured: &Measurement) -> String {
 }
 
 fn how(measured: &Measurement) -> Option<String> {
-    let closed = measured.samples.iter().find(|sample| sample.ending != Ending::StillOpen)?;
+    let closed = measured.samples.iter().find(|sample| sample.ending.is_close())?;
     let goodbye = if closed.close_notify { "With a TLS close_notify, then" } else { "With" };
     let mut sentence = match (closed.ending, measured.late_request) {
         (Ending::Reset, _) => format!("{goodbye} RST."),
@@ -180,13 +212,24 @@ fn says(measured: &Measurement) -> String {
         (Some(_), Some(_)) => " It does as it says.".to_owned(),
         _ => String::new(),
     };
-    format!("{}.{reality}", said.join("; "))
+    let status = match response.status {
+        300..=399 => match &response.location {
+            Some(place) => {
+                format!(" It redirects to {place}; the probe does not follow, and measured what redirects.")
+            }
+            None => " It redirects; the probe does not follow, and measured what redirects.".to_owned(),
+        },
+        400.. => " An error is a response like any other here; --path asks for another page.".to_owned(),
+        _ => String::new(),
+    };
+    format!("{}.{reality}{status}", said.join("; "))
 }
 
 fn before_any(unused: &Sample) -> String {
     let after = duration(signed(unused.idle_ns));
     match (unused.ending, unused.unsolicited_status) {
         (Ending::StillOpen, _) => format!("A connection without a request was still open after {after}."),
+        (Ending::Talks, _) => "A connection without a request is sent data at once.".to_owned(),
         (_, Some(status)) => {
             format!("A connection without a request gets a response, {status}, and is closed after {after}.")
         }
@@ -213,6 +256,7 @@ mod tests {
                 server: None,
                 connection: Some("keep-alive".to_owned()),
                 keep_alive: Some("timeout=5".to_owned()),
+                location: None,
                 keeps_alive: true,
             },
             samples: [6_002, 6_001, 6_004].map(|ms| sample(ms, Ending::Fin)).to_vec(),
@@ -229,6 +273,40 @@ mod tests {
     #[test]
     fn a_measurement_reads_well() {
         insta::assert_snapshot!("probe_100", text(&node()));
+    }
+
+    #[test]
+    fn the_server_field_comes_before_the_timer() {
+        let mut measured = node();
+        assert!(text(&measured).contains("The default of"), "{}", text(&measured));
+        measured.response.server = Some("gunicorn".to_owned());
+        let said = text(&measured).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            said.contains("as its Server field says, with another timer than its default of 2.000 s"),
+            "{said}"
+        );
+        assert!(json(&measured).contains("\"gunicorn\""));
+        measured.samples = [2_001, 2_003].map(|ms| sample(ms, Ending::Fin)).to_vec();
+        assert!(text(&measured).contains("with its default timer"), "{}", text(&measured));
+        measured.response.server = Some("something else".to_owned());
+        assert!(text(&measured).contains("The default of"), "{}", text(&measured));
+    }
+
+    #[test]
+    fn errors_and_redirections_are_said_to_be_responses() {
+        let mut measured = node();
+        measured.response.status = 404;
+        assert!(text(&measured).contains("An error is a response"), "{}", text(&measured));
+        (measured.response.status, measured.response.location) = (301, Some("https://a.example/".to_owned()));
+        assert!(text(&measured).contains("It redirects to https://a.example/"), "{}", text(&measured));
+    }
+
+    #[test]
+    fn a_server_that_goes_on_talking_was_not_measured() {
+        let mut measured = node();
+        measured.samples = vec![sample(3, Ending::Talks); 3];
+        assert!(text(&measured).contains("goes on sending without being asked"), "{}", text(&measured));
+        assert!(measured.idle_ns().is_none());
     }
 
     #[test]

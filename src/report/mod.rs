@@ -5,6 +5,7 @@
 //! Every string that came out of a capture is already reduced to printable ASCII by the layer that read it
 //! (`connection::http`), so it can be shown on a terminal; markup still has to be escaped where markup is made.
 
+pub mod explanation;
 mod filter;
 mod moment;
 mod odds;
@@ -31,7 +32,7 @@ pub use schema::{SCHEMA_VERSION, json_schema};
 pub use soak::{SOAK_SCHEMA, Soak, SoakCause, SoakMeasured, SoakPrediction, SoakShare};
 pub use timeline::{Timeline, TimelineClose, TimelineIncident, TimelineLane, TimelineSpan};
 pub use trace::{Clocks, Lane, Segment, SegmentKind, Trace};
-pub use words::{Cause, Confidence, Ending, Retried, RetrySafe, Role, Side, Vantage, Verdict};
+pub use words::{Cause, Confidence, Ending, Fit, Retried, RetrySafe, Role, Side, Vantage, Verdict};
 
 /// Everything one analysis found, in the order of first packets.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]

@@ -283,3 +283,15 @@ tokens! {
         ClientReset = "client_reset",
     }
 }
+
+tokens! {
+    /// How well a message fits a cause. A text proves nothing: that takes packets.
+    Fit {
+        /// This is what the cause looks like to whoever writes the message.
+        Well = "well",
+        /// The cause can look like this.
+        Possible = "possible",
+        /// The cause looks like this in odd cases only.
+        Poorly = "poorly",
+    }
+}

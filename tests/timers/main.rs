@@ -7,6 +7,8 @@ mod common {
 }
 
 mod check;
+#[cfg(feature = "live")]
+mod hostile;
 mod known;
 #[cfg(feature = "live")]
 mod probe;

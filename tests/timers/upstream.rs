@@ -208,7 +208,7 @@ fn what_cannot_be_measured_is_an_error() {
     for (options, answer) in [
         (vec!["--upstream", &taken], "cannot listen on"),
         (vec!["--upstream", "127.0.0.1:0", "--via", &elsewhere], "answered 404 without asking the backend"),
-        (vec!["--upstream", "9000"], "give an address of this machine and a port"),
+        (vec!["--upstream", "localhost"], "give an address of this machine and a port"),
         (vec!["--upstream", "127.0.0.1:0", "--connections", "3"], "cannot be used with"),
         (vec!["127.0.0.1:1", "--test-retry"], "cannot be used with"),
         (vec!["--test-retry"], "--upstream"),

@@ -5,6 +5,9 @@ const MOST_FIELDS: usize = 64;
 /// A longer response is not what a sweep should ask for.
 pub(super) const LONGEST: usize = 4 << 20;
 
+/// Interim responses before the one that counts: a server seldom sends two.
+const MOST_INTERIM: usize = 16;
+
 /// A complete response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Answer {
@@ -18,6 +21,26 @@ pub(super) struct Answer {
 /// # Errors
 /// It is no HTTP/1 response, or its length is not known before the connection ends.
 pub(super) fn answer(bytes: &[u8], method: &str) -> Result<Option<Answer>, String> {
+    let mut rest = bytes;
+    for _ in 0..=MOST_INTERIM {
+        match first(rest, method)? {
+            None => return Ok(None),
+            Some(First::Interim { length }) => rest = &rest[length..],
+            Some(First::Final(answer)) => return Ok(Some(answer)),
+        }
+    }
+    Err(format!("it sent more than {MOST_INTERIM} interim responses (1xx) and none that counts"))
+}
+
+/// A response at the beginning of some bytes.
+enum First {
+    /// One that announces another, and its length.
+    Interim { length: usize },
+    /// The one that counts.
+    Final(Answer),
+}
+
+fn first(bytes: &[u8], method: &str) -> Result<Option<First>, String> {
     let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
     let mut response = httparse::Response::new(&mut fields);
     let head = match response.parse(bytes) {
@@ -38,8 +61,7 @@ pub(super) fn answer(bytes: &[u8], method: &str) -> Result<Option<Answer>, Strin
     let complete = if method == "HEAD" || matches!(status, 204 | 304) {
         true
     } else if status < 200 {
-        // An interim response: the final one follows.
-        return answer(body, method);
+        return Ok(Some(First::Interim { length: head }));
     } else if value("transfer-encoding").is_some_and(|coding| coding.contains("chunked")) {
         chunks_end(body)?
     } else if let Some(length) = value("content-length") {
@@ -52,7 +74,7 @@ pub(super) fn answer(bytes: &[u8], method: &str) -> Result<Option<Answer>, Strin
     if !complete && bytes.len() >= LONGEST {
         return Err("its response is longer than 4 MiB".to_owned());
     }
-    Ok(complete.then_some(Answer { status, keep_alive }))
+    Ok(complete.then_some(First::Final(Answer { status, keep_alive })))
 }
 
 /// Whether the last chunk and the trailer are there (RFC 9112 section 7.1).
@@ -107,6 +129,8 @@ mod tests {
         ] {
             assert!(answer(bytes, "GET").is_err(), "{}", bytes.escape_ascii());
         }
+        let interim = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(LONGEST / 25);
+        assert!(answer(&interim, "GET").unwrap_err().contains("interim"), "without an end");
         assert_eq!(
             answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nx", "GET"),
             Ok(None)

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::super::Ending;
 use super::super::request::{self, Asked};
-use super::super::response::Body;
+use super::super::response::{Body, LARGEST_BODY};
 use super::{Close, Event, Id};
 
 /// Largest request head.
@@ -96,7 +96,9 @@ async fn next_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<As
     if asked.expects_continue {
         let _ = stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await;
     }
+    let mut read = 0;
     loop {
+        read += buffer.len() as u64;
         let ended = match &mut body {
             Body::Length(left) => {
                 let here = usize::try_from(*left).unwrap_or(usize::MAX).min(buffer.len());
@@ -114,6 +116,9 @@ async fn next_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<As
         };
         if ended {
             return Ok(asked);
+        }
+        if read > LARGEST_BODY {
+            return Err(End::Unreadable(format!("its body is larger than {} MiB", LARGEST_BODY >> 20)));
         }
         match more(stream, buffer).await {
             Err(End::Closed { ending, .. }) => return Err(End::Closed { ending, idle: false }),

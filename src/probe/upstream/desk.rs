@@ -17,6 +17,8 @@ use super::{Again, Event, GivenUp, Id, Measurement, Options, Retry, SoFar, TRIAL
 const HOLD: Duration = Duration::from_millis(200);
 /// A close this soon after a response is no idle timer: the proxy had no room for the connection.
 const AT_ONCE: Duration = Duration::from_millis(100);
+/// Connections given up that are kept in mind: more say nothing new.
+const MOST_SAMPLES: usize = 10_000;
 /// How soon a proxy sends a request again. Where requests carry no number, what comes later is another one.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -114,7 +116,7 @@ impl Desk {
                 let after = at.saturating_duration_since(since);
                 if after < AT_ONCE {
                     self.measured.closed_at_once += 1;
-                } else if idle {
+                } else if idle && self.measured.samples.len() < MOST_SAMPLES {
                     self.measured.samples.push(GivenUp { idle_ns: ns(after), ending, requests: answered });
                 }
             }

@@ -2,8 +2,9 @@
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-use super::super::connection::Link;
+use super::super::connection::{Link, NoAnswer};
 use super::super::way::Way;
 use super::super::{Facts, ProbeError, Target};
 use super::{Event, Trial};
@@ -27,6 +28,8 @@ pub(super) struct Seen {
 /// Sends requests through a proxy.
 pub(super) struct Driver {
     pub via: Target,
+    /// When every request has its answer, or gets none.
+    pub deadline: Instant,
     pub events: mpsc::Sender<Event>,
     pub sent: u32,
 }
@@ -38,7 +41,8 @@ impl Driver {
     /// # Errors
     /// The proxy cannot be reached, does not answer, or answers without asking the backend.
     pub(super) async fn drive(mut self, trials: &[Trial], side_by_side: usize) -> Result<(), ProbeError> {
-        let way = self.via.resolve().await?;
+        let ways = self.via.resolve(self.deadline).await?;
+        let way = self.reachable(ways).await?;
         let (mut link, seen, status) = self.warm(&way).await?;
         if !seen.arrived {
             return Err(ProbeError::NotForwarded { via: self.via.to_string(), status });
@@ -68,9 +72,9 @@ impl Driver {
         let mut clients = JoinSet::new();
         for _ in 0..side_by_side {
             let number = self.next();
-            let (way, request) = (way.clone(), self.request("GET", number));
+            let (way, request, deadline) = (way.clone(), self.request("GET", number), self.deadline);
             clients.spawn(async move {
-                let mut link = Link::open(&way).await.ok()?;
+                let mut link = Link::open(&way, deadline).await.ok()?;
                 link.exchange(&request, "GET").await.ok()
             });
         }
@@ -79,21 +83,35 @@ impl Driver {
         Ok(())
     }
 
+    /// The first address of the proxy that takes a connection.
+    async fn reachable(&self, ways: Vec<Way>) -> Result<Way, ProbeError> {
+        let mut refused = None;
+        for way in ways {
+            match Link::open(&way, self.deadline).await {
+                Ok(_) => return Ok(way),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        let nowhere = || ProbeError::Name(self.via.host.clone(), std::io::ErrorKind::NotFound.into());
+        Err(refused.unwrap_or_else(nowhere))
+    }
+
     /// A client's connection, with one request answered where the proxy keeps it.
     async fn warm(&mut self, way: &Way) -> Result<(Link, Seen, u16), ProbeError> {
         let number = self.next();
-        let mut link = Link::open(way).await?;
+        let mut link = Link::open(way, self.deadline).await?;
         let facts = self.exchange(&mut link, "GET", number).await.map_err(|reason| {
+            let reason = reason.to_string();
             ProbeError::NoResponse { address: way.address, request: format!("GET {}", self.via.path), reason }
         })?;
         let seen = self.seen(number, Some(facts.status)).await;
         if !facts.keeps_alive {
-            link = Link::open(way).await?;
+            link = Link::open(way, self.deadline).await?;
         }
         Ok((link, seen, facts.status))
     }
 
-    async fn exchange(&self, link: &mut Link, method: &str, number: u32) -> Result<Facts, String> {
+    async fn exchange(&self, link: &mut Link, method: &str, number: u32) -> Result<Facts, NoAnswer> {
         link.exchange(&self.request(method, number), method).await
     }
 

@@ -27,6 +27,8 @@ use driver::{Driver, Seen};
 const EVENTS: usize = 64;
 /// Connections at a time; a further one waits until another has ended.
 const MOST_CONNECTIONS: usize = 1024;
+/// How long to leave a further connection alone where one could not be accepted, as where there are no descriptors left.
+const PAUSE: Duration = Duration::from_millis(100);
 /// A year: further away than any deadline.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -37,7 +39,8 @@ pub struct Options {
     pub via: Option<Target>,
     /// How many connections have to be given up.
     pub samples: usize,
-    /// How long to wait: for the first request, and from there on for the proxy to give up connections.
+    /// How long to wait: for the first request (or for those that the probe sends), and from there on for the proxy to give
+    /// up connections. So all is over after twice this time, whatever comes.
     pub max_wait: Duration,
     /// Close kept connections on one GET and one POST, each way, and see whether they come again.
     pub test_retry: bool,
@@ -226,7 +229,8 @@ impl Backend {
         let mut desk = Desk::new(options, self.address, Instant::now());
         let mut connections = JoinSet::new();
         if let Some(via) = options.via.clone() {
-            let driver = Driver { via, events: events.clone(), sent: 0 };
+            let deadline = Instant::now() + options.max_wait;
+            let driver = Driver { via, deadline, events: events.clone(), sent: 0 };
             let events = events.clone();
             let trials = if options.test_retry { TRIALS.as_slice() } else { &[] };
             let samples = options.samples;
@@ -237,6 +241,7 @@ impl Backend {
         }
         let mut enough = std::pin::pin!(enough);
         let mut next_id: Id = 0;
+        let mut accept_from = Instant::now();
         loop {
             let now = Instant::now();
             desk.pass_time(now);
@@ -244,16 +249,21 @@ impl Backend {
                 break;
             }
             tell(desk.so_far());
+            let paused = accept_from > now;
             let wake = desk.next_deadline().unwrap_or(now + FAR);
+            let wake = if paused { wake.min(accept_from) } else { wake };
             tokio::select! {
                 Some(event) = happened.recv() => desk.take(event)?,
-                accepted = self.listener.accept(), if connections.len() < MOST_CONNECTIONS => {
+                accepted = self.listener.accept(), if !paused && connections.len() < MOST_CONNECTIONS => match accepted {
                     // A connection that is gone before it could be accepted needs no answer.
-                    if let Ok((stream, _)) = accepted && stream.set_nodelay(true).is_ok() {
+                    Ok((stream, _)) if stream.set_nodelay(true).is_ok() => {
                         connections.spawn(connection::serve(stream, next_id, events.clone()));
                         next_id += 1;
                     }
-                }
+                    Ok(_) => {}
+                    // It would fail again at once.
+                    Err(_) => accept_from = now + PAUSE,
+                },
                 Some(_) = connections.join_next() => {}
                 () = sleep_until(wake) => {}
                 () = &mut enough => break,
