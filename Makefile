@@ -90,7 +90,8 @@ lint: ## check the format, clippy and the documentation
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 
 deps: ## install the system packages that build and tests need
-	.ci/packages libpcap-headers tshark nginx node npm apache2 haproxy python3-venv python3-headers
+	.ci/packages libpcap-headers tshark nginx node npm apache2 haproxy python3-venv python3-headers \
+		mariadbd postgres redis-server
 
 servers: $(SERVERS)/express/node_modules/.installed $(SERVERS)/python/.installed ## install the real servers that tests run
 

@@ -193,3 +193,13 @@ fn every_cause_has_a_page_and_a_line_in_the_list() {
         assert_eq!(page.contains("$ finrace show"), token != "unknown", "{token}: a capture of it is drawn");
     }
 }
+
+#[test]
+fn what_was_measured_is_listed() {
+    let path = root().join("docs/measured-timeouts.md");
+    let listed = finrace::products::measured_document();
+    if std::env::var_os("FINRACE_BLESS").is_some() {
+        fs::write(&path, &listed).expect("docs can be written");
+    }
+    assert_eq!(fs::read_to_string(&path).expect("docs/measured-timeouts.md"), listed, "run FINRACE_BLESS=1");
+}

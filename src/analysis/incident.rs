@@ -50,6 +50,8 @@ impl Pending {
             idle_ns: finding.idle_ns,
             idle_at_least_ns: finding.idle_at_least_ns,
             idle_at_close_ns: finding.idle_at_close_ns(),
+            silence_ns: finding.silence_ns,
+            path_loss: finding.path_loss,
             requests_before: answered_before(connection, finding.exchange),
             first_request: finding.place == Place::First,
             ack_covers_fin: finding.ack_covers_fin,
@@ -99,7 +101,7 @@ impl Pending {
 
     /// The incident with its number, in the words that the server's timers suggest.
     pub fn told(self, id: u32, timers: &ServerTimers) -> Incident {
-        let Pending { mut incident, mut finding, start, .. } = self;
+        let Pending { mut incident, mut finding, start, client, .. } = self;
         if diagnosis::discarded_by_timer(&mut finding, timers) {
             incident.cause = finding.cause;
             incident.confidence = finding.confidence;
@@ -110,7 +112,7 @@ impl Pending {
         }
         diagnosis::bound_idle_time(&mut finding, start.time_ns, timers);
         incident.idle_at_least_ns = finding.idle_at_least_ns;
-        let story = diagnosis::tell(&finding, timers);
+        let story = diagnosis::tell(&finding, timers, timers.paths.of(client.ip()).as_ref());
         incident.id = id;
         // The packets are those of the race; what made them was a restart, and timers cannot cure it.
         incident.race &= !diagnosis::happened_in_restart(&finding, timers);

@@ -133,6 +133,7 @@ fn describe_limit(server: Endpoint, limit: Limit) -> String {
 
 fn described(Row { server, timers, .. }: &Row) -> report::Server {
     let verdict = timers.verdict();
+    let path_forgets = timers.paths.soonest();
     report::Server {
         server: server.to_string(),
         connections: timers.connections,
@@ -141,8 +142,13 @@ fn described(Row { server, timers, .. }: &Row) -> report::Server {
         longest_reuse_ns: timers.longest_reuse_ns,
         reused_at_least_ns: timers.reused_at_least_ns,
         closed_at_least_ns: timers.closed_at_least_ns,
-        verdict,
         advice: match verdict {
+            Verdict::AtRisk if let Some(forgets) = &path_forgets => match timers.verdict_of_timers() {
+                Verdict::AtRisk => {
+                    format!("{} {}", diagnosis::timer_advice(timers), diagnosis::path_advice(forgets))
+                }
+                Verdict::Safe | Verdict::Unknown => diagnosis::path_advice(forgets),
+            },
             Verdict::AtRisk => diagnosis::timer_advice(timers),
             Verdict::Safe => "The client gives up idle connections first: nothing to change.".to_owned(),
             Verdict::Unknown => {
@@ -150,5 +156,7 @@ fn described(Row { server, timers, .. }: &Row) -> report::Server {
                     .to_owned()
             }
         },
+        verdict,
+        path_forgets,
     }
 }

@@ -1,46 +1,45 @@
 //! `finrace check`: is this proxy safe in front of this server? For people, and for CI.
 
-use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use clap::ValueEnum;
 
-#[cfg(feature = "live")]
-use crate::duration::format_duration;
 use crate::duration::parse_duration;
-#[cfg(feature = "live")]
-use crate::products::Idle;
-use crate::products::config::{self, Kind};
-use crate::products::{self, Facing, PairVerdict, Party};
+use crate::products::{self, Facing, Pair, PairVerdict, Party};
 use crate::render::check_text;
 
 use super::Exit;
+use super::found;
 use super::output::{self, Color};
-
-/// Larger files are no configuration.
-const LARGEST_FILE: u64 = 4 << 20;
+use super::party::{hop_faces, party};
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Each party is a product (aws-alb, express), a product with settings (nginx:keepalive_timeout=75s), an idle \
-                  timeout (60s, never), a live server to probe (http://HOST:PORT/, as hop or backend), or a file: of nginx, \
-                  HAProxy, Apache httpd, Gunicorn, Envoy (YAML) or Node.js. Where the name of a file does not tell, write \
-                  nginx:FILE. A hop may have two timeouts, 75s/60s: the one to its clients and the one to its servers.\n\n\
+                  timeout (60s, 2m30s, never), a live server to probe (http://HOST:PORT/, as hop or backend), or a \
+                  configuration file, recognised by what is in it; nginx:FILE says whose it is, and nginx@1.24:FILE of which \
+                  release. A name means the side that matters: go as --proxy is its client, as --backend its server. A hop may \
+                  have two timeouts, 75s/60s: the one to its clients and the one to its servers; or be a device that only \
+                  forwards packets (aws-nlb, nat-gateway, azure-lb, kube-ipvs).\n\n\
+                  Examples:\n  finrace check --proxy aws-alb --backend express\n  finrace check nginx.conf gunicorn.conf.py\n  \
+                  finrace check deploy/\n  finrace check --proxy go --hop aws-nlb --backend app.js\n\n\
                   Exit codes: 0 safe, 1 unsafe, 2 usage error or unreadable file, 3 a timer is not known."
 )]
 pub struct Args {
+    /// Configuration files, or a directory of them: which is the proxy and which the server is found out
+    #[arg(value_name = "FILE")]
+    files: Vec<String>,
     /// The proxy or client that keeps connections and reuses them
     #[arg(long, value_name = "PARTY")]
-    proxy: String,
+    proxy: Option<String>,
     /// What stands between proxy and backend, in the order of a request (repeatable)
     #[arg(long, value_name = "PARTY")]
     hop: Vec<String>,
     /// The server that answers
     #[arg(long, value_name = "PARTY")]
-    backend: String,
+    backend: Option<String>,
     /// The least margin that is safe: a round trip, and as far as both timers stray
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = parse_duration)]
     margin: Duration,
@@ -64,15 +63,40 @@ enum CheckFormat {
 /// Judges every two neighbours of the chain.
 ///
 /// # Errors
-/// A party is none, or its file cannot be read.
+/// A party is none, its file cannot be read, or what was given makes no chain.
 pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
-    let mut parties = vec![party("--proxy", &args.proxy, Facing::Upstream, args.max_wait)?];
-    for hop in &args.hop {
-        parties.push(party("--hop", hop, Facing::Downstream, args.max_wait)?);
-    }
-    parties.push(party("--backend", &args.backend, Facing::Downstream, args.max_wait)?);
     let margin_ns = i64::try_from(args.margin.as_nanos()).context("the margin is too long")?;
-    let pairs = products::chain(&parties, margin_ns);
+    let mut hops = Vec::new();
+    for hop in &args.hop {
+        hops.push(party("--hop", hop, hop_faces(hop), args.max_wait)?);
+    }
+    let given = |option, text: &Option<String>, faces| {
+        text.as_ref().map(|text| party(option, text, faces, args.max_wait)).transpose()
+    };
+    let proxy = given("--proxy", &args.proxy, Facing::Upstream)?;
+    let backend = given("--backend", &args.backend, Facing::Downstream)?;
+    let (proxies, backends) = match (proxy, backend, args.files.is_empty()) {
+        (Some(proxy), Some(backend), true) => (vec![proxy], vec![backend]),
+        (Some(_), Some(_), false) => bail!("--proxy and --backend say both ends: leave the files out"),
+        (None, None, true) => bail!(
+            "give --proxy and --backend, two configuration files, or a directory: finrace check --proxy aws-alb --backend express"
+        ),
+        (Some(_), None, true) => bail!("--backend is missing: give the server that answers, or its file"),
+        (None, Some(_), true) => bail!("--proxy is missing: give what keeps connections to it, or its file"),
+        (proxy, backend, false) => found::ends(&args.files, proxy, backend)?,
+    };
+    let mut parties: Vec<Party> = Vec::new();
+    let mut pairs: Vec<Pair> = Vec::new();
+    for proxy in &proxies {
+        for backend in &backends {
+            let chain: Vec<Party> = [proxy].into_iter().chain(&hops).chain([backend]).cloned().collect();
+            pairs.extend(products::chain(&chain, margin_ns).map_err(|error| anyhow!(error))?);
+        }
+    }
+    parties.extend(proxies);
+    parties.extend(hops);
+    parties.extend(backends);
+    pairs.dedup();
     let verdict = pairs.iter().map(|pair| pair.verdict).max().unwrap_or(PairVerdict::Unknown);
     let text = match args.format {
         CheckFormat::Table => check_text::table(&parties, &pairs, verdict, output::text_options(color)),
@@ -84,94 +108,4 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         PairVerdict::Unsafe => Exit::Found,
         PairVerdict::Unknown => Exit::Inconclusive,
     })
-}
-
-/// What an argument stands for.
-pub(super) fn party(option: &str, text: &str, faces: Facing, max_wait: Duration) -> anyhow::Result<Party> {
-    if text.starts_with("http://") || text.starts_with("https://") {
-        if faces == Facing::Upstream {
-            bail!(
-                "{option}: the idle timeout only of a server can be probed: give the proxy's name, file or timeout, \
-                 which `finrace probe --upstream` measures"
-            );
-        }
-        return live(text, max_wait).with_context(|| option.to_owned());
-    }
-    if let Some(party) = two_times(text) {
-        return Ok(party);
-    }
-    let named = text.split_once(':').and_then(|(name, file)| Some((products::find(name)?, file)));
-    if let Some((product, file)) = named.filter(|(_, file)| Path::new(file).is_file()) {
-        let kind = Kind::of_product(product)
-            .ok_or_else(|| anyhow!("{option}: no configuration file of {} can be read", product.name))?;
-        return Ok(config::read(kind, file, &contents(option, file)?));
-    }
-    if Path::new(text).is_file() {
-        let contents = contents(option, text)?;
-        let kind = Kind::guess(text, &contents).ok_or_else(|| {
-            anyhow!("{option}: {text} does not tell whose configuration it is: write nginx:{text}, or another product")
-        })?;
-        return Ok(config::read(kind, text, &contents));
-    }
-    if text.contains('/') && !text.contains('=') && products::find(text).is_none() {
-        bail!("{option}: there is no file {text}");
-    }
-    Party::parse(text, faces).map_err(|error| anyhow!("{option}: {error}"))
-}
-
-/// A server that is asked itself.
-#[cfg(feature = "live")]
-fn live(url: &str, max_wait: Duration) -> anyhow::Result<Party> {
-    use crate::probe::{self, Options, Target};
-
-    let target: Target = url.parse().map_err(|error: String| anyhow!(error))?;
-    let options = Options {
-        target,
-        method: "GET".to_owned(),
-        connections: 3,
-        max_wait,
-        first_request: false,
-        max_requests: None,
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let measured = runtime.block_on(probe::run(&options))?;
-    let signed = |ns: u64| i64::try_from(ns).unwrap_or(i64::MAX);
-    let idle = match measured.idle_ns() {
-        _ if !measured.response.keeps_alive => Some(Idle::NoKeepAlive),
-        Some((least, most)) => Some(Idle::Closes { after_ns: signed(least), at_most_ns: signed(most) }),
-        None => None,
-    };
-    let known_from = match idle {
-        None => format!("open for longer than {}", format_duration(max_wait)),
-        Some(Idle::NoKeepAlive) => "as its response says".to_owned(),
-        Some(_) => format!("measured on {} connections", measured.samples.len()),
-    };
-    Ok(Party::measured(url, idle, known_from))
-}
-
-#[cfg(not(feature = "live"))]
-fn live(url: &str, _max_wait: Duration) -> anyhow::Result<Party> {
-    bail!("{url} cannot be probed: this finrace was built without the feature `live`")
-}
-
-/// `75s/60s`: to clients and to servers.
-fn two_times(text: &str) -> Option<Party> {
-    let (accepts, opens) = text.split_once('/')?;
-    let (accepts, opens) = (Party::of_time(accepts).ok()?, Party::of_time(opens).ok()?);
-    Some(Party {
-        name: text.to_owned(),
-        downstream: accepts.downstream,
-        upstream: opens.upstream,
-        through: None,
-        warnings: Vec::new(),
-    })
-}
-
-fn contents(option: &str, file: &str) -> anyhow::Result<String> {
-    let size = fs::metadata(file).map(|about| about.len()).unwrap_or(0);
-    if size > LARGEST_FILE {
-        bail!("{option}: {file} is larger than {} MiB: that is no configuration", LARGEST_FILE >> 20);
-    }
-    let bytes = fs::read(file).with_context(|| format!("{option}: cannot read {file}"))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

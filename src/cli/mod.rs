@@ -9,12 +9,14 @@ mod ctrl_c;
 mod doctor;
 mod explain;
 mod extract;
+mod found;
 mod odds;
 #[cfg(all(feature = "live", target_os = "linux"))]
 mod odds_check;
 mod odds_from;
 mod output;
 mod page;
+mod party;
 mod picture;
 mod postmortem;
 #[cfg(feature = "live")]

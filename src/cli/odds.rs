@@ -16,8 +16,8 @@ use crate::render::odds_text;
 use crate::report::{ODDS_SCHEMA, Odds, OddsChange, OddsTimer};
 
 use super::Exit;
-use super::check;
 use super::output::{self, Color};
+use super::party;
 use super::quantity::{parse_rate, parse_share};
 
 /// Requests simulated for each line unless told otherwise: at least, and at most, as long as that lets every timer fire
@@ -167,7 +167,7 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         if text.starts_with("http://") || text.starts_with("https://") {
             bail!("{option}: measure a live server with `finrace probe {text}` and give the time here");
         }
-        let party = check::party(option, text, faces, Duration::ZERO)?;
+        let party = party::party(option, text, faces, Duration::ZERO)?;
         let timer = match faces {
             Facing::Upstream => party.upstream,
             Facing::Downstream | Facing::Through => party.downstream,

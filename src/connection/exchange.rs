@@ -21,12 +21,16 @@ pub struct Exchange {
     /// The request is complete, as far as HTTP framing can tell; always true for bursts.
     pub complete: bool,
     idle: MaybeNs,
+    silence_ns: i64,
     /// The idle time began before the capture of the connection: at least so long.
     idle_is_bound: bool,
     /// The first segment from the server that acknowledges at least the first byte.
     pub acked: Option<Moment>,
     /// False where HTTP was expected and the bytes that were captured are no request.
     pub is_request: bool,
+    /// It follows at once on a request of which the server had answered a part, or with what may have been an interim
+    /// response: then it is rather the rest of that one.
+    pub continues: bool,
     /// What its sender expects, as far as its bytes tell; never known of HTTP and inside TLS.
     pub message: Message,
     /// HTTP/2 stream; 0 where the protocol has none.
@@ -59,6 +63,7 @@ pub(super) enum Idle {
 pub(super) struct Answer {
     first: Option<Mark>,
     last: Option<Mark>,
+    interim: bool,
 }
 
 /// What is kept of a request that was sent more than once.
@@ -80,7 +85,14 @@ pub struct Retry {
 
 impl Exchange {
     /// A request of which the first byte was seen. `path` is a buffer.
-    pub(super) fn new(request: Mark, start: Seq, idle: Idle, fingerprint: u64, path: Vec<u8>) -> Exchange {
+    pub(super) fn new(
+        request: Mark,
+        start: Seq,
+        idle: Idle,
+        silence_ns: i64,
+        fingerprint: u64,
+        path: Vec<u8>,
+    ) -> Exchange {
         Exchange {
             request,
             start,
@@ -93,8 +105,10 @@ impl Exchange {
                 Idle::Exactly(ns) | Idle::AtLeast(ns) => ns.into(),
             },
             idle_is_bound: matches!(idle, Idle::AtLeast(_)),
+            silence_ns,
             acked: None,
             is_request: true,
+            continues: false,
             message: Message::UNKNOWN,
             http2_stream: 0,
             answer: None,
@@ -106,6 +120,14 @@ impl Exchange {
         }
     }
 
+    /// What it was begun with turned out to be something else: its request begins here.
+    pub(super) fn begin_anew(&mut self, request: Mark, start: Seq, fingerprint: u64) {
+        (self.request, self.start, self.end, self.fingerprint) = (request, start, start, fingerprint);
+        self.is_request = true;
+        self.complete = false;
+        self.acked = None;
+    }
+
     /// Time from the last byte of the previous exchange, ns; none on the first request of a connection, and where the
     /// previous exchange was not captured.
     pub fn idle_ns(&self) -> Option<i64> {
@@ -115,6 +137,12 @@ impl Exchange {
     /// Where the previous exchange lies before the capture: for how long the capture shows that nothing was sent, ns.
     pub fn idle_at_least_ns(&self) -> Option<i64> {
         self.idle.get().filter(|_| self.idle_is_bound)
+    }
+
+    /// Time since the packet before it, of either side and whatever it carried, ns; 0 where it is the first of the capture.
+    /// Devices on the path count from there: a keep-alive probe is no data, and reminds them.
+    pub fn silence_ns(&self) -> i64 {
+        self.silence_ns
     }
 
     /// Retransmissions of its bytes.
@@ -150,6 +178,18 @@ impl Exchange {
         if let Some(last) = last {
             *last = Mark { frame: mark.frame, time_ns: mark.time_ns, ..*last };
         }
+    }
+
+    /// What came last may have been an interim response (RFC 9110 section 15.2), which cannot be read.
+    pub(super) fn answer_may_be_interim(&mut self, interim: bool) {
+        if let Some(answer) = &mut self.answer {
+            answer.interim = interim;
+        }
+    }
+
+    /// What came last may have been an interim response.
+    pub(super) fn is_answer_interim(&self) -> bool {
+        self.answer.as_ref().is_some_and(|answer| answer.interim)
     }
 
     /// What came so far was not the response.

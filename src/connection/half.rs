@@ -4,6 +4,10 @@ use crate::packet::{Flags, Segment};
 
 use super::{Mark, MaybeNs, Point, Seq};
 
+/// Packets captured this near to each other may have been sent in the other order: the queues of a network card and the
+/// ports of a mirror do not keep it.
+pub const REORDERED_NS: i64 = 1_000_000;
+
 /// What a segment's payload adds to the bytes already seen in its direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fresh {
@@ -27,17 +31,14 @@ pub enum Fresh {
 /// A million of them are kept at once: what only an end or a loss brings is in a box of its own.
 #[derive(Debug, Clone, Default)]
 pub struct Half {
-    /// Zero of the relative numbers; meaningful once `based`.
+    /// Zero of the relative numbers; meaningful once it is known.
     base: Seq,
     /// One past the highest payload byte seen; meaningful once a segment other than a RST was seen.
     pub next: Seq,
-    /// Highest acknowledgement number sent; meaningful once `has_acked`.
+    /// Highest acknowledgement number sent; meaningful once it is known.
     acked: Seq,
-    based: bool,
-    started: bool,
-    has_acked: bool,
-    /// IP time to live of this side's first segment.
-    pub ttl: u8,
+    known: Known,
+    ttls: Ttls,
     /// Segments sent.
     pub packets: u64,
     /// New payload bytes.
@@ -61,16 +62,88 @@ impl Default for Start {
     }
 }
 
+/// Which of the numbers of a [`Half`] are known, a bit each.
+#[derive(Debug, Clone, Copy, Default)]
+struct Known(u8);
+
+impl Known {
+    const BASED: u8 = 1;
+    const STARTED: u8 = 2;
+    const HAS_ACKED: u8 = 4;
+
+    #[inline]
+    fn is(self, what: u8) -> bool {
+        self.0 & what != 0
+    }
+
+    #[inline]
+    fn set(&mut self, what: u8) {
+        self.0 |= what;
+    }
+}
+
+/// The times to live (hop limits, in IPv6) that a side's segments arrive with, RSTs left out: one on a steady path, two where
+/// something else answers the SYN, more where packets take several paths.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ttls {
+    first: u8,
+    /// 0 where there is none; the same as the first where there are more than two.
+    second: u8,
+}
+
+impl Ttls {
+    #[inline]
+    fn vary(self) -> bool {
+        self.first == self.second && self.first > 0
+    }
+
+    #[inline]
+    fn add(&mut self, ttl: u8) {
+        if ttl == self.first || ttl == self.second || self.vary() {
+            return;
+        }
+        match (self.first, self.second) {
+            (0, _) => self.first = ttl,
+            (_, 0) => self.second = ttl,
+            _ => self.second = self.first,
+        }
+    }
+}
+
+/// A RST, with what the IP layer says of its sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reset {
+    /// The segment.
+    pub mark: Mark,
+    /// Time to live, or hop limit, that it arrived with.
+    pub ttl: u8,
+}
+
 /// What a side has only that ended, or of which something was lost.
 #[derive(Debug, Clone, Default)]
 struct Trouble {
     fin: Option<Mark>,
-    rst: Option<Mark>,
+    rst: Option<Reset>,
+    last_rst: Option<Reset>,
+    denied_rst: Option<Reset>,
     rsts: u32,
-    rst_ttl: u8,
     syn_repeats: u32,
     missing: u64,
     hole: Option<(Seq, Seq)>,
+}
+
+impl Trouble {
+    /// Takes in an ordinary segment that follows a RST.
+    fn deny(&mut self, segment: &Segment<'_>, mark: Mark) {
+        let goes_on = segment.payload_len > 0
+            && self.fin.is_none()
+            && self.rst.is_some_and(|Reset { mark: reset, .. }| {
+                !mark.seq.before(reset.seq) && mark.time_ns - reset.time_ns > REORDERED_NS
+            });
+        if goes_on {
+            self.denied_rst = self.denied_rst.or(self.rst);
+        }
+    }
 }
 
 /// How soon the other side acknowledged what this one sent.
@@ -86,12 +159,12 @@ impl Half {
     /// Zero of the relative numbers, chosen as Wireshark does: the SYN's number, or one below the first number that
     /// this side used or that the other side acknowledged.
     pub fn base(&self) -> Option<Seq> {
-        self.based.then_some(self.base)
+        self.known.is(Known::BASED).then_some(self.base)
     }
 
     /// Highest acknowledgement number sent, if any.
     pub fn acked(&self) -> Option<Seq> {
-        self.has_acked.then_some(self.acked)
+        self.known.is(Known::HAS_ACKED).then_some(self.acked)
     }
 
     /// The first SYN, if it was captured.
@@ -114,17 +187,40 @@ impl Half {
 
     /// The first RST.
     pub fn rst(&self) -> Option<Mark> {
+        self.reset().map(|reset| reset.mark)
+    }
+
+    /// The same with its time to live.
+    pub fn reset(&self) -> Option<Reset> {
         self.trouble.as_ref()?.rst
+    }
+
+    /// The newest RST; the same as the first where there is one.
+    pub fn last_reset(&self) -> Option<Reset> {
+        self.trouble.as_ref()?.last_rst
+    }
+
+    /// The first RST, where this side denied it: it went on with new bytes, numbered at or behind the RST and captured more than
+    /// [`REORDERED_NS`] later, as no host does that has reset a connection. Somebody else had sent it.
+    pub fn denied_reset(&self) -> Option<Reset> {
+        self.trouble.as_ref()?.denied_rst
+    }
+
+    /// IP time to live of this side's first segment, RSTs left out.
+    pub fn ttl(&self) -> Option<u8> {
+        Some(self.ttls.first).filter(|ttl| *ttl > 0)
+    }
+
+    /// Whether no other segment of this side arrived with this time to live, of which there are few: whoever sent it is
+    /// somewhere else, or sends it in another way.
+    pub fn is_strange_ttl(&self, ttl: u8) -> bool {
+        let Ttls { first, second } = self.ttls;
+        first > 0 && !self.ttls.vary() && ttl != first && ttl != second
     }
 
     /// RSTs sent.
     pub fn rsts(&self) -> u32 {
         self.trouble.as_ref().map_or(0, |trouble| trouble.rsts)
-    }
-
-    /// Time to live of the first RST.
-    pub fn rst_ttl(&self) -> u8 {
-        self.trouble.as_ref().map_or(0, |trouble| trouble.rst_ttl)
     }
 
     /// Payload bytes that the sequence numbers prove were sent and the capture does not hold.
@@ -140,9 +236,9 @@ impl Half {
     /// Sets zero of the relative numbers where it is not known yet.
     #[inline]
     pub(super) fn begin_at(&mut self, base: Seq) {
-        if !self.based {
+        if !self.known.is(Known::BASED) {
             self.base = base;
-            self.based = true;
+            self.known.set(Known::BASED);
         }
     }
 
@@ -159,7 +255,8 @@ impl Half {
     /// last one seen (Wireshark's "ACKed unseen segment"), a FIN included.
     pub fn unseen(&self, peer: &Half) -> u64 {
         let end = self.next.plus(u32::from(self.fin().is_some()));
-        let beyond = peer.acked().filter(|_| self.started).map_or(0, |acked| acked.since(end).max(0));
+        let beyond =
+            peer.acked().filter(|_| self.known.is(Known::STARTED)).map_or(0, |acked| acked.since(end).max(0));
         self.missing() + u64::from(beyond.unsigned_abs())
     }
 
@@ -171,20 +268,20 @@ impl Half {
     /// Takes one segment of this direction into account and says what its payload adds.
     #[inline]
     pub fn accept(&mut self, segment: &Segment<'_>, mark: Mark) -> Fresh {
-        if self.packets == 0 {
-            self.ttl = segment.ttl;
-        }
         self.packets += 1;
         self.begin_at(if segment.flags.syn() { mark.seq } else { Seq(mark.seq.0.wrapping_sub(1)) });
         if segment.flags.rst() {
             // A RST's numbers may be anybody's guess: they must not move what is known of the stream.
             let trouble = self.trouble();
+            let reset = Reset { mark, ttl: segment.ttl };
             trouble.rsts += 1;
-            if trouble.rst.is_none() {
-                trouble.rst = Some(mark);
-                trouble.rst_ttl = segment.ttl;
-            }
+            trouble.rst.get_or_insert(reset);
+            trouble.last_rst = Some(reset);
             return Fresh::Nothing;
+        }
+        self.ttls.add(segment.ttl);
+        if let Some(trouble) = &mut self.trouble {
+            trouble.deny(segment, mark);
         }
         if segment.flags.syn() {
             match self.start {
@@ -192,13 +289,13 @@ impl Half {
                 Start::Syn(_) => self.trouble().syn_repeats += 1,
             }
         }
-        if segment.flags.ack() && (!self.has_acked || mark.ack.after(self.acked)) {
+        if segment.flags.ack() && (!self.known.is(Known::HAS_ACKED) || mark.ack.after(self.acked)) {
             self.acked = mark.ack;
-            self.has_acked = true;
+            self.known.set(Known::HAS_ACKED);
         }
         let first_byte = mark.seq.plus(u32::from(segment.flags.syn()));
-        if !self.started {
-            self.started = true;
+        if !self.known.is(Known::STARTED) {
+            self.known.set(Known::STARTED);
             self.next = first_byte;
         }
         let fresh = self.payload(first_byte, segment.payload_len, mark);
@@ -272,7 +369,7 @@ impl Half {
     /// Whether numbers from `from` on were used for payload that the capture does not hold: there is a hole, or this
     /// side's own FIN or active RST, or what the peer acknowledged, lies beyond the last byte seen.
     pub fn unseen_after(&self, from: Seq, acked_by_peer: Option<Seq>) -> bool {
-        if !self.started {
+        if !self.known.is(Known::STARTED) {
             return false;
         }
         let known = if from.after(self.next) { from } else { self.next };

@@ -187,7 +187,7 @@ impl Connection {
     /// Server data on an HTTP/2 connection: responses end their own streams, in any order. Returns whether the data belongs
     /// to a stream.
     pub(super) fn http2_responses(&mut self, payload: &[u8], mark: Mark, len: u32, missing: u32) -> bool {
-        let Some(mut streams) = self.rare().streams.take() else { return false };
+        let mut streams = self.rare().streams.take().unwrap_or_else(|| Box::new(Streams::new()));
         let mut of_a_stream = false;
         if missing > 0 {
             streams.server.lose();
@@ -250,6 +250,13 @@ pub(crate) fn starts(payload: &[u8]) -> bool {
     !payload.is_empty()
         && payload.len() >= 14
         && payload.starts_with(&PREFACE[..payload.len().min(PREFACE.len())])
+}
+
+/// Whether a server's first bytes after an upgrade are its SETTINGS, by which HTTP/2 begins (RFC 9113 section 3.4).
+pub(super) fn starts_with_settings(payload: &[u8]) -> bool {
+    const SETTINGS: u8 = 0x4;
+    const SETTING: u16 = 6;
+    matches!(*payload, [0, high, low, SETTINGS, 0, 0, 0, 0, 0, ..] if u16::from_be_bytes([high, low]).is_multiple_of(SETTING))
 }
 
 #[cfg(test)]

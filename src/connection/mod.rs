@@ -7,6 +7,7 @@
 mod duplicates;
 mod embryo;
 mod exchange;
+mod framing;
 mod half;
 pub mod http;
 pub(crate) mod http2;
@@ -21,6 +22,7 @@ mod spares;
 mod streams;
 mod table;
 pub(crate) mod tls;
+mod websocket;
 
 use std::num::NonZeroU64;
 
@@ -28,18 +30,18 @@ use crate::packet::{Endpoint, Flags, Segment};
 use crate::report::Side;
 
 pub use exchange::{Exchange, Retry};
-pub use half::{Fresh, Half, is_passive_reset};
+pub use half::{Fresh, Half, REORDERED_NS, Reset, is_passive_reset};
 pub use message::{Meaning, Message};
 pub use outstanding::Exchanges;
 pub use roles::RoleHints;
 pub use seq::Seq;
 pub use table::{Digest, Digester, Located, SETTLE_NS, Slot, Table, TableCounts};
 
+use framing::Framing;
+use maybe::{MaybeNs, SurvivedAndTrip};
+
 /// A shorter silence at the beginning of a capture says nothing of an idle time.
 pub const SHORTEST_SILENCE_NS: i64 = 50_000_000;
-
-use http::Framer;
-use maybe::MaybeNs;
 
 /// One captured segment as evidence: where it stands and what it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,8 +180,8 @@ pub struct Connection {
     serial: u32,
     /// It goes on after it had been given up for the bound of the table: what came before was handed over on its own.
     pub resumed: bool,
-    /// Which of `ends` is the client, once known.
-    client: Option<u8>,
+    /// Whether the second of `ends` is the client, once known.
+    client_is_second: Option<bool>,
     /// Whether a handshake or the payload proved the roles; otherwise ports suggested them.
     pub roles_proven: bool,
     halves: [Half; 2],
@@ -195,6 +197,7 @@ pub struct Connection {
     /// The client's first message that was recognised as one of a protocol.
     spoken: Message,
     client_records: tls::RecordReader,
+    server_records: tls::RecordReader,
     /// Requests not (fully) answered, oldest first. Requests answered in full are forgotten.
     pub exchanges: Exchanges,
     /// Requests seen.
@@ -205,6 +208,7 @@ pub struct Connection {
     /// asked for do not end an idle time.
     last_data: MaybeNs,
     longest_reuse: MaybeNs,
+    survived_and_trip: SurvivedAndTrip,
     /// It is the time for which the capture shows a connection that was idle before.
     longest_reuse_is_bound: bool,
     /// The last answered exchange's final segment, with the sequence number behind its payload.
@@ -214,6 +218,7 @@ pub struct Connection {
     rare: Option<Box<Rare>>,
     /// A message asked for the connection to close (`Connection: close`).
     pub announced_close: bool,
+    upgraded: bool,
     established: MaybeNs,
     /// Packets that were captured more than once, as far as the number goes.
     duplicates: u32,
@@ -234,14 +239,6 @@ struct Rare {
     alert: bool,
 }
 
-/// The HTTP framers; a connection has them only while a message is under way.
-#[derive(Debug)]
-struct Framing {
-    requests: Framer,
-    responses: Framer,
-    upgraded: bool,
-}
-
 impl Connection {
     /// A connection of which no segment was seen yet.
     fn new(stream: u32, tunnel: u32, ends: [Endpoint; 2]) -> Connection {
@@ -251,7 +248,7 @@ impl Connection {
             tunnel,
             serial: 0,
             resumed: false,
-            client: None,
+            client_is_second: None,
             roles_proven: false,
             halves: Default::default(),
             first_ns: i64::MAX,
@@ -261,16 +258,19 @@ impl Connection {
             offers_http2: false,
             spoken: Message::UNKNOWN,
             client_records: tls::RecordReader::default(),
+            server_records: tls::RecordReader::default(),
             exchanges: Exchanges::default(),
             requests: 0,
             served: 0,
             last_data: MaybeNs::default(),
             longest_reuse: MaybeNs::default(),
+            survived_and_trip: SurvivedAndTrip::default(),
             longest_reuse_is_bound: false,
             previous_response: None,
             server_speaks_first: false,
             rare: None,
             announced_close: false,
+            upgraded: false,
             established: MaybeNs::default(),
             duplicates: 0,
             appearances: streams::Appearances::default(),
@@ -314,8 +314,7 @@ impl Connection {
 
     /// Nothing more can come: both FINs, or a RST.
     pub fn is_closed(&self) -> bool {
-        self.halves.iter().all(|half| half.fin().is_some())
-            || self.halves.iter().any(|half| half.rst().is_some())
+        self.halves.iter().all(|half| half.fin().is_some()) || self.halves.iter().any(|half| half.rsts() > 0)
     }
 
     /// Which side closed first, decided by numbers and not by capture order: a FIN that acknowledges the other side's
@@ -405,12 +404,29 @@ impl Connection {
         self.established.get()
     }
 
+    /// The shortest time, at the capture point, from a segment of the client to the server's answer to it, ns: of the SYN,
+    /// where neither was repeated, and of the beginning of each request. Both are answered by the server's kernel, or by
+    /// something nearer in its name; a kernel that delays its acknowledgement makes a single one longer, never shorter.
+    pub fn round_trip_ns(&self) -> Option<i64> {
+        let handshake = self.half(Side::Client).syn().zip(self.half(Side::Server).syn());
+        let handshake = handshake
+            .filter(|_| self.half(Side::Client).syn_repeats() == 0)
+            .map(|(syn, answer)| answer.at.time_ns - syn.at.time_ns);
+        handshake.into_iter().chain(self.survived_and_trip.trip_ns()).filter(|trip| *trip >= 0).min()
+    }
+
+    /// The longest silence, without a packet of either side at the capture point, after which a request was acknowledged, ns:
+    /// whatever lies on the path still knew the connection then.
+    pub fn survived_ns(&self) -> Option<i64> {
+        self.survived_and_trip.survived_ns()
+    }
+
     fn rare(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
     }
 
     fn index(&self, side: Side) -> usize {
-        let client = usize::from(self.client.unwrap_or(0));
+        let client = usize::from(self.client_is_second.unwrap_or(false));
         match side {
             Side::Client => client,
             Side::Server => 1 - client,
@@ -427,13 +443,12 @@ impl Connection {
         mark: Mark,
         hints: &RoleHints,
     ) -> Option<u64> {
-        self.last_ns = self.last_ns.max(mark.time_ns);
         self.first_ns = self.first_ns.min(mark.time_ns);
         let sender = usize::from(segment.src != self.ends[0]);
         if !self.roles_proven {
             self.settle_roles(segment, sender, hints);
         }
-        let side = if self.client == Some(1 - sender as u8) { Side::Server } else { Side::Client };
+        let side = if self.client_is_second == Some(sender == 0) { Side::Server } else { Side::Client };
         let ends_it = segment.flags.rst() || segment.flags.fin();
         let half = &self.halves[sender];
         // A close in answer to a goodbye is no idle timer; one that crosses it is.
@@ -456,7 +471,11 @@ impl Connection {
         let requests = self.requests;
         let exchanged = match (side, fresh) {
             (_, Fresh::Nothing) => false,
-            (Side::Server, Fresh::Old | Fresh::Late) => self.server_repeats(segment.payload, mark),
+            (Side::Server, Fresh::Old) => self.server_repeats(segment.payload, mark),
+            (Side::Server, Fresh::Late) => {
+                self.response_overtaken(segment.payload, mark);
+                self.server_repeats(segment.payload, mark)
+            }
             (Side::Client, Fresh::Old) => {
                 self.client_repeats(mark);
                 false
@@ -478,6 +497,7 @@ impl Connection {
         } else if ends_idle {
             self.close_ends_idle(side, mark.time_ns);
         }
+        self.last_ns = self.last_ns.max(mark.time_ns);
         if self.requests == requests {
             return None;
         }
@@ -509,50 +529,5 @@ impl Connection {
             half.base().into_iter().for_each(|base| bases.set(end, base.0));
         }
         bases
-    }
-
-    /// What HTTP framing knows of the response in hand: `Some(true)` complete or ending with the connection,
-    /// `Some(false)` begun and incomplete, `None` unknown.
-    pub fn response_is_whole(&self) -> Option<bool> {
-        let Some(framing) = &self.framing else {
-            // Between two messages it is lent to other connections.
-            return (self.protocol == Protocol::Http).then_some(true);
-        };
-        if framing.upgraded {
-            return None;
-        }
-        let responses = &framing.responses;
-        if responses.is_lost() {
-            None
-        } else {
-            Some(responses.ends_with_connection() || !responses.in_message())
-        }
-    }
-
-    /// The sequence numbers prove that the server sent bytes after a request which the capture does not hold: the
-    /// response, or a part of it.
-    pub fn response_unseen(&self, exchange: &Exchange) -> bool {
-        self.half(Side::Server).unseen_after(exchange.request.ack, self.half(Side::Client).acked())
-    }
-
-    /// The response in hand has no length: the server's close is its end, not the end of an idle time.
-    pub fn response_ends_with_connection(&self) -> bool {
-        self.framing.as_ref().is_some_and(|framing| framing.responses.ends_with_connection())
-    }
-
-    /// HTTP was left behind by an upgrade or a CONNECT.
-    pub fn is_upgraded(&self) -> bool {
-        self.framing.as_ref().is_some_and(|framing| framing.upgraded)
-    }
-}
-
-impl Framing {
-    fn new() -> Framing {
-        Framing { requests: Framer::requests(), responses: Framer::responses(), upgraded: false }
-    }
-
-    /// Between two messages in both directions: a new one would do as well.
-    fn is_fresh(&self) -> bool {
-        self.requests.is_fresh() && self.responses.is_fresh() && !self.upgraded
     }
 }

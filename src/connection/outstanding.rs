@@ -175,7 +175,7 @@ mod tests {
         };
         exchanges.begin(|path| {
             assert!(path.is_empty());
-            Exchange::new(Mark::of(&segment, 1, 0), Seq(start), Idle::Unknown, 0, path)
+            Exchange::new(Mark::of(&segment, 1, 0), Seq(start), Idle::Unknown, 0, 0, path)
         });
     }
 

@@ -7,7 +7,7 @@ use super::exchange::Idle;
 use super::http::{self, Event, Method};
 use super::{
     Bytes, Connection, Exchange, Framing, Mark, MaybeNs, Meaning, Message, Protocol, SHORTEST_SILENCE_NS,
-    Seq, http2, tls,
+    Seq, http2, tls, websocket,
 };
 
 /// Pipelined requests kept apart; more are counted, not kept.
@@ -18,6 +18,9 @@ const SHORTEST_RETRANSMISSION_NS: i64 = 1_000_000;
 /// A message of an unknown protocol that has been acknowledged and not answered for this long, when another follows it, was
 /// not waited for.
 const ONE_WAY_SILENCE_NS: i64 = 1_000_000_000;
+
+/// A client that is at work on one request does not rest longer between two segments of it.
+const LONGEST_PAUSE_NS: i64 = 1_000_000_000;
 
 impl Connection {
     /// Takes in what a segment of the client says of the server's.
@@ -48,6 +51,11 @@ impl Connection {
 
     /// The beginning of a request overtaken by its rest: the proof is the segment that holds the beginning.
     pub(super) fn overtaken(&mut self, payload: &[u8], mark: Mark) {
+        if self.protocol == Protocol::Tls
+            && matches!(tls::records(payload), Some(tls::Records::Alert | tls::Records::Handshake))
+        {
+            return;
+        }
         let next = self.half(Side::Client).next;
         let Some(exchange) = self.exchanges.back_mut().filter(|exchange| mark.seq.before(exchange.start))
         else {
@@ -75,11 +83,8 @@ impl Connection {
     /// Returns whether the bytes are of an exchange.
     pub(super) fn client_data(&mut self, bytes: &Bytes<'_>, mark: Mark) -> bool {
         let Bytes { payload, first, len, missing, .. } = *bytes;
-        if self.protocol == Protocol::Unknown {
-            self.protocol = detect(payload, self.server_speaks_first);
-        }
+        self.detect_protocol(payload);
         match self.protocol {
-            Protocol::Http if self.is_upgraded() => return self.message(payload, mark, first, len),
             Protocol::Http => self.http_requests(bytes, mark),
             Protocol::Http2 => return self.http2_requests(payload, mark, first, len, missing),
             Protocol::Tls => {
@@ -93,24 +98,69 @@ impl Connection {
                     Some(tls::Records::Handshake) => {}
                     Some(tls::Records::ApplicationData) => self.burst(payload, mark, first, len),
                     None if payload.is_empty() => self.burst(payload, mark, first, len),
+                    Some(tls::Records::ContinuationAndAlert) => {
+                        self.rare().alert = true;
+                        self.extend_request(first.plus(len));
+                    }
                     Some(tls::Records::Continuation) | None => self.extend_request(first.plus(len)),
                 }
             }
+            _ if self.upgraded && websocket::is_control(payload) => return false,
             _ => return self.message(payload, mark, first, len),
         }
         true
     }
 
-    /// Data whose messages cannot be told apart: client data after server data is a new request.
+    /// What the client speaks is told by its first bytes; later ones may show that these were the rest of something that
+    /// began before the capture, or an agreement to go on in TLS (STARTTLS and the like).
+    fn detect_protocol(&mut self, payload: &[u8]) {
+        match self.protocol {
+            Protocol::Unknown => self.protocol = detect(payload, self.server_speaks_first),
+            Protocol::Data if http::holds_request_line(payload) => {
+                self.retire_answered();
+                self.protocol = Protocol::Http;
+            }
+            Protocol::Data if tls::is_client_hello(payload) => {
+                self.retire_answered();
+                self.protocol = Protocol::Tls;
+            }
+            _ => {}
+        }
+    }
+
+    /// Data whose messages cannot be told apart: client data is a new request once the client has got something of an answer
+    /// to the one before; by the numbers, so that it is the same wherever the capture was taken.
     fn burst(&mut self, payload: &[u8], mark: Mark, first: Seq, len: u32) {
-        if self.exchanges.back().is_none_or(Exchange::answered) {
+        let has_got = |answer: Mark| mark.ack.after(answer.seq);
+        let is_new = self.exchanges.back().is_none_or(|back| back.response_first().is_some_and(has_got));
+        if is_new {
+            let continues = self.exchanges.back().is_some_and(|back| self.goes_on(back, mark));
             self.retire_answered();
             self.begin_request(http::fingerprint(payload), mark, first);
             if let Some(exchange) = self.exchanges.back_mut() {
                 exchange.complete = true;
+                exchange.continues = continues;
             }
         }
         self.extend_request(first.plus(len));
+    }
+
+    /// Whether what a client sends now is rather the rest of its request: the server had answered before it had all that
+    /// the client had sent by then, or with what may have been an interim response, and the client goes on without a pause.
+    fn goes_on(&self, request: &Exchange, mark: Mark) -> bool {
+        let without_pause =
+            self.last_data.get().is_some_and(|last_ns| mark.time_ns - last_ns <= LONGEST_PAUSE_NS);
+        let answered_early = request.response_last().is_some_and(|answer| request.end.after(answer.ack));
+        without_pause && (answered_early || request.is_answer_interim())
+    }
+
+    /// The client gave up the body of its last request, as it may after a final response in place of 100 Continue, or had
+    /// declared it too long: a segment holds the line that begins the next one, sent after the response had arrived.
+    fn client_moved_on(&self, framing: &Framing, payload: &[u8], mark: Mark) -> bool {
+        let has_got = |answer: Mark| mark.ack.after(answer.seq);
+        framing.requests.in_message()
+            && self.exchanges.back().and_then(Exchange::response_first).is_some_and(has_got)
+            && http::holds_request_line(payload)
     }
 
     /// The same in protocols of which the bytes may say what they want. What wanted no answer is over when the server's
@@ -127,11 +177,11 @@ impl Connection {
                 self.exchanges.pop_front();
             }
         }
-        let goes_on = self.exchanges.back().is_some_and(|last| !last.answered());
+        let requests = self.requests;
         let longest_reuse = (self.longest_reuse, self.longest_reuse_is_bound);
         self.burst(payload, mark, first, len);
         let Some(exchange) = self.exchanges.back_mut() else { return true };
-        if goes_on {
+        if self.requests == requests {
             exchange.message.go_on(payload, len);
             return exchange.message.meaning != Meaning::Farewell;
         }
@@ -169,13 +219,13 @@ impl Connection {
             framing.requests.lose();
         }
         framing.requests.resynchronise(payload);
+        if self.client_moved_on(&framing, payload, mark) {
+            framing.requests.restart();
+            self.retire_answered();
+        }
         if framing.requests.is_lost() {
             self.framing = Some(framing);
-            self.burst(payload, mark, first, len);
-            if let Some(exchange) = self.exchanges.back_mut().filter(|exchange| exchange.start == first) {
-                exchange.is_request = payload.is_empty();
-            }
-            return;
+            return self.unreadable_request(bytes, mark);
         }
         let mut used = 0;
         if framing.requests.in_message() {
@@ -184,7 +234,7 @@ impl Connection {
             && framing.requests.is_fresh()
             && let Some((method, path)) = head.request(payload)
         {
-            self.request_begins(&framing, payload, head.fingerprint(), mark, first);
+            self.request_begins(&mut framing, payload, head.fingerprint(), mark, first);
             self.request_named(method, path);
             let (len, event) = framing.requests.pass(head, None);
             used = len;
@@ -193,15 +243,25 @@ impl Connection {
             }
         }
         while used < payload.len() {
+            let between = !framing.requests.in_message();
             let (step, event) = framing.requests.feed(&payload[used..], None);
-            let at = first.plus(used as u32);
+            let at = used;
             used += step;
             match event {
-                Some(Event::Begin) => self.request_begins(&framing, &payload[used..], None, mark, at),
+                Some(Event::Begin) => {
+                    let first = first.plus(at as u32);
+                    self.request_begins(&mut framing, &payload[used..], None, mark, first);
+                }
                 Some(Event::Request(method)) => {
                     self.request_named(method, framing.requests.path().as_bytes());
                 }
                 Some(Event::End) => self.request_ends(&framing, first.plus(used as u32)),
+                None if between && framing.requests.is_lost() => {
+                    self.framing = Some(framing);
+                    let (payload, first, len) = (&payload[at..], first.plus(at as u32), len - at as u32);
+                    return self
+                        .unreadable_request(&Bytes { payload, first, len, head: None, missing: 0 }, mark);
+                }
                 _ => {}
             }
         }
@@ -219,22 +279,38 @@ impl Connection {
         self.framing = Some(framing);
     }
 
+    /// Bytes on an HTTP connection in which no request can be made out. Where they begin something, the beginning of a request
+    /// may be in what was not captured; otherwise they are none.
+    fn unreadable_request(&mut self, bytes: &Bytes<'_>, mark: Mark) {
+        self.burst(bytes.payload, mark, bytes.first, bytes.len);
+        if let Some(exchange) = self.exchanges.back_mut().filter(|exchange| exchange.start == bytes.first) {
+            exchange.is_request = bytes.payload.is_empty() || bytes.missing > 0;
+        }
+    }
+
     /// A request begins with `payload`, of which the fingerprint may be known.
     fn request_begins(
         &mut self,
-        framing: &Framing,
+        framing: &mut Framing,
         payload: &[u8],
         fingerprint: Option<u64>,
         mark: Mark,
         at: Seq,
     ) {
-        let begun_before =
-            self.exchanges.back().is_some_and(|last| last.method.is_none() && !last.answered());
-        if !begun_before {
-            if framing.responses.is_lost() {
-                self.retire_answered();
+        // A client that goes on has taken what it has for the whole response, though no length was declared.
+        if framing.responses.ends_with_connection() && !self.half(Side::Server).next.after(mark.ack) {
+            framing.responses.give_up();
+        }
+        let fingerprint = fingerprint.unwrap_or_else(|| http::fingerprint(payload));
+        match self.exchanges.back_mut().filter(|last| last.method.is_none() && !last.answered()) {
+            Some(begun) if begun.is_request => {}
+            Some(stray) => stray.begin_anew(mark, at, fingerprint),
+            None => {
+                if framing.responses.is_lost() {
+                    self.retire_answered();
+                }
+                self.begin_request(fingerprint, mark, at);
             }
-            self.begin_request(fingerprint.unwrap_or_else(|| http::fingerprint(payload)), mark, at);
         }
     }
 
@@ -252,6 +328,10 @@ impl Connection {
     }
 
     pub(super) fn begin_request(&mut self, fingerprint: u64, mark: Mark, start: Seq) {
+        if self.half(Side::Server).rsts() > 0 {
+            // They were kept for what the client would do next, and it goes on.
+            self.retire_answered();
+        }
         if self.exchanges.len() == MAX_OUTSTANDING {
             self.exchanges.pop_front();
         }
@@ -268,7 +348,11 @@ impl Connection {
             self.longest_reuse_is_bound = matches!(idle, Idle::AtLeast(_));
         }
         self.requests += 1;
-        self.exchanges.begin(|path| Exchange::new(mark, start, idle, fingerprint, path));
+        let silence_ns = match self.last_ns {
+            i64::MIN => 0,
+            last_ns => (mark.time_ns - last_ns).max(0),
+        };
+        self.exchanges.begin(|path| Exchange::new(mark, start, idle, silence_ns, fingerprint, path));
         if let Some(early) = self.rare.as_ref().and_then(|rare| rare.early)
             && early.ack.after(start)
             && !early.seq.before(mark.ack)
@@ -308,10 +392,11 @@ impl Connection {
     }
 }
 
+/// A server that speaks first may be one that is still answering what was asked before the capture began.
 fn detect(payload: &[u8], server_speaks_first: bool) -> Protocol {
     if http2::starts(payload) {
         Protocol::Http2
-    } else if http::starts_request(payload) && !server_speaks_first {
+    } else if http::starts_request(payload) && (!server_speaks_first || http::holds_request_line(payload)) {
         Protocol::Http
     } else if tls::records(payload).is_some() {
         Protocol::Tls

@@ -4,7 +4,7 @@ use crate::packet::Segment;
 use crate::report::Side;
 
 use super::http::{self, Event, Head};
-use super::{Bytes, Connection, Exchange, Exchanges, Mark, Protocol, message, tls};
+use super::{Bytes, Connection, Exchange, Exchanges, Framing, Mark, Protocol, http2, message, tls};
 
 impl Connection {
     /// Takes in what a segment of the server says of the client's.
@@ -14,6 +14,10 @@ impl Connection {
             for exchange in self.exchanges.iter_mut() {
                 if exchange.acked.is_none() && mark.ack.after(exchange.start) {
                     exchange.acked = Some(mark.into());
+                    self.survived_and_trip.survive(exchange.silence_ns());
+                    if exchange.retransmissions() == 0 {
+                        self.survived_and_trip.answer(mark.time_ns - exchange.request.time_ns);
+                    }
                 }
             }
         }
@@ -22,17 +26,27 @@ impl Connection {
     /// Returns whether the bytes are of an exchange.
     pub(super) fn server_data(&mut self, bytes: &Bytes<'_>, mark: Mark) -> bool {
         let Bytes { payload, head, len, missing, .. } = *bytes;
-        if self.protocol == Protocol::Tls && tls::records(payload) == Some(tls::Records::Alert) {
-            self.rare().alert = true;
-            return false;
+        if self.protocol == Protocol::Tls {
+            self.server_records.skip(missing);
+            match self.server_records.read(payload, len) {
+                Some(tls::Records::Alert) => {
+                    self.rare().alert = true;
+                    return false;
+                }
+                // The rest of the handshake may come after a request that did not wait for it (RFC 7918).
+                Some(tls::Records::Handshake) => return true,
+                Some(tls::Records::ContinuationAndAlert) => self.rare().alert = true,
+                _ => {}
+            }
         }
-        if let Some(framing) = &mut self.framing {
-            if missing > 0 {
-                framing.responses.lose();
-            }
-            if framing.responses.is_lost() && http::starts_response(payload) {
-                self.retire_unseen(mark);
-            }
+        if missing > 0
+            && let Some(framing) = &mut self.framing
+        {
+            framing.responses.lose();
+        }
+        self.find_responses_again(bytes, mark);
+        if self.upgraded && self.protocol == Protocol::Unknown && http2::starts_with_settings(payload) {
+            self.protocol = Protocol::Http2;
         }
         if self.protocol == Protocol::Http2 {
             return self.http2_responses(payload, mark, len, missing);
@@ -50,8 +64,31 @@ impl Connection {
                 return false;
             }
             front.answer(mark);
+            if self.protocol == Protocol::Tls {
+                front.answer_may_be_interim(tls::may_be_interim(payload));
+            }
         }
         true
+    }
+
+    /// A part of a response overtaken by what was sent after it: it may be all that came of it.
+    pub(super) fn response_overtaken(&mut self, payload: &[u8], mark: Mark) {
+        let is_answer = match self.protocol {
+            Protocol::Tls => {
+                !matches!(tls::records(payload), Some(tls::Records::Alert | tls::Records::Handshake))
+            }
+            Protocol::Http2 => false,
+            _ => true,
+        };
+        let status = http::status(payload);
+        if is_answer
+            && status.is_none_or(|status| status >= 200)
+            && let Some(front) = self.exchanges.front_mut().filter(|front| mark.ack.after(front.start))
+            && !front.answered()
+        {
+            front.answer(mark);
+            front.status = status;
+        }
     }
 
     /// Bytes of a response that come late, or once more because they were lost: they have arrived only now, and the idle
@@ -88,8 +125,7 @@ impl Connection {
             return;
         }
         if http::starts_response(payload) && self.unsolicited().is_none() {
-            let status = payload.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
-            self.rare().unsolicited = Some((mark, status));
+            self.rare().unsolicited = Some((mark, http::status(payload)));
         }
         if let Some(framing) = &mut self.framing {
             framing.responses.lose();
@@ -100,7 +136,9 @@ impl Connection {
         let Some(mut framing) = self.framing.take() else { return };
         framing.responses.resynchronise(payload);
         // A client that closed before the response may not read it: what it does next tells, so the exchange is kept.
-        let client_left = self.half(Side::Client).fin().is_some_and(|fin| !fin.ack.after(mark.seq));
+        // The same where a RST of the server came before: it may have cut the client off.
+        let client_left = self.half(Side::Client).fin().is_some_and(|fin| !fin.ack.after(mark.seq))
+            || self.half(Side::Server).rsts() > 0;
         let mut head = head.filter(|_| framing.responses.is_fresh());
         let mut used = 0;
         let mut touched = false;
@@ -125,7 +163,10 @@ impl Connection {
                     self.announced_close |= framing.responses.announced_close();
                     self.response_complete(client_left, framing.requests.in_message());
                 }
-                Some(Event::Upgraded) => framing.upgraded = true,
+                Some(Event::Upgraded) => {
+                    self.leave_http(&mut framing, client_left);
+                    break;
+                }
                 _ => {}
             }
         }
@@ -134,7 +175,7 @@ impl Connection {
         }
         let uncaptured = u64::from(len).saturating_sub(payload.len() as u64);
         match framing.responses.skip(uncaptured) {
-            Some(Event::Upgraded) => framing.upgraded = true,
+            Some(Event::Upgraded) => self.leave_http(&mut framing, client_left),
             Some(_) => {
                 self.announced_close |= framing.responses.announced_close();
                 self.response_complete(client_left, framing.requests.in_message());
@@ -160,20 +201,52 @@ impl Connection {
         self.exchanges.pop_front();
     }
 
-    /// Where the end of a response was not captured, the next one begins: which request does it answer? One that had an
-    /// answer begun has had all of it, and whatever the server sent before a request went out answered those before it.
-    fn retire_unseen(&mut self, response: Mark) {
+    /// What follows is another protocol, which its first bytes will tell: WebSocket, HTTP/2, or what a tunnel carries.
+    fn leave_http(&mut self, framing: &mut Framing, client_left: bool) {
+        self.upgraded = true;
+        self.protocol = Protocol::Unknown;
+        *framing = Framing::new();
+        if !client_left {
+            self.retire_front();
+        }
+    }
+
+    /// Where a response ends may be unknown, or not where its head says: the capture misses a part, its length was declared
+    /// wrongly or not at all, it answers a HEAD that was not seen. Then numbers tell which request these bytes answer:
+    ///
+    /// 1. one that the client sent after it had got something of the server since the request before it, and no later than
+    ///    these bytes, where the server has received it;
+    /// 2. the next one that the server has received, if these bytes begin like a response and the one before has had some
+    ///    of its own; even if no further request was seen, where the end was not captured.
+    ///
+    /// What a head says of the length is doubted by the second kind of bytes only: a client may send its next request while
+    /// a response is under way.
+    fn find_responses_again(&mut self, bytes: &Bytes<'_>, mark: Mark) {
+        let Some(framing) = &self.framing else { return };
+        let is_lost = framing.responses.is_lost();
+        let begins = http::starts_response(bytes.payload);
+        if !(is_lost
+            || framing.responses.ends_with_connection()
+            || (begins && framing.responses.in_message()))
+        {
+            return;
+        }
         let is_over = |exchanges: &Exchanges| match (exchanges.front(), exchanges.get(1)) {
-            (Some(front), _) if front.answered() => true,
             (Some(front), Some(next)) => {
-                next.request.ack.after(front.request.ack)
-                    && !next.request.ack.after(response.seq)
-                    && response.ack.after(next.start)
+                let sent_later =
+                    next.request.ack.after(front.request.ack) && !next.request.ack.after(bytes.first);
+                mark.ack.after(next.start) && (sent_later || (begins && front.answered()))
             }
-            _ => false,
+            (Some(front), None) => is_lost && begins && front.answered(),
+            (None, _) => false,
         };
+        let mut was_over = false;
         while is_over(&self.exchanges) {
             self.retire_front();
+            was_over = true;
+        }
+        if was_over && let Some(framing) = &mut self.framing {
+            if begins { framing.responses.restart() } else { framing.responses.give_up() }
         }
     }
 

@@ -50,37 +50,38 @@ impl RoleHints {
 impl Connection {
     /// While nothing has proven who is the client: decides it as soon as something tells, and never changes a decision that payload relied on.
     pub(super) fn settle_roles(&mut self, segment: &Segment<'_>, sender: usize, hints: &RoleHints) {
-        if let Some(client) = proven_client(segment, sender as u8)
-            && (self.client.is_none_or(|guess| guess == client) || self.last_data.get().is_none())
+        if let Some(client) = second_is_client(segment, sender == 1)
+            && (self.client_is_second.is_none_or(|guess| guess == client) || self.last_data.get().is_none())
         {
-            self.client = Some(client);
+            self.client_is_second = Some(client);
             self.roles_proven = true;
             return;
         }
         let matters = segment.payload_len > 0 || segment.flags.fin() || segment.flags.rst();
-        if self.client.is_none() && matters {
+        if self.client_is_second.is_none() && matters {
             let [first, second] = self.ends.map(|end| hints.weight(end));
-            self.client = Some(match first.cmp(&second) {
-                std::cmp::Ordering::Greater => 1,
-                std::cmp::Ordering::Less => 0,
+            self.client_is_second = Some(match first.cmp(&second) {
+                std::cmp::Ordering::Greater => true,
+                std::cmp::Ordering::Less => false,
                 // Nothing tells them apart: servers have the lower port more often than not.
-                std::cmp::Ordering::Equal => u8::from(self.ends[0].port < self.ends[1].port),
+                std::cmp::Ordering::Equal => self.ends[0].port < self.ends[1].port,
             });
         }
     }
 }
 
-fn proven_client(segment: &Segment<'_>, sender: u8) -> Option<u8> {
+/// Whether the second end is proven to be the client, by a segment that the second one sent, or the first.
+fn second_is_client(segment: &Segment<'_>, second_sent: bool) -> Option<bool> {
     match (segment.flags.syn(), segment.flags.ack()) {
-        (true, false) => return Some(sender),
-        (true, true) => return Some(1 - sender),
+        (true, false) => return Some(second_sent),
+        (true, true) => return Some(!second_sent),
         _ => {}
     }
     let payload = segment.payload;
     if http::starts_request(payload) || tls::is_client_hello(payload) {
-        Some(sender)
+        Some(second_sent)
     } else if http::starts_response(payload) || tls::is_server_hello(payload) {
-        Some(1 - sender)
+        Some(!second_sent)
     } else {
         None
     }

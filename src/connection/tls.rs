@@ -13,6 +13,8 @@ pub enum Records {
     Alert,
     /// The rest of a record that began in an earlier segment, and nothing else.
     Continuation,
+    /// The same, and alerts behind it.
+    ContinuationAndAlert,
 }
 
 const HEADER: usize = 5;
@@ -30,15 +32,15 @@ const TLS13_ALERT: usize = 19;
 /// Follows the records of one direction, which may be longer than a segment.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RecordReader {
-    /// Bytes still to come of the record in hand.
-    left: u32,
+    /// Bytes still to come of the record in hand; it is at most as long as a length field tells.
+    left: u16,
 }
 
 impl RecordReader {
     /// Reads the next `len` bytes of the stream, of which `payload` was captured; none when they cannot be told.
     pub fn read(&mut self, payload: &[u8], len: u32) -> Option<Records> {
-        let continued = self.left.min(len);
-        self.left -= continued;
+        let continued = u32::from(self.left).min(len);
+        self.skip(continued);
         if continued == len {
             return Some(Records::Continuation);
         }
@@ -47,13 +49,16 @@ impl RecordReader {
         while let Some((_, record)) = fresh.get(at..).and_then(header) {
             at += HEADER + record;
         }
-        self.left = (at as u32).saturating_sub(len - continued);
-        records(fresh)
+        self.left = u16::try_from((at as u32).saturating_sub(len - continued)).unwrap_or_default();
+        match records(fresh) {
+            Some(Records::Alert) if continued > 0 => Some(Records::ContinuationAndAlert),
+            read => read,
+        }
     }
 
     /// `len` bytes passed that the capture does not hold (yet): the rest of the record in hand, or more.
     pub fn skip(&mut self, len: u32) {
-        self.left = self.left.saturating_sub(len);
+        self.left = self.left.saturating_sub(u16::try_from(len).unwrap_or(u16::MAX));
     }
 }
 
@@ -79,6 +84,14 @@ pub fn records(payload: &[u8]) -> Option<Records> {
         rest = rest.get(HEADER + len..).unwrap_or_default();
     }
     found
+}
+
+/// Whether a payload can be nothing but `HTTP/1.1 100 Continue` (25 bytes with its empty line) in a record, by the lengths
+/// that the usual ciphers give it: with the content type of TLS 1.3; ChaCha20, GCM and the block ciphers of TLS 1.2. An
+/// answer of just this length looks the same.
+pub fn may_be_interim(payload: &[u8]) -> bool {
+    let is_one = |len| payload.get(HEADER + len..).is_none_or(<[u8]>::is_empty);
+    matches!(header(payload), Some((APPLICATION_DATA, len @ (41 | 42 | 49 | 56 | 64 | 80))) if is_one(len))
 }
 
 /// Whether the payload opens a TLS connection from the client's side (a ClientHello).

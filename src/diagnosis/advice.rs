@@ -1,7 +1,8 @@
 //! The verdict in words: one plain sentence of what happened, one of what to change.
 
-use crate::report::{self, Cause, Role, Side};
+use crate::report::{self, Cause, PathForgets, PathLoss, Role, Side};
 
+use super::memory::{bracket, path_advice};
 use super::{Finding, Place, ServerTimers, duration};
 
 const RESTART_ADVICE: &str = "The server was restarted and closed all its connections at once: take it out of the proxy's \
@@ -22,8 +23,8 @@ pub struct Story {
     pub advice: String,
 }
 
-/// Tells a finding.
-pub fn tell(finding: &Finding, timers: &ServerTimers) -> Story {
+/// Tells a finding; `forgets` is what its path showed of something that forgets connections.
+pub fn tell(finding: &Finding, timers: &ServerTimers, forgets: Option<&PathForgets>) -> Story {
     let idle_ns = finding.idle_ns.or(finding.idle_at_least_ns);
     let idle = match (finding.idle_ns, finding.idle_at_least_ns) {
         (Some(idle), _) => duration(idle),
@@ -69,14 +70,20 @@ pub fn tell(finding: &Finding, timers: &ServerTimers) -> Story {
         Cause::StaleReuse => "The server had closed the connection, the client had been told, and the client used it all \
                               the same."
             .to_owned(),
-        Cause::ResetIdle => format!("The server reset a connection idle for {idle} as a request was on its way."),
-        Cause::StateLost => format!(
-            "After {idle} of silence something no longer knew the connection: a NAT, firewall or load balancer that had \
-             forgotten it, or a server that had restarted."
+        Cause::ResetIdle if finding.from_stranger => format!(
+            "Something between the client and the server reset a connection idle for {idle} as a request was on its way.{}",
+            forgets.map(|forgets| format!(" {}", bracket(forgets))).unwrap_or_default()
         ),
-        Cause::SilentDrop => "The request was sent again and again and nothing came back: something in the path dropped it \
-                              without a word."
-            .to_owned(),
+        Cause::ResetIdle => format!("The server reset a connection idle for {idle} as a request was on its way."),
+        Cause::StateLost => state_lost(finding, forgets),
+        Cause::SilentDrop => format!(
+            "{}he request was sent again and again and nothing came back: something in the path dropped it without a word.{}",
+            match finding.path_loss {
+                Some(_) => format!("After {} of silence, t", finding.silence_ns.map_or_else(|| idle.clone(), duration)),
+                None => "T".to_owned(),
+            },
+            forgets.map(|forgets| format!(" {}", bracket(forgets))).unwrap_or_default()
+        ),
         Cause::DiedMidRequest => {
             "The server received the request, worked on it, and closed the connection without an answer.".to_owned()
         }
@@ -102,6 +109,10 @@ pub fn tell(finding: &Finding, timers: &ServerTimers) -> Story {
             UNUSED_ADVICE.to_owned()
         }
         Cause::CrossedFin if idle_ns.is_none() && finding.place == Place::Later => ANNOUNCE_ADVICE.to_owned(),
+        Cause::StateLost | Cause::SilentDrop => path_loss_advice(finding, forgets),
+        Cause::ResetIdle if let Some(forgets) = forgets.filter(|_| finding.from_stranger) => {
+            path_advice(forgets)
+        }
         _ => advice(finding, timers),
     };
     let what_happened = match likeness(finding, timers) {
@@ -109,6 +120,70 @@ pub fn tell(finding: &Finding, timers: &ServerTimers) -> Story {
         _ => what_happened,
     };
     Story { what_happened, advice }
+}
+
+/// What happened to a request that met somebody who did not know its connection.
+fn state_lost(finding: &Finding, forgets: Option<&PathForgets>) -> String {
+    let answered = finding.moment(Role::Reset).zip(finding.moment(Role::Request));
+    let soon = answered.map_or_else(String::new, |(reset, request)| {
+        format!(", {} after it was sent", duration((reset.time_ns - request.time_ns).max(0)))
+    });
+    let who = match finding.from_stranger {
+        true => {
+            "by something between the client and the server (a firewall, a load balancer, an intrusion prevention system)"
+        }
+        false => {
+            "by something between the two that rejects it, or by a host that had just lost the connection in a restart or \
+                  a failover"
+        }
+    };
+    match finding.path_loss {
+        Some(PathLoss::Cut) => format!(
+            "The server had the request when the connection was cut off{}.",
+            if finding.from_stranger {
+                " by something between the two (a firewall, an intrusion prevention system)"
+            } else {
+                ""
+            }
+        ),
+        Some(PathLoss::Refused) if finding.place == Place::First => {
+            format!("The very first request of the connection was refused{soon}: {who}.")
+        }
+        Some(PathLoss::Refused) => format!("A request on a connection in use was refused{soon}: {who}."),
+        Some(PathLoss::Forgot) | None => {
+            let silence = finding.silence_ns.map_or_else(|| "some time".to_owned(), duration);
+            let who = match finding.from_stranger {
+                true => "something between the client and the server",
+                false => "something",
+            };
+            let or_restart = if finding.from_stranger { "" } else { ", or a server that had restarted" };
+            format!(
+                "After {silence} of silence {who} no longer knew the connection: a NAT, firewall or load balancer that had \
+                 forgotten it{or_restart}.{}",
+                forgets.map(|forgets| format!(" {}", bracket(forgets))).unwrap_or_default()
+            )
+        }
+    }
+}
+
+/// What to change where the path lost the request.
+fn path_loss_advice(finding: &Finding, forgets: Option<&PathForgets>) -> String {
+    match (finding.path_loss, forgets) {
+        (Some(PathLoss::Refused | PathLoss::Cut), _) => {
+            "Look at this time and for these addresses in the logs of the firewalls, load balancers and intrusion prevention \
+             systems between the two (a policy, a signature, a limit), and for a restart or failover of the server. Idle \
+             timeouts are not the cause."
+                .to_owned()
+        }
+        (Some(PathLoss::Forgot), Some(forgets)) => path_advice(forgets),
+        (Some(PathLoss::Forgot), None) => "Make the client drop idle connections sooner than the device in the path forgets \
+                                           them, or send TCP keep-alive probes more often than that."
+            .to_owned(),
+        (None, _) => "Capture at the server's side at the same time: if the packets do not arrive there, look for what drops \
+                      them in between; if they do, at the server's host. The connection had not been idle for long, so idle \
+                      timeouts are not the cause."
+            .to_owned(),
+    }
 }
 
 /// Which product's default the server's timer looks like, where that timer made this close: the time from the last
@@ -147,9 +222,7 @@ fn advice(finding: &Finding, timers: &ServerTimers) -> String {
         Cause::CrossedFin | Cause::UnreadRequest | Cause::DiscardedRequest | Cause::StaleReuse | Cause::ResetIdle => {
             timer_advice(timers)
         }
-        Cause::StateLost | Cause::SilentDrop => "Make the client drop idle connections sooner than the device in the path \
-                                                 forgets them, or send TCP keep-alive probes more often than that."
-            .to_owned(),
+        Cause::StateLost | Cause::SilentDrop => path_loss_advice(finding, None),
         Cause::DiedMidRequest | Cause::TruncatedResponse => "Look for a crash, a killed worker or a request limit in the \
                                                              server's log at this time; idle timeouts are not the cause."
             .to_owned(),

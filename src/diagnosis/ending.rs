@@ -25,7 +25,7 @@ pub fn ending(connection: &Connection, said_goodbye: bool) -> Ending {
     if connection.has_alert() && connection.protocol == Protocol::Tls {
         return Ending::TlsClose;
     }
-    if server.fin().is_some() && said_goodbye {
+    if server_ended && said_goodbye {
         return Ending::Goodbye;
     }
     match connection.closed_first() {

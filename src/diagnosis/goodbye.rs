@@ -91,11 +91,7 @@ fn closed_by_itself(case: &Case<'_>) -> bool {
 
 /// The connection speaks something else than HTTP and TLS, from the beginning or since an upgrade.
 fn speaks_otherwise(case: &Case<'_>) -> bool {
-    match case.connection.protocol {
-        Protocol::Data | Protocol::Unknown => true,
-        Protocol::Http => case.connection.is_upgraded(),
-        Protocol::Http2 | Protocol::Tls => false,
-    }
+    matches!(case.connection.protocol, Protocol::Data | Protocol::Unknown)
 }
 
 /// What a finding is worth in this protocol:

@@ -9,13 +9,16 @@ mod ending;
 mod goodbye;
 mod limits;
 mod logs;
+mod memory;
+mod path;
 mod race;
 mod restart;
 mod rules;
+mod sender;
 mod timers;
 
-use crate::connection::{Connection, Exchange, Half, Moment};
-use crate::report::{Cause, Confidence, Ending, RetrySafe, Role, Side};
+use crate::connection::{Connection, Exchange, Half, Moment, Protocol};
+use crate::report::{Cause, Confidence, Ending, PathLoss, RetrySafe, Role, Side};
 
 use goodbye::Weight;
 
@@ -23,6 +26,7 @@ pub use advice::{Story, happened_in_restart, tell, timer_advice};
 pub use ending::ending;
 pub use limits::Limit;
 pub use logs::would_log;
+pub use memory::path_advice;
 pub use race::discarded_by_timer;
 pub use restart::Restart;
 pub use timers::{IdleTimes, ServerTimers, Spread, bound_idle_time};
@@ -80,6 +84,12 @@ pub struct Finding {
     pub counter_evidence: Vec<String>,
     /// Can the application have processed the request?
     pub retry_safe: RetrySafe,
+    /// How long nothing had passed on the connection before the request; none where the connection itself failed to open.
+    pub silence_ns: Option<i64>,
+    /// What the path did to it.
+    pub path_loss: Option<PathLoss>,
+    /// A RST that decided came from something else than the server, as far as the IP layer tells.
+    pub from_stranger: bool,
 }
 
 impl Finding {
@@ -134,26 +144,33 @@ type Rule = for<'c> fn(&Case<'c>) -> Option<Finding>;
 const UNANSWERED: &[Rule] = &[
     rules::goaway,
     rules::unsolicited_response,
+    rules::died_before_the_rest,
     race::discarded_request,
     race::crossed_fin,
     race::stale_reuse,
     rules::died_mid_request_with_fin,
-    rules::reset_by_stranger,
+    path::reset_by_stranger,
     race::unread_request,
-    rules::reset_idle,
+    path::reset_idle,
     rules::died_mid_request_with_reset,
     rules::fin_missed_by_capture,
-    rules::state_lost,
-    rules::silent_drop,
+    path::state_lost,
+    path::silent_drop,
+    path::reset_in_clients_name,
     rules::client_gave_up,
     rules::unexplained,
 ];
 
-/// The rules for a request whose response began.
-const ANSWERED: &[Rule] = &[rules::truncated_response, rules::aborted_response, rules::response_reset];
+/// The rules for a request whose client closed before anything else happened: what came later answers that.
+const LEFT: &[Rule] = &[rules::goaway, path::silent_drop, rules::client_gave_up];
 
-/// The rules for a request whose response nobody was there to read any more.
-const ANSWERED_TOO_LATE: &[Rule] = &[rules::client_gave_up];
+/// The rules for a request whose response began.
+const ANSWERED: &[Rule] = &[
+    path::reset_denied_by_server,
+    rules::truncated_response,
+    rules::aborted_response,
+    rules::response_reset,
+];
 
 /// Judges one connection.
 pub fn judge(connection: &Connection, circumstances: Circumstances) -> Judgement {
@@ -177,12 +194,17 @@ pub fn judge(connection: &Connection, circumstances: Circumstances) -> Judgement
                 said_goodbye = true;
                 continue;
             }
-            let rules = match (exchange.answered(), case.answer_came_too_late()) {
-                (false, _) => UNANSWERED,
-                (true, false) => ANSWERED,
-                (true, true) => ANSWERED_TOO_LATE,
+            let rules = match exchange.answered() {
+                true if case.answer_came_too_late() => LEFT,
+                true => ANSWERED,
+                false if case.client_left_first() => LEFT,
+                false => UNANSWERED,
             };
-            match rules.iter().find_map(|rule| rule(&case)).map(|finding| goodbye::weigh(&case, finding)) {
+            match rules
+                .iter()
+                .find_map(|rule| rule(&case))
+                .map(|finding| goodbye::weigh(&case, case.with_framing_doubted(finding)))
+            {
                 Some(Weight::Told(finding)) => findings.push(finding),
                 Some(Weight::Unclear) => unclear = Some(exchange.request.into()),
                 Some(Weight::Nothing) | None => {}
@@ -251,6 +273,9 @@ impl Case<'_> {
             evidence: Vec::new(),
             counter_evidence: Vec::new(),
             retry_safe,
+            silence_ns: Some(self.exchange.silence_ns()),
+            path_loss: None,
+            from_stranger: false,
         }
     }
 
@@ -302,7 +327,9 @@ impl Case<'_> {
     /// another connection has taken the ports, and its beginning was not captured.
     fn client_had_ended(&self) -> bool {
         let reset = self.client.rst().is_some_and(|reset| {
-            reset.frame < self.exchange.request.frame && !self.exchange.start.before(reset.seq)
+            reset.frame < self.exchange.request.frame
+                && !self.exchange.start.before(reset.seq)
+                && !self.client_reset_is_strangers()
         });
         reset || self.client.fin_seq().is_some_and(|fin| self.exchange.start.after(fin))
     }
@@ -320,6 +347,25 @@ impl Case<'_> {
             }
             _ => false,
         }
+    }
+
+    /// Takes certainty from a verdict that rests on where messages begin and end, where that is not known.
+    fn with_framing_doubted(&self, mut finding: Finding) -> Finding {
+        let (connection, exchange) = (self.connection, self.exchange);
+        let unread = connection.protocol == Protocol::Http && exchange.method.is_none();
+        let reason = if connection.response_may_be_hidden(exchange) {
+            "the server sent data after it had this request, and where the response before it ends cannot be told: its \
+             response may be among that data"
+        } else if unread && self.client.missing() > 0 {
+            "the beginning of the request was not captured: this may be the rest of one that the server had begun to read"
+        } else if unread && finding.cause == Cause::TruncatedResponse {
+            "the request was not captured in full: the response to a HEAD ends with its header"
+        } else {
+            return finding;
+        };
+        finding.confidence = Confidence::Inconclusive;
+        finding.counter_evidence.push(reason.into());
+        finding
     }
 
     /// `GET /path` for HTTP, a description for anything else.

@@ -24,7 +24,7 @@ pub(super) fn crossed_fin(case: &Case<'_>) -> Option<Finding> {
     if !case.fin_left_before_request_arrived() || case.ack_covers_fin()? {
         return None;
     }
-    let answered_by_reset = case.server.rst().is_some();
+    let answered_by_reset = case.refused_by_reset();
     let confidence = if answered_by_reset { Confidence::Certain } else { Confidence::Likely };
     let mut finding = case.finding(Cause::CrossedFin, confidence, RetrySafe::Yes);
     finding.evidence.push(format!(
@@ -41,7 +41,8 @@ pub(super) fn crossed_fin(case: &Case<'_>) -> Option<Finding> {
         Some(reset) if is_passive_reset(reset.flags) && reset.seq == case.exchange.request.ack => finding.evidence.push(
             "the RST carries the request's own acknowledgement number and no ACK flag: a kernel without a socket".into(),
         ),
-        Some(_) => finding.evidence.push("the server answered with RST".into()),
+        Some(_) if answered_by_reset => finding.evidence.push("the server answered with RST".into()),
+        Some(_) => finding.counter_evidence.push("the server’s RST acknowledges the client’s own FIN: it may answer only that".into()),
         None => finding.counter_evidence.push("the server's answer to the request is not in the capture".into()),
     }
     finding.counter_evidence.push("no byte of a response follows".into());
@@ -86,7 +87,7 @@ pub(super) fn stale_reuse(case: &Case<'_>) -> Option<Finding> {
     if !case.ack_covers_fin()? || !case.fin_left_before_request_arrived() {
         return None;
     }
-    let discarded = case.exchange.acked.is_some() && case.server.rst().is_none();
+    let discarded = case.exchange.acked.is_some() && !case.refused_by_reset();
     let retry_safe = if discarded { RetrySafe::Unknown } else { RetrySafe::Yes };
     let mut finding = case.finding(Cause::StaleReuse, Confidence::Certain, retry_safe);
     finding.evidence.push(format!(
@@ -103,7 +104,7 @@ pub(super) fn stale_reuse(case: &Case<'_>) -> Option<Finding> {
     });
     if discarded {
         finding.evidence.push("the server acknowledged and discarded it: its socket was half-closed".into());
-    } else if case.server.rst().is_none() {
+    } else if !case.refused_by_reset() {
         finding.confidence = Confidence::Likely;
         finding.counter_evidence.push("the server's answer to the request is not in the capture".into());
     }

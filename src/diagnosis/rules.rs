@@ -6,8 +6,6 @@ use crate::report::{Cause, Confidence, RetrySafe, Role, Side};
 use super::race::UNREAD_WINDOW_NS;
 use super::{Case, Finding, Place, duration, relative};
 
-/// Retransmissions that make a silence a loss: two are common on a lossy path, three with doubling gaps are not.
-const SILENT_RETRANSMISSIONS: u32 = 3;
 /// SYN retransmissions without any answer that make a failed connect: Linux sends them after 1, 3 and 7 s.
 const CONNECT_RETRANSMISSIONS: u32 = 2;
 /// A client that closes sooner after its request did not wait for the answer; nobody configures a shorter timeout.
@@ -34,6 +32,9 @@ pub(super) fn never_opened(connection: &Connection) -> Option<Finding> {
         evidence: Vec::new(),
         counter_evidence: Vec::new(),
         retry_safe: RetrySafe::Yes,
+        silence_ns: None,
+        path_loss: None,
+        from_stranger: false,
     };
     match server.rst() {
         Some(reset) if reset.ack == syn.seq.plus(1) => {
@@ -118,14 +119,39 @@ pub(super) fn died_mid_request_with_fin(case: &Case<'_>) -> Option<Finding> {
     Some(finding)
 }
 
+/// `died-mid-request` of a request that came in parts:
+/// 1. what the client sent follows at once on a request that the server had answered before it had all of it, or with what
+///    may have been an interim response (100 Continue), and nobody can read which;
+/// 2. the server's FIN acknowledges nothing of it.
+///
+/// So it is rather the rest of that request than the next one, which would have come after a pause.
+pub(super) fn died_before_the_rest(case: &Case<'_>) -> Option<Finding> {
+    let exchange = case.exchange;
+    let fin = case.server.fin().filter(|fin| exchange.continues && !fin.ack.after(exchange.start))?;
+    let mut finding = case.finding(Cause::DiedMidRequest, Confidence::Likely, RetrySafe::No);
+    finding.evidence.push(format!(
+        "the client was still sending when the server closed: the FIN acknowledges {}, and the request goes on from {}",
+        relative(case.client, fin.ack),
+        relative(case.client, exchange.start),
+    ));
+    finding.counter_evidence.push(
+        "the server had sent something before it had the whole request; whether that was its answer cannot be read".into(),
+    );
+    Some(finding)
+}
+
 /// `died-mid-request` with RST:
-/// 1. the server sent an active RST and no FIN, acknowledging bytes of the request;
-/// 2. its kernel had acknowledged them more than [`UNREAD_WINDOW_NS`] before: the process was at work, not about to close.
+/// 1. the server sent a RST and no FIN, after its kernel had acknowledged bytes of the request;
+/// 2. an active RST acknowledges them, too, and came more than [`UNREAD_WINDOW_NS`] later: the process was at work, not about
+///    to close. One that acknowledges nothing does not tell what was read.
 pub(super) fn died_mid_request_with_reset(case: &Case<'_>) -> Option<Finding> {
-    let reset =
-        case.server.rst().filter(|reset| !is_passive_reset(reset.flags) && case.server.fin().is_none())?;
+    let reset = case.server.rst().filter(|_| case.server.fin().is_none())?;
     let acked = case.exchange.acked?;
-    if !reset.ack.after(case.exchange.start) || reset.time_ns - acked.time_ns <= UNREAD_WINDOW_NS {
+    let worked_on = match is_passive_reset(reset.flags) {
+        true => reset.time_ns >= acked.time_ns,
+        false => reset.ack.after(case.exchange.start) && reset.time_ns - acked.time_ns > UNREAD_WINDOW_NS,
+    };
+    if !worked_on {
         return None;
     }
     let mut finding = case.finding(Cause::DiedMidRequest, Confidence::Likely, RetrySafe::No);
@@ -133,50 +159,6 @@ pub(super) fn died_mid_request_with_reset(case: &Case<'_>) -> Option<Finding> {
         "the server acknowledged the request, and reset the connection {} later without a byte of response",
         duration(reset.time_ns - acked.time_ns)
     ));
-    Some(finding)
-}
-
-/// `state-lost`, told by the IP layer:
-/// 1. a RST without any FIN answers the request;
-/// 2. its time to live differs from that of the server's other packets: somebody in the path sent it.
-pub(super) fn reset_by_stranger(case: &Case<'_>) -> Option<Finding> {
-    let reset = case.server.rst().filter(|_| case.server.fin().is_none())?;
-    let only_resets = case.server.packets <= u64::from(case.server.rsts());
-    if only_resets
-        || case.server.rst_ttl() == case.server.ttl
-        || reset.time_ns < case.exchange.request.time_ns
-    {
-        return None;
-    }
-    let mut finding = case.finding(Cause::StateLost, Confidence::Likely, RetrySafe::Unknown);
-    finding.evidence.push(format!(
-        "the RST arrived with TTL {}, the server's other packets with {}: something in the path sent it",
-        case.server.rst_ttl(),
-        case.server.ttl
-    ));
-    finding.counter_evidence.push("no FIN of the server before".into());
-    Some(finding)
-}
-
-/// `reset-idle`:
-/// 1. the server sent an active RST and no FIN;
-/// 2. the RST acknowledges no byte of the request: the server reset an idle connection, and the request crossed it or
-///    followed it;
-/// 3. it acknowledges no less than the server did otherwise, so it is the server's own.
-pub(super) fn reset_idle(case: &Case<'_>) -> Option<Finding> {
-    let reset =
-        case.server.rst().filter(|reset| !is_passive_reset(reset.flags) && case.server.fin().is_none())?;
-    let outdated = case.server.acked().is_some_and(|acked| reset.ack.before(acked));
-    if reset.ack.after(case.exchange.start) || outdated {
-        return None;
-    }
-    let mut finding = case.finding(Cause::ResetIdle, Confidence::Certain, RetrySafe::Yes);
-    finding.evidence.push(format!(
-        "the RST acknowledges {}, the request begins at {}: the connection was reset while idle",
-        relative(case.client, reset.ack),
-        relative(case.client, case.exchange.start),
-    ));
-    finding.counter_evidence.push("no FIN of the server, and no acknowledgement of the request".into());
     Some(finding)
 }
 
@@ -193,30 +175,6 @@ pub(super) fn fin_missed_by_capture(case: &Case<'_>) -> Option<Finding> {
         "the request acknowledges one number more than the server's last byte: the server's FIN, which the capture missed"
             .into(),
     );
-    Some(finding)
-}
-
-/// `state-lost`:
-/// 1. a kernel without a socket answered RST (no ACK flag, the request's own acknowledgement number);
-/// 2. there is no FIN of the server anywhere, and no number missing where one could have been.
-///
-/// A NAT, a firewall or a load balancer forgot the connection, or the server rebooted.
-pub(super) fn state_lost(case: &Case<'_>) -> Option<Finding> {
-    let reset =
-        case.server.rst().filter(|reset| is_passive_reset(reset.flags) && case.server.fin().is_none())?;
-    if reset.seq != case.exchange.request.ack || case.server.packets <= u64::from(case.server.rsts()) {
-        return None;
-    }
-    let mut finding = case.finding(Cause::StateLost, Confidence::Likely, RetrySafe::Yes);
-    finding
-        .evidence
-        .push("the peer answered RST as to an unknown connection, and it never sent a FIN".into());
-    if let Some(idle) = case.exchange.idle_ns() {
-        finding.evidence.push(format!("the connection had been idle for {} s", idle / 1_000_000_000));
-    }
-    finding
-        .counter_evidence
-        .push("no FIN of the server, and no gap in its sequence numbers that could hide one".into());
     Some(finding)
 }
 
@@ -238,30 +196,19 @@ pub(super) fn client_gave_up(case: &Case<'_>) -> Option<Finding> {
     finding
         .evidence
         .push(format!("the client closed first, after waiting {} for a response", duration(waited)));
-    finding.counter_evidence.push("the server had not closed: it is not the race".into());
-    Some(finding)
-}
-
-/// `silent-drop`:
-/// 1. the request was retransmitted at least three times;
-/// 2. the server never acknowledged it and sent nothing more.
-pub(super) fn silent_drop(case: &Case<'_>) -> Option<Finding> {
-    let exchange = case.exchange;
-    if exchange.retransmissions() < SILENT_RETRANSMISSIONS
-        || exchange.acked.is_some()
-        || case.server.rst().is_some()
-    {
-        return None;
+    if case.exchange.acked.is_none() {
+        finding.evidence.push("the server never acknowledged the request: it may not have arrived".into());
     }
-    let mut finding = case.finding(Cause::SilentDrop, Confidence::Likely, RetrySafe::Unknown);
-    finding.evidence.push(format!(
-        "{} was sent {} times and never acknowledged",
-        case.label(),
-        exchange.retransmissions() + 1
-    ));
-    finding
-        .counter_evidence
-        .push("no FIN or RST of the server: something in the path dropped the packets".into());
+    finding.counter_evidence.push("the server had not closed: it is not the race".into());
+    if let Some(reset) = case.reset().filter(|_| case.client.fin().is_some()) {
+        let after = reset.mark.time_ns - close.time_ns;
+        finding.counter_evidence.push(format!(
+            "the RST (frame {}) came {} after the client had closed: it took no part",
+            reset.mark.frame,
+            duration(after.max(0))
+        ));
+        finding.counter_evidence.extend(case.evidence_of(case.sender_of(reset)));
+    }
     Some(finding)
 }
 

@@ -6,6 +6,7 @@ use crate::report::{Cause, IdleBucket, IdleClose, LooksLike, Side, Verdict};
 
 use super::Finding;
 use super::limits::{self, Limit};
+use super::memory::Paths;
 use super::restart::{self, Life, Opened, Restart};
 
 /// A close sooner than this after the last byte is not an idle timer but the end of the conversation.
@@ -158,6 +159,8 @@ pub struct ServerTimers {
     pub closed_at_least_ns: Option<i64>,
     /// Requests lost to the race, restarts left out; known once [`ServerTimers::settle`] was called.
     pub races: u64,
+    /// What the paths to the server show of devices that forget connections.
+    pub paths: Paths,
     /// Restarts; known once [`ServerTimers::settle`] was called.
     pub restarts: Vec<Restart>,
     /// A limit on requests or age; known once [`ServerTimers::settle`] was called.
@@ -174,6 +177,7 @@ impl ServerTimers {
     /// cannot help to recognise a restart.
     pub fn add(&mut self, connection: &Connection, findings: &[Finding], room: bool) {
         self.connections += 1;
+        self.paths.add(connection, findings, room);
         self.first_ns =
             Some(self.first_ns.map_or(connection.first_ns, |first| first.min(connection.first_ns)));
         self.longest_reuse_ns = self.longest_reuse_ns.max(connection.longest_reuse_ns());
@@ -246,6 +250,7 @@ impl ServerTimers {
     /// Whether anything is known beyond that the server exists.
     pub fn is_worth_showing(&self) -> bool {
         self.races > 0
+            || self.paths.soonest().is_some()
             || self.reused_ns().is_some()
             || self.server_close.summary().is_some()
             || self.client_close.summary().is_some()
@@ -261,12 +266,18 @@ impl ServerTimers {
         self.closed_at_least_ns.filter(|_| self.server_close.summary().is_none())
     }
 
-    /// Can this pair race? At risk: the server closes idle connections that the client would still have used.
+    /// Can requests be lost? At risk: something between the two forgets connections, or the server closes idle ones that the
+    /// client would still have used.
     pub fn verdict(&self) -> Verdict {
+        if self.paths.soonest().is_some() { Verdict::AtRisk } else { self.verdict_of_timers() }
+    }
+
+    /// The same of the two idle timers alone, whatever lies between.
+    pub fn verdict_of_timers(&self) -> Verdict {
         let server_closes = self.server_close.summary().is_some() || self.closed_at_least_ns.is_some();
         let client_closes = self.client_close.summary().is_some();
         match self.reused_ns() {
-            _ if self.races > 0 => Verdict::AtRisk,
+            _ if self.races > 0 || self.paths.soonest().is_some() => Verdict::AtRisk,
             Some(_) if server_closes => Verdict::AtRisk,
             Some(_) if client_closes => Verdict::Safe,
             _ => Verdict::Unknown,

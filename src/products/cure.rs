@@ -11,9 +11,10 @@ use super::product::nanoseconds;
 use super::{Facing, Product};
 
 /// The files of cures.
-const CURES: [&str; 3] = [
+const CURES: [&str; 4] = [
     include_str!("data/cures/servers.toml"),
     include_str!("data/cures/proxies.toml"),
+    include_str!("data/cures/middleboxes.toml"),
     include_str!("data/cures/clients.toml"),
 ];
 
@@ -112,6 +113,12 @@ const SECOND: i64 = 1_000_000_000;
 const MINUTE: i64 = 60 * SECOND;
 
 impl Cure {
+    /// What to write, with words for the time.
+    pub fn template(&self) -> String {
+        let code = self.code.replace("{s}", "SECONDS").replace("{ms}", "MILLISECONDS");
+        code.replace("{min}", "MINUTES").replace("{hms}", "HH:MM:SS")
+    }
+
     /// What to write so that the time becomes `ns`, or not less, or not more; none where the product does not accept that
     /// time.
     pub fn written(&self, ns: i64, rounding: Rounding) -> Option<String> {

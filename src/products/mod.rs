@@ -4,10 +4,12 @@
 //! The knowledge lives in `data/*.toml`, each setting with its source; what is not known is absent, never guessed.
 //! A leaf of the module tree: it knows neither captures nor the lab.
 
+mod change;
 pub mod config;
 mod cure;
 mod find;
 mod likeness;
+mod measured;
 mod pair;
 mod party;
 mod product;
@@ -19,10 +21,12 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
+pub use change::{Change, nice_above, nice_below};
 pub use cure::{Cure, Does, Rounding, cures};
 pub use find::{find, find_facing, suggestions};
 pub use likeness::{Likeness, forgets_between, looks_like};
-pub use pair::{First, Pair, PairVerdict, chain, nice_above, nice_below};
+pub use measured::{Measured, Seen, measured, measured_document};
+pub use pair::{First, Pair, PairVerdict, chain};
 pub use party::{Announcement, IdleTimer, Otherwise, Party, Place};
 use product::nanoseconds;
 pub use product::{Facing, Heeds, Idle, Meaning, Product, ProductRole, Setting, SettingKind, Timer, Value};

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
+use super::change::{Change, changes, nice_below, shorter};
 use super::{Idle, IdleTimer, Party};
+
+const SECOND: i64 = 1_000_000_000;
 
 /// The answer for one pair, or for a whole chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -30,7 +33,7 @@ pub enum First {
     Neither,
 }
 
-/// Two neighbours in a chain.
+/// Two neighbours in a chain, or the two ends of a connection through a middlebox.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Pair {
     /// The side that sends requests.
@@ -41,10 +44,13 @@ pub struct Pair {
     pub proxy_timer: IdleTimer,
     /// When the backend closes one.
     pub backend_timer: IdleTimer,
+    /// The middlebox between them that this is about; none where it is about the two alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub through: Option<Through>,
     /// Who closes first; none where a timer is not known.
     pub closes_first: Option<First>,
-    /// The backend's earliest close less the proxy's latest, ns; negative where the backend is first. None where one of
-    /// them never closes.
+    /// The backend's earliest close (or the middlebox's) less the proxy's latest, ns; negative where the proxy is too
+    /// late. None where one of them never closes.
     pub margin_ns: Option<i64>,
     /// The least margin that counts as safe, ns.
     pub margin_asked_ns: i64,
@@ -56,37 +62,126 @@ pub struct Pair {
     pub change: Vec<Change>,
 }
 
-/// One way out.
+/// A middlebox between two ends.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Change {
-    /// Whose configuration.
-    pub whose: String,
-    /// The file and line to change, where one was read.
-    pub place: Option<String>,
-    /// The line to write, or words where no line is known.
-    pub line: String,
+pub struct Through {
+    /// What it is.
+    pub name: String,
+    /// When it forgets an idle connection.
+    pub timer: IdleTimer,
 }
 
-/// Judges every two neighbours of a chain, the first one nearest to the user.
-pub fn chain(parties: &[Party], margin_asked_ns: i64) -> Vec<Pair> {
-    parties.windows(2).map(|two| judge(&two[0], &two[1], margin_asked_ns)).collect()
+/// Judges every two neighbours of a chain, the first one nearest to the user. A middlebox is no neighbour: the connection
+/// goes through it, and its two ends are judged once more for it.
+///
+/// # Errors
+/// A middlebox stands at an end of the chain: one sentence.
+pub fn chain(parties: &[Party], margin_asked_ns: i64) -> Result<Vec<Pair>, String> {
+    let mut pairs = Vec::new();
+    let mut end: Option<&Party> = None;
+    let mut between: Vec<&Party> = Vec::new();
+    for party in parties {
+        if party.through.is_some() {
+            between.push(party);
+            continue;
+        }
+        if let Some(proxy) = end {
+            let pair = judge(proxy, party, margin_asked_ns);
+            let through = between.iter().map(|middlebox| judge_through(&pair, proxy, party, middlebox));
+            let through: Vec<Pair> = through.collect();
+            pairs.push(pair);
+            pairs.extend(through);
+        } else if let Some(middlebox) = between.first() {
+            return Err(at_the_end(middlebox));
+        }
+        between.clear();
+        end = Some(party);
+    }
+    match between.first() {
+        Some(middlebox) => Err(at_the_end(middlebox)),
+        None => Ok(pairs),
+    }
 }
+
+fn at_the_end(middlebox: &Party) -> String {
+    format!(
+        "{} forwards packets and is neither proxy nor backend: give it as --hop, between the two ends of the connection",
+        middlebox.name
+    )
+}
+
+/// Who closes first, whether that is safe, and why.
+type Judged = (Option<First>, Option<i64>, PairVerdict, String);
 
 fn judge(proxy: &Party, backend: &Party, margin_asked_ns: i64) -> Pair {
-    let mut pair = Pair {
+    let mut proxy_timer = proxy.upstream.clone();
+    let backend_timer = backend.downstream.clone();
+    heed(&mut proxy_timer, &backend_timer);
+    let mut cases: Vec<(String, Judged)> = Vec::new();
+    for (when_proxy, proxy_idle) in readings(&proxy_timer) {
+        for (when_backend, backend_idle) in readings(&backend_timer) {
+            let when: Vec<&str> = [when_proxy, when_backend].into_iter().flatten().collect();
+            let judged = judge_idle(&proxy.name, proxy_idle, &backend.name, backend_idle, margin_asked_ns);
+            cases.push((when.join(" and "), judged));
+        }
+    }
+    let racing = cases.iter().any(|(_, judged)| judged.2 == PairVerdict::Unsafe);
+    let (closes_first, margin_ns, verdict, why) = together(cases);
+    let change = if racing { changes(proxy, &proxy_timer, backend, margin_asked_ns) } else { Vec::new() };
+    Pair {
         proxy: proxy.name.clone(),
         backend: backend.name.clone(),
-        proxy_timer: proxy.upstream.clone(),
-        backend_timer: backend.downstream.clone(),
-        closes_first: None,
-        margin_ns: None,
+        proxy_timer,
+        backend_timer,
+        through: None,
+        closes_first,
+        margin_ns,
         margin_asked_ns,
-        verdict: PairVerdict::Unknown,
-        why: String::new(),
-        change: Vec::new(),
-    };
-    let told = |first, verdict, why: &str| (Some(first), verdict, why.to_owned());
-    let (first, verdict, why) = match (proxy.upstream.idle, backend.downstream.idle) {
+        verdict,
+        why,
+        change,
+    }
+}
+
+/// What a timer may do, each with the condition for it.
+fn readings(timer: &IdleTimer) -> Vec<(Option<&str>, Option<Idle>)> {
+    match &timer.otherwise {
+        None => vec![(None, timer.idle)],
+        Some(otherwise) => {
+            vec![(Some(&otherwise.assumed), timer.idle), (Some(&otherwise.when), Some(otherwise.idle))]
+        }
+    }
+}
+
+/// One answer of several cases: theirs where they agree, and otherwise that it depends on which holds.
+fn together(mut cases: Vec<(String, Judged)>) -> Judged {
+    let first = cases[0].1.2;
+    if cases.iter().all(|(_, judged)| judged.2 == first) {
+        return cases.swap_remove(0).1;
+    }
+    let told: Vec<String> = cases
+        .iter()
+        .map(|(when, (_, _, verdict, why))| {
+            let word = match verdict {
+                PairVerdict::Safe => "Safe",
+                PairVerdict::Unsafe => "UNSAFE",
+                PairVerdict::Unknown => "Not known",
+            };
+            format!("{word} {when}: {why}")
+        })
+        .collect();
+    (None, None, PairVerdict::Unknown, format!("It depends. {}", told.join(" ")))
+}
+
+fn judge_idle(
+    proxy: &str,
+    proxy_idle: Option<Idle>,
+    backend: &str,
+    backend_idle: Option<Idle>,
+    asked_ns: i64,
+) -> Judged {
+    let told = |first, verdict, why: &str| (Some(first), None, verdict, why.to_owned());
+    match (proxy_idle, backend_idle) {
         (_, Some(Idle::NoKeepAlive)) => told(
             First::Neither,
             PairVerdict::Safe,
@@ -109,25 +204,146 @@ fn judge(proxy: &Party, backend: &Party, margin_asked_ns: i64) -> Pair {
             "The proxy never gives up an idle connection, so the backend always closes it, now and then as a request is sent.",
         ),
         (Some(Idle::Closes { at_most_ns, .. }), Some(Idle::Closes { after_ns, .. })) => {
-            pair.margin_ns = Some(after_ns - at_most_ns);
-            by_margin(after_ns - at_most_ns, margin_asked_ns)
+            let margin_ns = after_ns.saturating_sub(at_most_ns);
+            let (first, verdict, why) = by_margin(margin_ns, asked_ns);
+            (first, Some(margin_ns), verdict, why)
         }
         (None, _) => (
             None,
+            None,
             PairVerdict::Unknown,
-            format!("How long {} keeps idle connections is not known.", proxy.name),
+            format!("How long {proxy} keeps idle connections is not known."),
         ),
         (_, None) => (
             None,
+            None,
             PairVerdict::Unknown,
-            format!("After how long {} closes idle connections is not known.", backend.name),
+            format!("After how long {backend} closes idle connections is not known."),
+        ),
+    }
+}
+
+/// What a client makes of the time that the server announces, where both are known to do so; where one of them may not, the
+/// earliest and the latest of what is possible.
+fn heed(client: &mut IdleTimer, server: &IdleTimer) {
+    let (Some(heeds), Some(announced), Some(own)) = (&client.heeds, server.announces, client.idle) else {
+        return;
+    };
+    if own == Idle::NoKeepAlive {
+        return;
+    }
+    let believed = |ns: i64| heeds.at_most_ns.map_or(ns, |at_most| ns.min(at_most));
+    let after_ns = believed(announced.ns - heeds.less_at_most_ns).max(0);
+    let at_most_ns = believed(announced.ns - heeds.less_ns);
+    let told = match own {
+        Idle::Never if heeds.only_shortens => return,
+        Idle::Closes { after_ns: earliest, at_most_ns: latest } if heeds.only_shortens => {
+            Idle::Closes { after_ns: after_ns.min(earliest), at_most_ns: at_most_ns.min(latest) }
+        }
+        _ => Idle::Closes { after_ns, at_most_ns },
+    };
+    let told = match told {
+        Idle::Closes { at_most_ns: ..=0, .. } => Idle::NoKeepAlive,
+        other => other,
+    };
+    let surely = heeds.versions.is_none() && (heeds.asks || !announced.if_asked);
+    let idle = match (surely, own, told) {
+        (true, _, told) => Some(told),
+        (false, Idle::Closes { .. }, told) => own.joined(told),
+        // Who may or may not heed it keeps connections for as long as without it.
+        (false, own, _) => Some(own),
+    };
+    let Some(idle) = idle.filter(|idle| *idle != own) else { return };
+    client.idle = Some(idle);
+    let seconds = announced.ns / SECOND;
+    client.known_from += &format!("; the server announces Keep-Alive: timeout={seconds}, which it heeds");
+}
+
+/// Whether a middlebox can forget a connection that the proxy would still use.
+fn judge_through(pair: &Pair, proxy: &Party, backend: &Party, middlebox: &Party) -> Pair {
+    let timer = middlebox.through.clone().unwrap_or_else(|| IdleTimer::unknown("not known"));
+    let forgets_ns = match timer.idle {
+        Some(Idle::Closes { after_ns, .. }) => Some(after_ns),
+        _ => None,
+    };
+    let asked_ns = pair.margin_asked_ns;
+    let latest = |timer: &IdleTimer| {
+        let of = |idle| match idle {
+            Some(Idle::NoKeepAlive) => Some(0),
+            Some(Idle::Closes { at_most_ns, .. }) => Some(at_most_ns),
+            Some(Idle::Never) => Some(i64::MAX),
+            None => None,
+        };
+        let all: Option<Vec<i64>> = readings(timer).into_iter().map(|(_, idle)| of(idle)).collect();
+        all.and_then(|all| all.into_iter().max())
+    };
+    let (proxy_ns, backend_ns) = (latest(&pair.proxy_timer), latest(&pair.backend_timer));
+    let within = |ns: Option<i64>| ns.zip(forgets_ns).is_some_and(|(ns, forgets)| ns <= forgets - asked_ns);
+    let name = &middlebox.name;
+    let (closes_first, verdict, why) = match timer.idle {
+        None => (
+            None,
+            PairVerdict::Unknown,
+            format!("After how long {name} forgets an idle connection is not known."),
+        ),
+        Some(Idle::Never | Idle::NoKeepAlive) => {
+            (Some(First::Neither), PairVerdict::Safe, format!("{name} forgets no idle connection."))
+        }
+        Some(_) if within(proxy_ns) => (
+            Some(First::Proxy),
+            PairVerdict::Safe,
+            format!("The proxy gives up an idle connection before {name} forgets it."),
+        ),
+        Some(_) if within(backend_ns) => (
+            Some(First::Backend),
+            PairVerdict::Safe,
+            format!(
+                "The backend closes an idle connection before {name} forgets it, and its FIN still gets through."
+            ),
+        ),
+        Some(_) if proxy_ns.is_none() || backend_ns.is_none() => (
+            None,
+            PairVerdict::Unknown,
+            format!(
+                "One end is not known, and the other keeps idle connections for longer than {name} does."
+            ),
+        ),
+        Some(_) => (
+            None,
+            PairVerdict::Unsafe,
+            format!(
+                "Both ends keep idle connections for longer than {name} does: it forgets one without telling them, and the next request on it is answered with RST or never."
+            ),
         ),
     };
-    (pair.closes_first, pair.verdict, pair.why) = (first, verdict, why);
-    if pair.verdict == PairVerdict::Unsafe {
-        pair.change = changes(proxy, backend, margin_asked_ns);
+    let margin = proxy_ns.filter(|ns| *ns != i64::MAX).zip(forgets_ns).map(|(ns, forgets)| forgets - ns);
+    Pair {
+        closes_first,
+        margin_ns: margin,
+        verdict,
+        why,
+        change: match forgets_ns {
+            Some(ns) if verdict == PairVerdict::Unsafe => through_changes(pair, proxy, backend, ns),
+            _ => Vec::new(),
+        },
+        through: Some(Through { name: name.clone(), timer }),
+        ..pair.clone()
     }
-    pair
+}
+
+/// A shorter timer at the end that sends requests, or probes of TCP keep-alive, which each end can send.
+fn through_changes(pair: &Pair, proxy: &Party, backend: &Party, forgets_ns: i64) -> Vec<Change> {
+    let enough = nice_below(forgets_ns.saturating_sub(pair.margin_asked_ns));
+    let mut changes: Vec<Change> = enough.and_then(|enough| shorter(proxy, enough)).into_iter().collect();
+    if let Some(every) = nice_below(forgets_ns / 2) {
+        let seconds = every / SECOND;
+        let words = format!(
+            "TCP keep-alive on these connections (SO_KEEPALIVE), first probe after {seconds} s of silence: TCP_KEEPIDLE={seconds}, or for all of a machine net.ipv4.tcp_keepalive_time={seconds} (Linux has 7200)"
+        );
+        let whose = format!("{} or {}", proxy.name, backend.name);
+        changes.push(Change::words(&whose, &IdleTimer::unknown(""), words));
+    }
+    changes
 }
 
 fn by_margin(margin_ns: i64, asked_ns: i64) -> (Option<First>, PairVerdict, String) {
@@ -159,49 +375,6 @@ fn by_margin(margin_ns: i64, asked_ns: i64) -> (Option<First>, PairVerdict, Stri
     (Some(first), verdict, why.to_owned())
 }
 
-/// The backend's timer raised above the proxy's, or the proxy's lowered below the backend's: never the other way round.
-fn changes(proxy: &Party, backend: &Party, asked_ns: i64) -> Vec<Change> {
-    let mut changes = Vec::new();
-    if let Some(Idle::Closes { at_most_ns, .. }) = proxy.upstream.idle {
-        let enough = nice_above(at_most_ns.saturating_add(asked_ns));
-        changes.push(change(&backend.name, &backend.downstream, enough, "close idle connections after"));
-    }
-    if let Some(Idle::Closes { after_ns, .. }) = backend.downstream.idle {
-        match nice_below(after_ns.saturating_sub(asked_ns)) {
-            Some(enough) if proxy.upstream.can_change() => {
-                changes.push(change(&proxy.name, &proxy.upstream, enough, "give up idle connections after"));
-            }
-            _ if proxy.upstream.idle == Some(Idle::Never) => changes.push(Change {
-                whose: backend.name.clone(),
-                place: None,
-                line: "never close idle connections: this proxy has no setting to give them up".to_owned(),
-            }),
-            _ => {}
-        }
-    }
-    changes
-}
-
-fn change(whose: &str, timer: &IdleTimer, ns: i64, words: &str) -> Change {
-    let place = timer.place.as_ref().map(|place| format!("{}, line {}", place.file, place.line));
-    let line = timer.line_for(ns).unwrap_or_else(|| format!("{words} {} s", ns / 1_000_000_000));
-    Change { whose: whose.to_owned(), place, line }
-}
-
-const SECOND: i64 = 1_000_000_000;
-
-/// Whole seconds, from 10 s on a multiple of 5 s, not below `ns`.
-pub fn nice_above(ns: i64) -> i64 {
-    let step = if ns > 10 * SECOND { 5 * SECOND } else { SECOND };
-    ns.saturating_add(step - 1) / step * step
-}
-
-/// Whole seconds, from 10 s on a multiple of 5 s, not above `ns`; none below a second.
-pub fn nice_below(ns: i64) -> Option<i64> {
-    let step = if ns > 10 * SECOND { 5 * SECOND } else { SECOND };
-    Some(ns / step * step).filter(|ns| *ns >= SECOND)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,7 +385,7 @@ mod tests {
             Party::parse(proxy, Facing::Upstream).unwrap(),
             Party::parse(backend, Facing::Downstream).unwrap(),
         ];
-        chain(&parties, SECOND).remove(0)
+        chain(&parties, SECOND).unwrap().remove(0)
     }
 
     /// Pairs as people run them, right and wrong.
@@ -256,8 +429,8 @@ mod tests {
     fn the_backend_is_raised_or_the_proxy_lowered_and_never_the_reverse() {
         let pair = verdict("aws-alb", "express");
         let lines: Vec<&str> = pair.change.iter().map(|change| change.line.as_str()).collect();
-        assert!(lines[0].starts_with("server.keepAliveTimeout = 65000;"), "{lines:?}");
-        assert!(lines[1].starts_with("idle_timeout.timeout_seconds = 4 "), "{lines:?}");
+        assert!(lines[0].ends_with("server.keepAliveTimeout = 65000;"), "{lines:?}");
+        assert!(lines[1].ends_with("Key=idle_timeout.timeout_seconds,Value=4"), "{lines:?}");
         assert_eq!(pair.closes_first, Some(First::Backend));
         assert_eq!(pair.margin_ns, Some(-55 * SECOND));
         for (proxy, backend) in

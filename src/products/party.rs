@@ -44,7 +44,10 @@ pub struct IdleTimer {
     /// What it makes of such an announcement, as a client.
     #[serde(skip)]
     pub heeds: Option<Heeds>,
-    /// How it is written, `{}` standing for a number of `unit_ns`.
+    /// Whose it is, by its name in the data; none where only a time is known.
+    #[serde(skip)]
+    pub product: Option<String>,
+    /// How it is written in the file that was read, `{}` standing for a number of `unit_ns`.
     #[serde(skip)]
     pub line: Option<String>,
     /// The unit of that number, ns.
@@ -94,6 +97,7 @@ impl IdleTimer {
             otherwise: None,
             announces: None,
             heeds: None,
+            product: None,
             line: None,
             unit_ns: 1_000_000_000,
         }
@@ -140,10 +144,8 @@ impl IdleTimer {
 
     /// A timer of a product, with the way to change it.
     fn changed_by(product: &Product, timer: &Timer) -> IdleTimer {
-        let unit_ns = product.setting(timer).and_then(|setting| setting.unit_ns());
         IdleTimer {
-            line: timer.line.clone(),
-            unit_ns: unit_ns.unwrap_or(1_000_000_000),
+            product: Some(product.id.clone()),
             heeds: product.heeds.clone().filter(|_| timer.side == Facing::Upstream),
             ..IdleTimer::unknown("")
         }
@@ -153,7 +155,7 @@ impl IdleTimer {
     pub fn configured(product: &Product, side: Facing, ns: i64, known_from: String) -> IdleTimer {
         let Some(timer) = product.timers_facing(side).next() else {
             let idle = (ns > 0).then_some(Idle::Closes { after_ns: ns, at_most_ns: ns });
-            return IdleTimer { idle, ..IdleTimer::unknown(known_from) };
+            return IdleTimer { idle, product: Some(product.id.clone()), ..IdleTimer::unknown(known_from) };
         };
         if ns <= 0 {
             let setting = product.setting(timer);
@@ -190,16 +192,6 @@ impl IdleTimer {
                 IdleTimer { known_from: format!("{known_from} takes the {}", default.known_from), ..default }
             }
         }
-    }
-
-    /// Whether anybody can set it: a load balancer's timer may be fixed.
-    pub fn can_change(&self) -> bool {
-        self.line.is_some() || self.known_from == GIVEN
-    }
-
-    /// The line to write so that the timer becomes `ns`, if there is a way to write it.
-    pub fn line_for(&self, ns: i64) -> Option<String> {
-        Some(self.line.as_ref()?.replace("{}", &(ns / self.unit_ns).to_string()))
     }
 }
 
@@ -303,8 +295,12 @@ impl Party {
             });
         };
         let mut party = Party::of_product(product);
+        let untouched = party.clone();
         if let Some(settings) = settings {
             Assignments::parse(name, settings)?.apply(&mut party, product, faces)?;
+        }
+        if party.timer(faces) == untouched.timer(faces) {
+            party.warnings.extend(product.caveat.clone());
         }
         Ok(party)
     }
@@ -318,6 +314,11 @@ fn unknown_product(name: &str, faces: Facing) -> String {
     )
 }
 
+fn with_article(words: &str) -> String {
+    let vowel = words.starts_with(['a', 'e', 'i', 'o', 'u']) || words.starts_with("HTTP");
+    format!("{} {words}", if vowel { "an" } else { "a" })
+}
+
 fn wrong_side(name: &str, product: &Product, faces: Facing) -> String {
     let does = match faces {
         Facing::Downstream => "accepts no connections",
@@ -325,8 +326,8 @@ fn wrong_side(name: &str, product: &Product, faces: Facing) -> String {
         Facing::Through => "is no middlebox",
     };
     format!(
-        "`{name}` is a {} ({}) and {does}: name what stands there, or give its idle timeout (60s)",
-        product.role.words(),
+        "`{name}` is {} ({}) and {does}: name what stands there, or give its idle timeout (60s)",
+        with_article(product.role.words()),
         product.name
     )
 }

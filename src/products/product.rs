@@ -155,9 +155,6 @@ pub struct Timer {
     pub setting: String,
     /// The releases, or the circumstances, that this holds for.
     pub versions: Option<String>,
-    /// How the setting is written, `{}` standing for a number in the setting's unit.
-    #[serde(skip_serializing)]
-    pub line: Option<String>,
     /// The `Keep-Alive: timeout=N` of its responses when nothing is set, ns; none where they say nothing. A time that is
     /// set is announced in whole seconds.
     pub announces_ns: Option<i64>,
@@ -210,7 +207,6 @@ struct RawTimer {
     at_most: Option<String>,
     setting: String,
     versions: Option<String>,
-    line: Option<String>,
     announces: Option<String>,
     #[serde(default)]
     announces_if_asked: bool,
@@ -237,7 +233,6 @@ impl TryFrom<RawTimer> for Timer {
             idle,
             setting: raw.setting,
             versions: raw.versions,
-            line: raw.line,
             announces_ns: raw.announces.as_deref().map(nanoseconds).transpose()?,
             announces_if_asked: raw.announces_if_asked,
             early_ns: raw.early.as_deref().map_or(Ok(0), nanoseconds)?,

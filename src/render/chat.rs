@@ -42,6 +42,10 @@ pub fn message(report: &Report) -> String {
         let reuse = server.reused().map_or_else(String::new, |(longest, _)| {
             format!(", connections reused after up to {} idle", duration(longest))
         });
+        if server.path_forgets.is_some() && server.server_idle_close.is_none() {
+            message.line(&format!("{} {}", server.server, server.verdict_words()));
+            continue;
+        }
         message.line(&format!(
             "{} AT RISK: closes idle connections after {}{reuse}",
             server.server,

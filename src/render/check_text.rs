@@ -6,7 +6,7 @@ use super::columns::{Cell, Columns, Edge};
 use super::page::Page;
 use super::style::{TextOptions, Tone};
 use super::units::{duration, setting};
-use crate::products::{First, Idle, IdleTimer, Pair, PairVerdict, Party};
+use crate::products::{Change, First, Idle, IdleTimer, Pair, PairVerdict, Party};
 
 /// Version of the layout of [`json`].
 const SCHEMA: u32 = 1;
@@ -68,7 +68,12 @@ impl Page {
             PairVerdict::Unsafe => "UNSAFE",
             PairVerdict::Unknown => "UNKNOWN",
         };
-        let heading = format!("{word}: {} in front of {}", pair.proxy, pair.backend);
+        let heading = match &pair.through {
+            None => format!("{word}: {} in front of {}", pair.proxy, pair.backend),
+            Some(through) => {
+                format!("{word}: {} in front of {}, through {}", pair.proxy, pair.backend, through.name)
+            }
+        };
         self.paragraph(&heading, tone(pair.verdict), true, 0);
         let row = |name: &str, timer: &IdleTimer, keeps: &str| {
             vec![
@@ -77,16 +82,19 @@ impl Page {
                 Cell::toned(&timer.known_from, Tone::Muted),
             ]
         };
-        let rows = vec![
-            row(&pair.proxy, &pair.proxy_timer, "gives up after"),
-            row(&pair.backend, &pair.backend_timer, "closes after"),
-        ];
+        let mut rows = vec![row(&pair.proxy, &pair.proxy_timer, "gives up after")];
+        if let Some(through) = &pair.through {
+            rows.push(row(&through.name, &through.timer, "forgets after"));
+        }
+        rows.push(row(&pair.backend, &pair.backend_timer, "closes after"));
         let headings = vec![("", Edge::Left), ("", Edge::Left), ("", Edge::Left)];
         self.text += &Columns { headings, rows, indent: 2 }.text(self.options);
         let first = match (pair.closes_first, pair.margin_ns) {
             (Some(First::Proxy), Some(margin)) => {
-                Some(format!("The proxy, {} before the backend.", length(margin)))
+                let whom = pair.through.as_ref().map_or("the backend", |through| &through.name);
+                Some(format!("The proxy, {} before {whom}.", length(margin)))
             }
+            (Some(First::Backend), _) if pair.through.is_some() => Some("The backend.".to_owned()),
             (Some(First::Backend), Some(margin)) => {
                 Some(format!("The backend, up to {} before the proxy.", length(-margin)))
             }
@@ -100,10 +108,29 @@ impl Page {
         }
         self.explained("Why", &pair.why);
         for (index, change) in pair.change.iter().enumerate() {
-            let heading = if index == 0 { "What to change" } else { "or" };
-            let place = change.place.as_ref().map_or_else(String::new, |place| format!(", {place}"));
-            self.explained(heading, &format!("{}{place}:", change.whose));
-            self.command("", &format!("    {}", change.line));
+            self.change(if index == 0 { "What to change" } else { "or" }, change);
+        }
+    }
+
+    /// What to write, as it is written: each line whole, so that it can be copied.
+    fn change(&mut self, heading: &str, change: &Change) {
+        let place = change.place.as_ref().map_or_else(String::new, |place| format!(", {place}"));
+        // A line of a file says where it is written.
+        let written_in = change.written_in.as_ref().filter(|_| change.place.is_none());
+        let written_in = written_in.map_or_else(String::new, |written_in| format!(" ({written_in})"));
+        self.explained(heading, &format!("{}{place}{written_in}:", change.whose));
+        if change.is_code {
+            for line in change.line.lines() {
+                self.command("", &format!("    {line}"));
+            }
+        } else {
+            self.explained("", &change.line);
+        }
+        if let Some(now) = &change.now {
+            self.command("", &format!("instead of {now}"));
+        }
+        if let Some(note) = &change.note {
+            self.explained("", note);
         }
     }
 }
@@ -143,7 +170,7 @@ mod tests {
                 Party::parse(spec, faces).unwrap()
             })
             .collect();
-        let pairs = chain(&parties, 1_000_000_000);
+        let pairs = chain(&parties, 1_000_000_000).unwrap();
         let verdict = pairs.iter().map(|pair| pair.verdict).max().unwrap();
         table(&parties, &pairs, verdict, TextOptions { width, color: false, unicode: true })
     }

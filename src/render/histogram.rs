@@ -102,6 +102,9 @@ pub fn idle_times(server: &Server, theme: Theme) -> Result<Option<String>, Troub
 fn title(server: &Server) -> String {
     let who = &server.server;
     match server.verdict {
+        Verdict::AtRisk if server.path_forgets.is_some() && server.server_idle_close.is_none() => {
+            format!("{who}: something between forgets connections")
+        }
         Verdict::AtRisk => format!("{who} closes idle connections before its client gives them up"),
         Verdict::Safe => format!("{who}: the client gives up idle connections first"),
         Verdict::Unknown => format!("{who}: idle times, too few to tell who closes first"),
@@ -366,6 +369,7 @@ mod tests {
             server_idle_close: server,
             client_idle_close: client,
             longest_reuse_ns: Some(reuse_ms * MS),
+            path_forgets: None,
             reused_at_least_ns: None,
             closed_at_least_ns: None,
             verdict,

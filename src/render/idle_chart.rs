@@ -159,6 +159,7 @@ mod tests {
             server_idle_close: server,
             client_idle_close: client,
             longest_reuse_ns: Some(4_419 * MS),
+            path_forgets: None,
             reused_at_least_ns: None,
             closed_at_least_ns: None,
             verdict: Verdict::AtRisk,

@@ -89,6 +89,7 @@ pub(super) fn servers(servers: &[Server]) -> String {
         "\n| server | closed first, after idle | reused up to | verdict |\n|---|---|--:|---|\n".to_owned();
     for server in servers {
         let verdict = match server.verdict {
+            Verdict::AtRisk if server.path_forgets.is_some() => "**at risk**: something between forgets",
             Verdict::AtRisk => "**at risk**",
             Verdict::Safe => "safe",
             Verdict::Unknown => "unknown",

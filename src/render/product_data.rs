@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{csv, markdown};
-use crate::products::{Product, Setting};
+use crate::products::{Cure, Facing, Measured, Product, Setting};
 
 /// Version of the layout of [`json`].
 const SCHEMA: u32 = 1;
@@ -11,18 +11,41 @@ const SCHEMA: u32 = 1;
 #[derive(Serialize)]
 struct Document<'a> {
     schema: u32,
-    products: &'a [Product],
+    products: Vec<Entry<'a>>,
 }
+
+/// A product with what can be written for it and what was measured of it.
+#[derive(Serialize)]
+struct Entry<'a> {
+    #[serde(flatten)]
+    product: &'a Product,
+    cures: Vec<&'static Cure>,
+    measured: Vec<&'static Measured>,
+}
+
+impl<'a> Entry<'a> {
+    fn of(product: &'a Product) -> Entry<'a> {
+        let cures = SIDES.into_iter().flat_map(|side| product.cures(side)).collect();
+        Entry { product, cures, measured: product.measured().collect() }
+    }
+}
+
+const SIDES: [Facing; 3] = [Facing::Downstream, Facing::Upstream, Facing::Through];
 
 /// One document: every product with its timers (ns) and settings.
 pub fn json(products: &[Product]) -> String {
-    let text = serde_json::to_string_pretty(&Document { schema: SCHEMA, products });
+    let text = serde_json::to_string_pretty(&Document {
+        schema: SCHEMA,
+        products: products.iter().map(Entry::of).collect(),
+    });
     text.expect("products are plain data with string keys") + "\n"
 }
 
 /// One product a line.
 pub fn lines(products: &[Product]) -> String {
-    let line = |product| serde_json::to_string(product).expect("products are plain data with string keys");
+    let line = |product| {
+        serde_json::to_string(&Entry::of(product)).expect("products are plain data with string keys")
+    };
     products.iter().map(|product| line(product) + "\n").collect()
 }
 

@@ -4,7 +4,7 @@ use super::columns::{Cell, Columns, Edge};
 use super::page::Page;
 use super::style::{TextOptions, Tone};
 use super::units::setting;
-use crate::products::{Facing, Idle, Product, Timer};
+use crate::products::{Does, Facing, Idle, Product, Timer};
 
 /// Writes one product, a line end after each line.
 pub fn product(product: &Product, options: TextOptions) -> String {
@@ -35,10 +35,16 @@ pub fn product(product: &Product, options: TextOptions) -> String {
             page.explained(heading, text);
         }
     }
+    for (index, measured) in product.measured().enumerate() {
+        let with = measured.with.as_ref().map_or_else(String::new, |with| format!(", {with}"));
+        let told = format!("{}{with}: {}", measured.release, measured.words());
+        page.explained(if index == 0 { "Measured" } else { "" }, &told);
+    }
     if !product.settings.is_empty() {
         page.blank();
         settings(&mut page, product);
     }
+    cures(&mut page, product);
     page.text
 }
 
@@ -105,6 +111,36 @@ fn settings(page: &mut Page, product: &Product) {
         // Whole however long it is: a broken address cannot be copied.
         page.text += &page.options.paint(&format!("[{}] {source}{trust}", index + 1), Tone::Muted, false);
         page.blank();
+    }
+}
+
+/// What can be written, with the time left open.
+fn cures(page: &mut Page, product: &Product) {
+    for (side, whom) in [
+        (Facing::Downstream, "connections of its clients"),
+        (Facing::Upstream, "connections to its servers"),
+        (Facing::Through, "connections through it"),
+    ] {
+        for cure in product.cures(side) {
+            page.blank();
+            let does = match cure.does {
+                Does::Timer => "To set the idle timeout of",
+                Does::KeepNone => "To keep no",
+                Does::Retry => "To send lost requests again on",
+            };
+            let tried = match &cure.tried {
+                Some(tried) => format!("; run here with {tried}"),
+                None => "; as documented".to_owned(),
+            };
+            let heading = format!("{does} {whom} ({}{tried}):", cure.place);
+            page.paragraph(&heading, Tone::Ink, false, 0);
+            for line in cure.template().lines() {
+                page.command("", line);
+            }
+            if let Some(note) = &cure.note {
+                page.explained("", note);
+            }
+        }
     }
 }
 
@@ -185,10 +221,14 @@ mod tests {
 
     #[test]
     fn no_line_is_wider_than_the_terminal() {
+        let codes: Vec<String> = products::cures().iter().map(products::Cure::template).collect();
+        let shown: Vec<&str> = codes.iter().flat_map(|code| code.lines()).map(str::trim).collect();
         for width in [72, 100, 160] {
             let texts = products::all().iter().map(|known| product(known, options(width)));
             for text in texts.chain([list(products::all(), options(width))]) {
-                for line in text.lines().filter(|line| !line.starts_with('[')) {
+                // What is to be copied stays whole.
+                let quoted = |line: &str| shown.contains(&line.trim());
+                for line in text.lines().filter(|line| !line.starts_with('[') && !quoted(line)) {
                     assert!(columns(line) <= i32::from(width), "{width}: {line}");
                 }
             }

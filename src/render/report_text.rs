@@ -275,12 +275,12 @@ impl Page {
             ("verdict", Edge::Left),
         ];
         let rows = servers.iter().map(|server| {
-            let (verdict, tone) = match server.verdict {
-                Verdict::AtRisk => ("AT RISK", Tone::Reset),
-                Verdict::Safe => ("safe", Tone::Response),
-                Verdict::Unknown => ("unknown", Tone::Muted),
+            let tone = match server.verdict {
+                Verdict::AtRisk => Tone::Reset,
+                Verdict::Safe => Tone::Response,
+                Verdict::Unknown => Tone::Muted,
             };
-            let verdict = Cell::toned(verdict, tone);
+            let verdict = Cell::toned(server.verdict_words(), tone);
             vec![
                 Cell::plain(&server.server),
                 Cell::plain(closed_first(server)),

@@ -32,7 +32,7 @@ pub use schema::{SCHEMA_VERSION, json_schema};
 pub use soak::{SOAK_SCHEMA, Soak, SoakCause, SoakMeasured, SoakPrediction, SoakShare};
 pub use timeline::{Timeline, TimelineClose, TimelineIncident, TimelineLane, TimelineSpan};
 pub use trace::{Clocks, Lane, Segment, SegmentKind, Trace};
-pub use words::{Cause, Confidence, Ending, Fit, RetrySafe, Role, Side, Vantage, Verdict};
+pub use words::{Cause, Confidence, Ending, Fit, PathLoss, RetrySafe, Role, Side, Vantage, Verdict};
 
 /// Everything one analysis found, in the order of first packets.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -154,6 +154,10 @@ pub struct Incident {
     /// Time from the last byte of the previous exchange to the server's close: what a timer of the server counts, where
     /// `idle_ns` is what one of the client does.
     pub idle_at_close_ns: Option<i64>,
+    /// Time from the packet before the request, of either side and whatever it carried: devices on the path count from there.
+    pub silence_ns: Option<i64>,
+    /// What was done to the request on its path, for `state-lost` and `silent-drop`; none where that cannot be told.
+    pub path_loss: Option<PathLoss>,
     /// Requests answered on this connection before.
     pub requests_before: u32,
     /// It is the first request of a connection that was captured from its beginning, or the attempt to connect.
@@ -246,7 +250,9 @@ pub struct Server {
     /// The longest silence before the server closed first, of connections that were idle before the capture holds them:
     /// it keeps idle connections for at least so long.
     pub closed_at_least_ns: Option<i64>,
-    /// Whether the pair can race.
+    /// A path to it on which something forgot a connection: the one that forgets soonest.
+    pub path_forgets: Option<PathForgets>,
+    /// Whether requests can be lost: the pair can race, or something between the two forgets connections.
     pub verdict: Verdict,
     /// What to change, with numbers.
     pub advice: String,
@@ -257,6 +263,40 @@ impl Server {
     pub fn reused(&self) -> Option<(i64, bool)> {
         let (exactly, at_least) = (self.longest_reuse_ns, self.reused_at_least_ns);
         exactly.max(at_least).map(|longest| (longest, at_least > exactly))
+    }
+}
+
+/// How long something between a client and a server remembers a connection on which nothing passes.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct PathForgets {
+    /// The longest silence that a connection survived on this path; none where none survived 0.1 s. Where it is not shorter
+    /// than `gone_ns`, no idle timer explains the loss.
+    pub survived_ns: Option<i64>,
+    /// The shortest silence after which a connection was gone.
+    pub gone_ns: i64,
+    /// Requests lost to it.
+    pub losses: u64,
+    /// Devices whose default lies between the two. A likeness, never a proof.
+    pub looks_like: Vec<LooksLike>,
+}
+
+impl PathForgets {
+    /// Whether an idle timer can explain it.
+    pub fn is_by_timer(&self) -> bool {
+        self.survived_ns.is_none_or(|survived| survived < self.gone_ns)
+    }
+}
+
+impl Server {
+    /// The verdict in words.
+    pub fn verdict_words(&self) -> &'static str {
+        match (self.verdict, &self.path_forgets) {
+            (Verdict::AtRisk, Some(forgets)) if forgets.is_by_timer() => "AT RISK: something between forgets",
+            (Verdict::AtRisk, Some(_)) => "AT RISK: connections got lost",
+            (Verdict::AtRisk, None) => "AT RISK",
+            (Verdict::Safe, _) => "safe",
+            (Verdict::Unknown, _) => "unknown",
+        }
     }
 }
 

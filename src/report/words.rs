@@ -175,6 +175,18 @@ tokens! {
 }
 
 tokens! {
+    /// What something on the path, or a server's host that lost its memory, did to a request.
+    PathLoss {
+        /// After a silence it no longer knew the connection.
+        Forgot = "forgot",
+        /// It refused the request although the connection had been in use just before, or was new.
+        Refused = "refused",
+        /// It cut the connection while the server had the request.
+        Cut = "cut",
+    }
+}
+
+tokens! {
     /// Can a client and a server race with the timers that were observed?
     Verdict {
         /// The client gave up idle connections before the server did.

@@ -28,7 +28,7 @@ pub fn capture(packets: &[Packet], at: Side, ipv6: bool) -> Vec<Record> {
         let here = packet.from == at;
         let time_us = if here { Some(packet.sent_us) } else { packet.arrives_us };
         let Some(time_us) = time_us.filter(|_| !packet.unseen[at as usize]) else { continue };
-        let mut data = frame(packet, ipv6);
+        let mut data = frame(packet, at, ipv6);
         if !here && data.len() < SHORTEST_FRAME {
             data.resize(SHORTEST_FRAME, 0);
         }
@@ -82,7 +82,7 @@ pub fn from_pcap(file: &[u8]) -> Vec<Record> {
 }
 
 /// Ethernet, IP and TCP around the payload.
-fn frame(packet: &Packet, ipv6: bool) -> Vec<u8> {
+fn frame(packet: &Packet, at: Side, ipv6: bool) -> Vec<u8> {
     let (own, peer) = (packet.from as usize, packet.from.peer() as usize);
     let hosts: [&[u8]; 2] = if ipv6 {
         const PREFIX: [u8; 16] = [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -110,7 +110,7 @@ fn frame(packet: &Packet, ipv6: bool) -> Vec<u8> {
     let ethertype: [u8; 2] = if ipv6 { [0x86, 0xdd] } else { [0x08, 0x00] };
     let mut frame = [[0x02, 0, 0, 0, 0, peer as u8], [0x02, 0, 0, 0, 0, own as u8]].concat();
     frame.extend(ethertype);
-    frame.extend(if ipv6 { ipv6_header(packet, tcp.len()) } else { ipv4_header(packet, tcp.len()) });
+    frame.extend(if ipv6 { ipv6_header(packet, at, tcp.len()) } else { ipv4_header(packet, at, tcp.len()) });
     frame.extend(src);
     frame.extend(dst);
     if !ipv6 {
@@ -127,21 +127,21 @@ const fn with_last(mut address: [u8; 16], last: u8) -> [u8; 16] {
 }
 
 /// The IPv4 header up to the addresses, its checksum still zero.
-fn ipv4_header(packet: &Packet, tcp_len: usize) -> Vec<u8> {
+fn ipv4_header(packet: &Packet, at: Side, tcp_len: usize) -> Vec<u8> {
     const DO_NOT_FRAGMENT: [u8; 2] = [0x40, 0];
     let mut header = vec![0x45, 0];
     header.extend((20 + tcp_len as u16).to_be_bytes());
     header.extend(packet.ip_id.to_be_bytes());
     header.extend(DO_NOT_FRAGMENT);
-    header.extend([packet.ttl, 6, 0, 0]);
+    header.extend([packet.ttls[at as usize], 6, 0, 0]);
     header
 }
 
 /// The IPv6 header up to the addresses.
-fn ipv6_header(packet: &Packet, tcp_len: usize) -> Vec<u8> {
+fn ipv6_header(packet: &Packet, at: Side, tcp_len: usize) -> Vec<u8> {
     let mut header = vec![0x60, 0, 0, 0];
     header.extend((tcp_len as u16).to_be_bytes());
-    header.extend([6, packet.ttl]);
+    header.extend([6, packet.ttls[at as usize]]);
     header
 }
 

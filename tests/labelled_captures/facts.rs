@@ -54,6 +54,8 @@ pub struct ExpectedIncident {
     /// Whether it is told to be the first of its connection, where that is the point; only the whole capture can tell.
     pub first_request: Option<bool>,
     pub resets: u32,
+    /// The same at the server, where a device in the path sends RSTs to one end only.
+    pub resets_at_server: Option<u32>,
     pub ack_covers_fin: Option<bool>,
     /// `client` or `server` where only that side's capture can show it: what is lost on the way is not seen beyond.
     pub seen_from: Option<String>,
@@ -210,7 +212,8 @@ impl ExpectedIncident {
         }
         field("request", self.request.clone(), found.request.label());
         field("requests_before", self.requests_before.to_string(), found.requests_before.to_string());
-        field("resets", self.resets.to_string(), found.resets.to_string());
+        let resets = self.resets_at_server.filter(|_| side == Side::Server).unwrap_or(self.resets);
+        field("resets", resets.to_string(), found.resets.to_string());
         let idle_at_close = found.idle_at_close_ns.filter(|_| self.idle_at_close.is_some());
         for (what, expected, found) in [
             ("idle", &self.idle, found.idle_ns),

@@ -12,6 +12,8 @@ use finrace::report::Side;
 pub struct Story {
     /// Time a packet takes from one host to the other, µs.
     pub delay_us: i64,
+    /// Routers between the hosts.
+    pub hops: u8,
     /// IPv6 instead of IPv4.
     pub ipv6: bool,
     pub connections: Vec<Connection>,
@@ -101,6 +103,7 @@ impl Story {
     fn line(&mut self, words: &[Word], last: &mut At) -> Result<(), String> {
         match words[0].text()? {
             "ipv6" => self.ipv6 = true,
+            "hops" => self.hops = number(words.get(1).ok_or("a number")?.text()?)?,
             "delay" => self.delay_us = time(words.get(1).ok_or("a time")?.text()?)?,
             "connection" => {
                 let connection = Connection::parse(&words[1..], self.connections.len())?;

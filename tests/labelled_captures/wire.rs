@@ -19,7 +19,8 @@ pub struct Packet {
     pub flags: Flags,
     pub window: u16,
     pub ip_id: u16,
-    pub ttl: u8,
+    /// As captured at the client, at the server.
+    pub ttls: [u8; 2],
     pub payload: Vec<u8>,
     /// Not captured at the client, at the server.
     pub unseen: [bool; 2],
@@ -34,7 +35,7 @@ pub fn packets(story: &Story) -> Vec<Packet> {
     let mut packets = Vec::new();
     for (index, connection) in story.connections.iter().enumerate() {
         for copy in 0..connection.repeat {
-            packets.extend(play(connection, index as u32, copy, story.delay_us));
+            packets.extend(play(connection, index as u32, copy, story));
         }
     }
     packets.sort_by_key(|packet| packet.sent_us);
@@ -66,7 +67,7 @@ impl End {
     }
 }
 
-fn play(connection: &Connection, index: u32, copy: u16, delay_us: i64) -> Vec<Packet> {
+fn play(connection: &Connection, index: u32, copy: u16, story: &Story) -> Vec<Packet> {
     let start_us = connection.start_us + i64::from(copy) * connection.every_us;
     let time = |step: &Step| match step.at {
         At::Connection(at) => start_us + at,
@@ -86,7 +87,7 @@ fn play(connection: &Connection, index: u32, copy: u16, delay_us: i64) -> Vec<Pa
         let now_us = time(step);
         for (seq, payload, last) in pieces(step, &ends[step.from as usize]) {
             let flags = if last { step.flags } else { Flags(step.flags.0 & !(Flags::FIN | Flags::PSH)) };
-            packets.push(send(&mut ends, step, now_us, delay_us, isn, ports, (seq, payload, flags)));
+            packets.push(send(&mut ends, step, now_us, story, isn, ports, (seq, payload, flags)));
         }
     }
     packets
@@ -118,7 +119,7 @@ fn send(
     ends: &mut [End; 2],
     step: &Step,
     now_us: i64,
-    delay_us: i64,
+    story: &Story,
     isn: [u32; 2],
     ports: [u16; 2],
     (seq, payload, flags): (Option<u32>, Vec<u8>, Flags),
@@ -140,10 +141,12 @@ fn send(
             end.last_data = Some((seq, payload.clone()));
         }
     }
-    let arrives_us = (!lost).then_some(now_us + delay_us + late_us);
+    let arrives_us = (!lost).then_some(now_us + story.delay_us + late_us);
     if let Some(arrives_us) = arrives_us.filter(|_| !flags.rst()) {
         ends[peer].inbox.push((arrives_us, seq, seq + numbers, ack));
     }
+    let mut ttls = [TTL; 2];
+    ttls[peer] -= story.hops;
     Packet {
         sent_us: now_us,
         arrives_us,
@@ -155,7 +158,7 @@ fn send(
         flags,
         window: if flags.rst() { 0 } else { WINDOW },
         ip_id,
-        ttl: ttl.unwrap_or(TTL),
+        ttls: ttl.map_or(ttls, |ttl| [ttl; 2]),
         payload,
         unseen,
         dup,

@@ -7,6 +7,7 @@ mod common {
     pub mod ordinary_user;
     pub mod tshark;
 }
+mod databases;
 mod endings;
 mod pictures;
 mod places;

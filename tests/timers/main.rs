@@ -10,9 +10,11 @@ mod check;
 #[cfg(feature = "live")]
 mod hostile;
 mod known;
+mod pairs;
 #[cfg(feature = "live")]
 mod probe;
 #[cfg(feature = "live")]
 mod tls;
+mod truth;
 #[cfg(feature = "live")]
 mod upstream;

@@ -21,6 +21,9 @@ pub(super) struct Fields {
     pub chunked: bool,
     /// The connection is to close.
     pub close: bool,
+    /// Content-Length is no number, or there are two that differ (RFC 9112 section 6.3, rule 5): each program believes what
+    /// it likes.
+    pub length_is_invalid: bool,
 }
 
 impl Fields {
@@ -45,9 +48,12 @@ impl Fields {
             return;
         }
         if let Some(value) = value_of(b"content-length", line) {
-            self.length = number(value);
+            let length = common_number(value);
+            self.length_is_invalid |=
+                length.is_none() || self.length.is_some_and(|known| length != Some(known));
+            self.length = length;
         } else if let Some(value) = value_of(b"transfer-encoding", line) {
-            self.chunked = contains_token(value, b"chunked");
+            self.chunked |= contains_token(value, b"chunked");
         } else if let Some(value) = value_of(b"connection", line) {
             self.close =
                 contains_token(value, b"close") || (self.close && !contains_token(value, b"keep-alive"));
@@ -159,7 +165,8 @@ fn value_of<'l>(name: &[u8], line: &'l [u8]) -> Option<&'l [u8]> {
 
 fn status_code(line: &[u8]) -> Option<u16> {
     let digits = line.strip_prefix(b"HTTP/1.")?.get(2..5)?;
-    number(digits).filter(|status| (100..600).contains(status)).map(|status| status as u16)
+    // Beyond the five classes are some that public servers do send, 999 for one.
+    number(digits).filter(|status| *status >= 100).map(|status| status as u16)
 }
 
 /// A number, of digits only (RFC 9110 section 8.6).
@@ -169,6 +176,13 @@ fn number(digits: &[u8]) -> Option<u64> {
         if digit > 9 { None } else { sum.checked_mul(10)?.checked_add(digit.into()) }
     };
     if digits.is_empty() { None } else { digits.iter().try_fold(0, add) }
+}
+
+/// The number of which a list is made: some programs merge equal header lines (RFC 9110 section 8.6).
+fn common_number(list: &[u8]) -> Option<u64> {
+    let mut numbers = list.split(|&byte| byte == b',').map(|one| number(one.trim_ascii()));
+    let first = numbers.next()??;
+    numbers.all(|other| other == Some(first)).then_some(first)
 }
 
 fn contains_token(value: &[u8], token: &[u8]) -> bool {

@@ -18,6 +18,12 @@ use path::keep_path;
 
 /// Longest start line or header line looked at; the rest of a longer one is skipped, its meaning unknown.
 const LINE_LIMIT: usize = 256;
+/// Longest request line that is looked for where none is due; RFC 9112 section 3 asks for 8000 bytes at least.
+const LONGEST_REQUEST_LINE: usize = 8192;
+/// Length of `HTTP/1.1 200`.
+const STATUS_END: usize = 12;
+/// ` HTTP/1.1`.
+const VERSION_LEN: usize = 9;
 /// First bytes of a PROXY protocol v2 header (specification section 2.2).
 const PROXY_V2: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 
@@ -35,9 +41,53 @@ pub fn request_line(payload: &[u8]) -> Option<(Method, Vec<u8>)> {
     Some((method, path))
 }
 
-/// Whether a payload begins with an HTTP/1 response.
+/// Whether a payload begins with an HTTP/1 response, as far as its status line was captured.
+#[inline]
 pub fn starts_response(payload: &[u8]) -> bool {
-    payload.starts_with(b"HTTP/1.")
+    payload.starts_with(b"HTTP/1.") && has_status(payload)
+}
+
+/// The status of the response that a payload begins with.
+pub fn status(payload: &[u8]) -> Option<u16> {
+    let line = payload.get(..STATUS_END).filter(|line| starts_response(line))?;
+    Fields::of_status_line(line).map(|fields| fields.status)
+}
+
+/// Behind the version stand a space and a status code of three digits (RFC 9112 section 4), as far as they were captured.
+fn has_status(line: &[u8]) -> bool {
+    let fits = |(at, byte): (usize, &u8)| match at {
+        0 | 2..=4 => byte.is_ascii_digit(),
+        _ => *byte == b' ',
+    };
+    line.iter().skip(b"HTTP/1.".len()).take(5).enumerate().all(fits)
+}
+
+/// Whether a payload holds the whole first line of a request, with its version: text of another protocol, or of a body, may
+/// well begin with the name of a method.
+pub fn holds_request_line(payload: &[u8]) -> bool {
+    let Some(method) = Method::at_start(payload) else { return false };
+    let line = &payload[..payload.len().min(LONGEST_REQUEST_LINE)];
+    let Some(end) = memchr::memchr(b'\n', line) else { return false };
+    let line = line[method.name().len() + 1..end].trim_ascii_end();
+    line.len() > VERSION_LEN
+        && line[line.len() - VERSION_LEN..].starts_with(b" HTTP/1.")
+        && line[line.len() - 1].is_ascii_digit()
+}
+
+/// Whether a request may begin with these bytes, of which more may follow.
+fn may_start_request(bytes: &[u8]) -> bool {
+    let begins = |name: &[u8]| bytes.iter().zip(name).all(|(byte, wanted)| byte == wanted);
+    begins(PROXY_V2)
+        || begins(b"PROXY ")
+        || METHODS
+            .iter()
+            .any(|name| begins(name.as_bytes()) && bytes.get(name.len()).is_none_or(|behind| *behind == b' '))
+}
+
+/// Whether a response may begin with these bytes, of which more may follow.
+fn may_start_response(bytes: &[u8]) -> bool {
+    let version = b"HTTP/1.";
+    bytes.iter().zip(version).all(|(byte, wanted)| byte == wanted) && has_status(bytes)
 }
 
 /// What the framer met.
@@ -186,6 +236,18 @@ impl Framer {
         None
     }
 
+    /// What was taken for the length of the message in hand is wrong: the next byte begins another one.
+    pub fn restart(&mut self) {
+        self.state = State::Start;
+        self.line.clear();
+    }
+
+    /// What was taken for the length of the message in hand is wrong, and where it ends nobody knows.
+    pub fn give_up(&mut self) {
+        self.state = State::Lost;
+        self.line.clear();
+    }
+
     /// At the start of a segment: a lost framer that sees a message begin can go on.
     pub fn resynchronise(&mut self, payload: &[u8]) {
         let begins = || match self.kind {
@@ -193,7 +255,7 @@ impl Framer {
             Kind::Response => starts_response(payload),
         };
         if self.is_lost() && begins() {
-            self.state = State::Start;
+            self.restart();
         }
     }
 
@@ -213,9 +275,11 @@ impl Framer {
                     } else if matches!(rest[0], b'\r' | b'\n') {
                         // RFC 9112 section 2.2: empty lines before a message are to be ignored.
                         used += 1;
-                    } else {
+                    } else if self.may_begin(rest) {
                         self.begin();
                         return (used, Some(Event::Begin));
+                    } else {
+                        self.give_up();
                     }
                 }
                 State::Skip { left } => {
@@ -258,6 +322,13 @@ impl Framer {
         self.fields = head.fields;
         self.state = State::Header;
         (head.end(), self.head_complete(answers))
+    }
+
+    fn may_begin(&self, bytes: &[u8]) -> bool {
+        match self.kind {
+            Kind::Request => may_start_request(bytes),
+            Kind::Response => may_start_response(bytes),
+        }
     }
 
     fn begin(&mut self) {
@@ -369,6 +440,7 @@ impl Framer {
         }
         match (self.fields.chunked, self.fields.length, self.kind) {
             (true, ..) => self.state = State::ChunkSize,
+            _ if self.fields.length_is_invalid => self.state = State::Lost,
             (false, Some(0), _) | (false, None, Kind::Request) => return Some(self.end()),
             (false, Some(left), _) => self.state = State::Body { left },
             (false, None, Kind::Response) => self.state = State::UntilClose,

@@ -208,3 +208,40 @@ fn the_usual_heads_are_read_ahead() {
     assert!(Head::read(b"GET / HTTP/1.1\r\nHost: x\r\n").is_none(), "its end is in another segment");
     assert!(Head::read(b"").is_none());
 }
+
+#[test]
+fn a_length_that_contradicts_itself_is_not_believed() {
+    for lengths in ["Content-Length: 9\r\nContent-Length: 5", "Content-Length: 9, 5", "Content-Length: five"]
+    {
+        let mut framer = Framer::responses();
+        events(&mut framer, format!("HTTP/1.1 200 OK\r\n{lengths}\r\n\r\nhello").as_bytes(), None);
+        assert!(framer.is_lost(), "{lengths}");
+    }
+    let mut framer = Framer::responses();
+    let met = events(&mut framer, b"HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\nhello", None);
+    assert_eq!(met.last(), Some(&Event::End));
+}
+
+#[test]
+fn what_is_no_message_begins_none() {
+    for stray in [&b"\0"[..], b"and more", b"HTTP/1.1 200 OK\r\n"] {
+        let mut framer = Framer::requests();
+        assert_eq!(events(&mut framer, stray, None), [], "{}", String::from_utf8_lossy(stray));
+        assert!(framer.is_lost());
+    }
+    let mut framer = Framer::responses();
+    assert_eq!(events(&mut framer, b"HTTP/1.x abc", None), []);
+    let mut framer = Framer::requests();
+    assert_eq!(events(&mut framer, b"PO", None), [Event::Begin], "the rest may come in the next segment");
+}
+
+#[test]
+fn a_request_line_has_a_version() {
+    assert!(holds_request_line(b"GET /a HTTP/1.1\r\nHost"));
+    assert!(holds_request_line(b"GET /a HTTP/1.0\n"));
+    for other in
+        [&b"GET key\r\n"[..], b"GET /a HTTP/1.1", b"OPTIONS * RTSP/1.0\r\n", b"GET HTTP/1.1\r\n", b""]
+    {
+        assert!(!holds_request_line(other), "{}", String::from_utf8_lossy(other));
+    }
+}

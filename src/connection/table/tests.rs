@@ -390,5 +390,5 @@ fn what_every_connection_costs_is_known() {
     assert_eq!(size_of::<Option<Mark>>(), size_of::<Mark>());
     assert_eq!(size_of::<Option<Moment>>(), size_of::<Moment>());
     assert!(size_of::<Connection>() <= 312, "{}", size_of::<Connection>());
-    assert!(size_of::<Exchange>() <= 128, "{}", size_of::<Exchange>());
+    assert!(size_of::<Exchange>() <= 136, "{}", size_of::<Exchange>());
 }

@@ -2,7 +2,7 @@
 
 use super::{Scenario, ScenarioError};
 
-const BUILTIN: [(&str, &str); 15] = [
+const BUILTIN: [(&str, &str); 21] = [
     ("crossed-fin", include_str!("../../../scenarios/crossed-fin.toml")),
     ("unread-request", include_str!("../../../scenarios/unread-request.toml")),
     ("discarded-request", include_str!("../../../scenarios/discarded-request.toml")),
@@ -18,6 +18,12 @@ const BUILTIN: [(&str, &str); 15] = [
     ("alb-uwsgi", include_str!("../../../scenarios/alb-uwsgi.toml")),
     ("alb-uwsgi-article", include_str!("../../../scenarios/alb-uwsgi-article.toml")),
     ("alb-uwsgi-fixed", include_str!("../../../scenarios/alb-uwsgi-fixed.toml")),
+    ("mysql", include_str!("../../../scenarios/mysql.toml")),
+    ("mysql-goodbye", include_str!("../../../scenarios/mysql-goodbye.toml")),
+    ("postgresql", include_str!("../../../scenarios/postgresql.toml")),
+    ("postgresql-goodbye", include_str!("../../../scenarios/postgresql-goodbye.toml")),
+    ("redis", include_str!("../../../scenarios/redis.toml")),
+    ("redis-goodbye", include_str!("../../../scenarios/redis-goodbye.toml")),
 ];
 
 impl Scenario {
@@ -92,7 +98,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_answered_with_the_names_there_are() {
-        insta::assert_snapshot!(Scenario::builtin("crossed").unwrap_err(), @"no scenario is called `crossed`; there are crossed-fin, unread-request, discarded-request, stale-reuse, retried, fixed, nginx-express, nginx-apache, alb-express, alb-express-fixed, alb-gunicorn, alb-gunicorn-fixed, alb-uwsgi, alb-uwsgi-article, alb-uwsgi-fixed; or give the path of a TOML file");
+        insta::assert_snapshot!(Scenario::builtin("crossed").unwrap_err(), @"no scenario is called `crossed`; there are crossed-fin, unread-request, discarded-request, stale-reuse, retried, fixed, nginx-express, nginx-apache, alb-express, alb-express-fixed, alb-gunicorn, alb-gunicorn-fixed, alb-uwsgi, alb-uwsgi-article, alb-uwsgi-fixed, mysql, mysql-goodbye, postgresql, postgresql-goodbye, redis, redis-goodbye; or give the path of a TOML file");
     }
 
     #[test]

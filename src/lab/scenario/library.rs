@@ -42,7 +42,21 @@ const BACKENDS: [(&str, &str); 12] = [
     ("go", include_str!("../../../scenarios/backends/go.toml")),
 ];
 
-/// The names that `use`, `--proxy` and `--backend` take, except for the toys'.
+/// Applications that keep a connection to a database, and databases: `use` takes them, and as they do not speak HTTP to each
+/// other they stand in no pair of proxy and server.
+const POOLS: [(&str, &str); 3] = [
+    ("mysql-pool", include_str!("../../../scenarios/pools/mysql.toml")),
+    ("postgresql-pool", include_str!("../../../scenarios/pools/postgresql.toml")),
+    ("redis-pool", include_str!("../../../scenarios/pools/redis.toml")),
+];
+
+const DATABASES: [(&str, &str); 3] = [
+    ("mariadb", include_str!("../../../scenarios/databases/mariadb.toml")),
+    ("postgresql", include_str!("../../../scenarios/databases/postgresql.toml")),
+    ("redis", include_str!("../../../scenarios/databases/redis.toml")),
+];
+
+/// The names that `use`, `--proxy` and `--backend` take for what speaks HTTP, except for the toys'.
 pub fn names(party: Party) -> impl Iterator<Item = &'static str> {
     shelf(party).iter().map(|(name, _)| *name)
 }
@@ -52,13 +66,17 @@ pub fn names(party: Party) -> impl Iterator<Item = &'static str> {
 /// # Errors
 /// [`ScenarioError::UnknownProgram`], with the names there are.
 pub fn text(party: Party, name: &str) -> Result<&'static str, ScenarioError> {
-    shelf(party).iter().find(|(known, _)| *known == name).map(|(_, text)| *text).ok_or_else(|| {
-        ScenarioError::UnknownProgram {
+    let others = match party {
+        Party::Proxy => &POOLS,
+        Party::Backend => &DATABASES,
+    };
+    shelf(party).iter().chain(others).find(|(known, _)| *known == name).map(|(_, text)| *text).ok_or_else(
+        || ScenarioError::UnknownProgram {
             party: party.token(),
             name: name.into(),
             known: names(party).chain([TOY]).collect(),
-        }
-    })
+        },
+    )
 }
 
 fn shelf(party: Party) -> &'static [(&'static str, &'static str)] {
@@ -285,14 +303,17 @@ mod tests {
     #[test]
     fn every_program_says_its_version_and_what_it_needs() {
         let programs = names(Party::Backend)
+            .chain(DATABASES.map(|(name, _)| name))
             .map(|name| Backend::named(name).unwrap())
             .filter_map(|backend| match backend {
                 Backend::Program(program) => Some(program),
                 Backend::Toy(_) => None,
             })
-            .chain(names(Party::Proxy).filter_map(|name| match Proxy::named(name).unwrap() {
-                Proxy::Program(program) => Some(program),
-                Proxy::Toy(_) => None,
+            .chain(names(Party::Proxy).chain(POOLS.map(|(name, _)| name)).filter_map(|name| {
+                match Proxy::named(name).unwrap() {
+                    Proxy::Program(program) => Some(program),
+                    Proxy::Toy(_) => None,
+                }
             }));
         for program in programs {
             assert!(!program.version.is_empty() && program.needs.is_some(), "{}", program.name);
@@ -301,7 +322,7 @@ mod tests {
 
     #[test]
     fn an_idle_timer_that_can_be_set_appears_in_a_file_or_in_the_environment() {
-        for name in names(Party::Backend) {
+        for name in names(Party::Backend).chain(DATABASES.map(|(name, _)| name)) {
             let Backend::Program(program) = Backend::named(name).unwrap() else { continue };
             let places = program.files.values().chain(program.env.values());
             let carried = places.filter(|text| text.contains("{idle_directive}")).count();

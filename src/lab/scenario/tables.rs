@@ -372,7 +372,7 @@ impl Default for Traffic {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SendWhen {
-    /// The backend's FIN has left its host and has not reached the proxy's.
+    /// The backend's FIN has left its host and has not reached the proxy's; or the RST of one that closes without a FIN.
     FinOnWire,
     /// The backend's FIN has reached the proxy's host.
     FinDelivered,

@@ -125,8 +125,9 @@ impl Scenario {
                 self.backend.name()
             ));
         }
-        let holds_fin =
-            |hold: &Hold| hold.from == Party::Backend && matches!(hold.packet, Packet::Fin | Packet::Any);
+        let holds_fin = |hold: &Hold| {
+            hold.from == Party::Backend && matches!(hold.packet, Packet::Fin | Packet::Rst | Packet::Any)
+        };
         if self.traffic.send_when == SendWhen::FinOnWire && !self.wire.hold.iter().any(holds_fin) {
             problems.push(
                 "[traffic] send_when = \"fin-on-wire\" needs a [[wire.hold]] that keeps the backend's fin on the wire: \

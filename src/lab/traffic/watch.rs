@@ -90,7 +90,7 @@ impl Watch {
 
     fn is_moment(&self, event: &Event) -> bool {
         match (self.send_when, &event.what) {
-            (SendWhen::FinOnWire, What::Held { from, packet: Packet::Fin })
+            (SendWhen::FinOnWire, What::Held { from, packet: Packet::Fin | Packet::Rst })
             | (SendWhen::FinOnWire, What::Forwarded { from, packet: Packet::Fin }) => *from == Party::Backend,
             (SendWhen::FinDelivered, What::PeerClosed { .. }) => true,
             (SendWhen::FinDelivered, What::Forwarded { from: Party::Backend, packet: Packet::Fin }) => {

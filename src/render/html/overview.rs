@@ -135,11 +135,12 @@ pub fn servers(report: &Report) -> String {
         report.servers.iter().partition(|server| server.verdict == Verdict::AtRisk);
     let in_order: Vec<&Server> = at_risk.into_iter().chain(others).collect();
     for server in &in_order {
-        let (class, verdict) = match server.verdict {
-            Verdict::AtRisk => ("bad", "AT RISK"),
-            Verdict::Safe => ("good", "safe"),
-            Verdict::Unknown => ("muted", "unknown"),
+        let class = match server.verdict {
+            Verdict::AtRisk => "bad",
+            Verdict::Safe => "good",
+            Verdict::Unknown => "muted",
         };
+        let verdict = server.verdict_words();
         let _ = writeln!(
             section,
             "<tr><th scope=\"row\">{}</th><td>{}</td><td class=\"number\">{}</td><td class=\"{class}\">{verdict}</td></tr>",

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::words::{Kind, Root};
 use super::{Page, named};
-use crate::products::{self, Facing, IdleTimer};
-use crate::render::markdown::{code, escape};
+use crate::products::{self, Cure, Facing, Rounding};
+use crate::render::markdown::escape;
 use crate::render::units::{counted, duration};
 use crate::report::{Cause, IdleClose, LooksLike, Server};
 
@@ -172,7 +172,7 @@ fn settings(server: &Server, timers: Timers) -> String {
         seconds(enough)
     );
     let alike = server.server_idle_close.as_ref().map_or(&[][..], |close| &close.looks_like);
-    text += &table("server", &of_likeness(alike, Facing::Downstream, enough));
+    text += &blocks("server", &of_likeness(alike, Facing::Downstream, enough));
     text += &recognised("server", alike, server.server_idle_close.as_ref());
     match timers.client_enough_ns() {
         Some(enough) => {
@@ -184,12 +184,12 @@ fn settings(server: &Server, timers: Timers) -> String {
             );
             let alike = server.client_idle_close.as_ref().map_or(&[][..], |close| &close.looks_like);
             if alike.is_empty() {
-                let usual = USUAL_CLIENTS.iter().filter_map(|id| line(id, None, Facing::Upstream, enough));
-                text += &table("client", &usual.collect::<Vec<_>>());
+                let usual = USUAL_CLIENTS.iter().filter_map(|id| written(id, None, Facing::Upstream, enough));
+                text += &blocks("client", &usual.collect::<Vec<_>>());
                 text += "  What the client is cannot be seen in the packets; these are common ones, more with \
                          `finrace timeouts --list`.\n\n";
             } else {
-                text += &table("client", &of_likeness(alike, Facing::Upstream, enough));
+                text += &blocks("client", &of_likeness(alike, Facing::Upstream, enough));
                 text += &recognised("client", alike, server.client_idle_close.as_ref());
             }
         }
@@ -201,33 +201,40 @@ fn settings(server: &Server, timers: Timers) -> String {
     text
 }
 
-/// A product and what to write in its configuration.
-type Line = (String, String);
-
-fn of_likeness(alike: &[LooksLike], side: Facing, ns: i64) -> Vec<Line> {
-    alike.iter().filter_map(|like| line(&like.product, like.versions.as_deref(), side, ns)).collect()
+/// A product, and what to write in its configuration.
+struct Written {
+    name: String,
+    cure: &'static Cure,
+    code: String,
 }
 
-fn line(id: &str, versions: Option<&str>, side: Facing, ns: i64) -> Option<Line> {
+fn of_likeness(alike: &[LooksLike], side: Facing, ns: i64) -> Vec<Written> {
+    alike.iter().filter_map(|like| written(&like.product, like.versions.as_deref(), side, ns)).collect()
+}
+
+fn written(id: &str, versions: Option<&str>, side: Facing, ns: i64) -> Option<Written> {
     let product = products::find(id)?;
-    let written = IdleTimer::default_of(product, side).line_for(ns)?;
+    let rounding = if side == Facing::Downstream { Rounding::Up } else { Rounding::Down };
+    let (cure, code) = product.cures(side).find_map(|cure| Some((cure, cure.written(ns, rounding)?)))?;
     let name = match versions {
         Some(versions) => format!("{} ({versions})", product.name),
         None => product.name.clone(),
     };
-    Some((name, written))
+    Some(Written { name, cure, code })
 }
 
-/// Set in below an item of a list.
-fn table(who: &str, lines: &[Line]) -> String {
-    if lines.is_empty() {
-        return "\n".to_owned();
+/// Set in below an item of a list: a block of code for each product, to be copied as it is.
+fn blocks(who: &str, all: &[Written]) -> String {
+    let mut text = "\n".to_owned();
+    for Written { name, cure, code } in all {
+        let place = escape(&cure.place);
+        let _ = writeln!(text, "  - if the {who} is {}, write ({place}):\n", escape(name));
+        let _ = writeln!(text, "    ```{}", cure.language);
+        for line in code.lines() {
+            let _ = writeln!(text, "    {line}");
+        }
+        text += "    ```\n\n";
     }
-    let mut text = format!("\n  | if the {who} is | write |\n  |---|---|\n");
-    for (name, written) in lines {
-        let _ = writeln!(text, "  | {} | {} |", escape(name), code(written));
-    }
-    text.push('\n');
     text
 }
 
@@ -261,6 +268,7 @@ fn more(kind: Kind) -> Option<&'static str> {
              of the stream can be read, and for a newer release of it. A client idle timeout below the server's makes the \
              event rarer until then."
         }
+        (_, Root::Refused) => return None,
         (Cause::StateLost | Cause::SilentDrop, _) => {
             "Known limits of devices in the path: AWS NLB and NAT gateway 350 s, Azure load balancer 4 minutes \
              (`finrace timeouts aws-nlb`, `aws-nat-gw`, `azure-lb`, `linux-conntrack`). If the server was restarted at \

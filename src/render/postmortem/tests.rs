@@ -111,7 +111,7 @@ fn the_settings_are_those_of_the_products_recognised_and_in_the_right_order() {
     let change = section(&page, "What to change");
     assert!(change.contains("server.keepAliveTimeout = 65000;"), "{change}");
     assert!(
-        change.contains("`keepalive_timeout 3s;") || change.contains("`keepalive_timeout 4s;"),
+        change.contains("    keepalive_timeout 3s;") || change.contains("    keepalive_timeout 4s;"),
         "{change}"
     );
     assert!(change.contains("What the client is cannot be seen"), "{change}");

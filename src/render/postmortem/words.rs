@@ -1,7 +1,7 @@
 //! What each kind of loss means, for a reader who was not there and does not know TCP, and why each packet matters.
 
 use crate::render::units::{count, counted};
-use crate::report::{Cause, Incident, Role};
+use crate::report::{Cause, Incident, PathLoss, Role};
 
 /// Incidents that have one explanation and one cure: the same cause, on its own terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum Root {
     Unused,
     /// The server closed although no idle time had passed, and had not said so.
     Unannounced,
+    /// Something on the path refused the request or cut the connection, and no silence had to do with it.
+    Refused,
     /// A restart closed all connections at once.
     Restart,
     /// What the cause itself names.
@@ -33,6 +35,7 @@ impl Kind {
         let cause = incident.cause;
         let at_a_close = cause.is_race() || cause == Cause::StaleReuse || cause == Cause::ResetIdle;
         let root = match () {
+            () if matches!(incident.path_loss, Some(PathLoss::Refused | PathLoss::Cut)) => Root::Refused,
             () if !at_a_close => Root::Cause,
             // A form of the race that is none: no timer closed (see `Incident::race`).
             () if cause.is_race() && !incident.race => Root::Restart,
@@ -51,11 +54,12 @@ impl Kind {
 
     /// Whether the time before the request has to do with it.
     pub fn is_of_silence(self) -> bool {
-        self.root != Root::Cause
-            || matches!(
-                self.cause,
-                Cause::StaleReuse | Cause::StateLost | Cause::SilentDrop | Cause::UnsolicitedResponse
-            )
+        !matches!(self.root, Root::Cause | Root::Refused)
+            || self.root != Root::Refused
+                && matches!(
+                    self.cause,
+                    Cause::StaleReuse | Cause::StateLost | Cause::SilentDrop | Cause::UnsolicitedResponse
+                )
     }
 
     /// Whether it hit an attempt to connect, and no request.
@@ -86,6 +90,7 @@ impl Kind {
             }
             (Cause::StaleReuse, _) => "the client used a connection that it had been told was closed",
             (Cause::ResetIdle, _) => "the server broke off an idle connection as a request was sent",
+            (_, Root::Refused) => "something on the way refused the request or cut the connection",
             (Cause::StateLost, _) => "after a silence, nobody at the other end knew the connection any more",
             (Cause::SilentDrop, _) => "the request was sent again and again, and nothing came back",
             (Cause::DiedMidRequest, _) => "the server took the request and closed without an answer",
@@ -157,6 +162,11 @@ impl Kind {
             (Cause::ResetIdle, _) => {
                 "The server ended an idle connection by a reset instead of an orderly close, as a request was on its \
                  way or about to be sent. The request was lost; the server's application never saw it."
+            }
+            (_, Root::Refused) => {
+                "The connection was new or in use, so nothing can have forgotten it. The request met a reset all the same: \
+                 something between client and server (a firewall, a load balancer, an intrusion prevention system) rejected \
+                 it, or the server's host had just lost the connection in a restart or a failover."
             }
             (Cause::StateLost, _) => {
                 "Devices between client and server (NAT gateways, firewalls, load balancers that forward packets) keep a \
