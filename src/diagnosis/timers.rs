@@ -187,9 +187,11 @@ impl ServerTimers {
         let races = findings.iter().filter(|finding| finding.is_race());
         self.raced_ns.extend(races.map(|_| ended_ns));
         let served = connection.served > 0 || connection.exchanges.iter().any(|exchange| exchange.answered());
-        let announced = connection.announced_close || connection.response_ends_with_connection();
-        // A close that HTTP had announced is no timer, neither is one before the first answer, and how long HTTP/2 inside TLS
-        // was idle cannot be told.
+        let announced = connection.announced_close
+            || connection.response_ends_with_connection()
+            || connection.is_upgraded();
+        // A close that HTTP had announced is no timer, neither is one before the first answer or after HTTP was left, and how
+        // long HTTP/2 inside TLS was idle cannot be told.
         let idle_ns = closed_first
             .filter(|_| served && !announced && !connection.offers_http2)
             .and_then(|side| idle_before_close(connection, side, findings))
