@@ -9,7 +9,7 @@ mod method;
 mod path;
 
 pub use head::Head;
-pub(super) use head::fingerprint;
+pub(super) use head::{fingerprint, holds_fingerprint};
 pub(crate) use method::METHODS;
 pub use method::Method;
 
