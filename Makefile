@@ -20,7 +20,7 @@ WINDOWS := $(or $(CARGO_TARGET_DIR),target)/windows
 RUNS := 10000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long truth-table odds-check gallery windows fuzz bench bench-layers bench-wire bench-sweep lint deps \
+.PHONY: help demo test test-long truth-table check-truth odds-check gallery windows fuzz bench bench-layers bench-wire bench-sweep lint deps \
 	servers servers-all browser
 
 help: ## list these targets
@@ -39,6 +39,9 @@ test-long: test ## run the scenarios with timers of a minute, too
 
 truth-table: servers-all ## run every proxy in front of every server and write docs/truth-table.md
 	$(CARGO) run --release --locked -- truth-table --out docs/truth-table.md
+
+check-truth: truth-table ## run every pair in the lab, then see that check says the same of its configuration files
+	$(CARGO) test --locked --test timers -- truth
 
 odds-check: ## hold the model of failure rates against natural traffic and write docs/odds-check.md
 	.ci/packages libpcap-headers

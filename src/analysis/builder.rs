@@ -1,9 +1,9 @@
 //! Connections and findings folded into a report.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
-use crate::connection::{Connection, TableCounts};
+use crate::connection::{Connection, Retries, TableCounts};
 use crate::diagnosis::{self, Finding};
 use crate::packet::Endpoint;
 use crate::report::{self, Filter, Incident, Report, SCHEMA_VERSION, Side, Summary, Unlisted};
@@ -14,6 +14,7 @@ use super::hops::{Hops, Twins};
 use super::incident::Pending;
 use super::notes::{self, Unclear};
 use super::quality::Quality;
+use super::retried::Lost;
 use super::servers::Servers;
 use super::vantage::vantage;
 
@@ -53,11 +54,17 @@ struct Live {
     told: Vec<Incident>,
     /// Those that were told, and for which the list had no room.
     told_only: u64,
-    /// Where they begin: trace and frame.
-    starts: HashSet<(u32, u64)>,
+    /// Those of each trace.
+    lost: HashMap<u32, Lost>,
     twins: Twins,
     /// The servers as far as their connections have settled.
     servers: Servers,
+}
+
+impl Live {
+    fn has_told(&self, pending: &Pending) -> bool {
+        self.lost.get(&pending.trace).is_some_and(|lost| lost.contains_key(&pending.start.frame()))
+    }
 }
 
 impl<'o> Builder<'o> {
@@ -114,26 +121,28 @@ impl<'o> Builder<'o> {
     }
 
     /// Tells the incidents of a connection that has been closed for a while, ahead of the end.
-    pub fn settled(&mut self, files: &Files, connection: &Connection) {
+    pub fn settled(&mut self, files: &Files, connection: &Connection, retries: &Retries) {
         let judgement = diagnosis::judge(connection, files.circumstances(connection));
         self.live.servers.add(files.trace, connection, &judgement.findings);
-        self.tell(files, connection, judgement.findings);
+        self.tell(files, connection, judgement.findings, retries);
     }
 
     /// Tells the incidents of a connection that is over before the end.
-    pub fn ended(&mut self, files: &Files, connection: &Connection) {
+    pub fn ended(&mut self, files: &Files, connection: &Connection, retries: &Retries) {
         let judgement = diagnosis::judge(connection, files.circumstances(connection));
-        self.tell(files, connection, judgement.findings);
+        self.tell(files, connection, judgement.findings, retries);
     }
 
-    fn tell(&mut self, files: &Files, connection: &Connection, findings: Vec<Finding>) {
+    fn tell(&mut self, files: &Files, connection: &Connection, findings: Vec<Finding>, retries: &Retries) {
         let vantage = vantage(connection);
         for finding in findings {
-            let Some(pending) = Pending::of(files, connection, finding, vantage) else { continue };
+            let Some(mut pending) = Pending::of(files, connection, finding, vantage) else { continue };
+            let lost = self.live.lost.entry(pending.trace).or_default();
             // Whether refusals are those of a port scan is known at the end.
-            if pending.is_refusal() || !self.live.starts.insert((pending.trace, pending.start.frame())) {
+            if pending.is_refusal() || lost.insert(pending.start.frame(), pending.verdict()).is_some() {
                 continue;
             }
+            pending.follow(files, retries, lost);
             if self.live.twins.told_before(&pending, self.live.told.len()).is_some() {
                 self.copies += 1;
                 continue;
@@ -186,7 +195,7 @@ impl<'o> Builder<'o> {
         }
         for finding in judgement.findings {
             let Some(pending) = Pending::of(files, connection, finding, vantage) else { continue };
-            if self.live.starts.contains(&(pending.trace, pending.start.frame())) {
+            if self.live.has_told(&pending) {
                 continue;
             }
             if self.has_room() {
@@ -226,6 +235,18 @@ impl<'o> Builder<'o> {
         self.summary.packets += capture.packets;
         self.summary.tcp_packets += segments;
         self.captures.push(capture);
+    }
+
+    /// All connections of a trace were judged: what became of further tries is known.
+    pub fn retries(&mut self, files: &Files, retries: &Retries) {
+        let mut lost = self.live.lost.remove(&files.trace).unwrap_or_default();
+        let of_trace = |pending: &&mut Pending| pending.trace == files.trace;
+        for pending in self.pending.iter_mut().filter(of_trace) {
+            lost.insert(pending.start.frame(), pending.verdict());
+        }
+        for pending in self.pending.iter_mut().filter(of_trace) {
+            pending.follow(files, retries, &lost);
+        }
     }
 
     /// Closes a trace: what it could have shown.

@@ -141,10 +141,9 @@ impl Pending {
             "the same packets are stream {} too ({} to {}, {why})",
             other.stream, other.client, other.server
         ));
-        // The copy has the same bytes and is no retry; what retried the copy retried both.
-        let is_retry = |frame: &u64| *frame != copy.start.frame() && *frame != self.start.frame();
-        let retry_frame = self.retry_frame.filter(is_retry).or(copy.retry_frame.filter(is_retry));
-        self.retry_frame = retry_frame;
-        self.incident.retried = retry_frame.is_some();
+        // What retried the copy retried both.
+        if self.incident.retry.is_none() {
+            (self.incident.retried, self.incident.retry) = (other.retried, other.retry);
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! A finding as an incident of the report.
 
-use crate::connection::{Connection, Exchange, Moment, Protocol, Seq};
+use crate::connection::{Connection, Exchange, Moment, Protocol, Retries, Seq};
 use crate::diagnosis::{self, Finding, Place, ServerTimers};
 use crate::packet::Endpoint;
-use crate::report::{self, Cause, Incident, Root, Side, Vantage};
+use crate::report::{self, Cause, Confidence, Incident, Retried, Root, Side, Vantage};
 
 use super::files::Files;
+use super::retried::{self, Lost};
 
 /// A finding that waits for its words: advice needs the timers of all connections.
 pub(super) struct Pending {
@@ -19,8 +20,8 @@ pub(super) struct Pending {
     pub start: Moment,
     /// Its numbers and length, where it has all of its own.
     pub numbers: Option<(Seq, Seq, u32)>,
-    /// Frame of its retry, counted through the trace.
-    pub retry_frame: Option<u64>,
+    /// An equal request would be recognised.
+    pub recognisable: bool,
     /// It is kept only because a filter asks for it: without one there was no more room.
     pub asked_for: bool,
 }
@@ -64,7 +65,8 @@ impl Pending {
             evidence: std::mem::take(&mut finding.evidence),
             counter_evidence: std::mem::take(&mut finding.counter_evidence),
             retry_safe: finding.retry_safe,
-            retried: exchange.is_some_and(|exchange| exchange.retried().is_some()),
+            retried: Retried::Unknown,
+            retry: None,
             vantage,
             race: finding.is_race(),
             root: Root::Cause,
@@ -87,10 +89,19 @@ impl Pending {
             trace: files.trace,
             start,
             numbers: exchange.map(|Exchange { request, .. }| (request.seq, request.ack, request.len)),
-            retry_frame: exchange.and_then(Exchange::retried).map(|retry| retry.frame),
+            recognisable: exchange.is_some_and(|exchange| retried::would_be_recognised(connection, exchange)),
             finding,
             asked_for: false,
         })
+    }
+
+    /// Takes over what is known by now of further tries.
+    pub fn follow(&mut self, files: &Files, retries: &Retries, lost: &Lost) {
+        if self.numbers.is_some() {
+            let frame = self.start.frame();
+            (self.incident.retried, self.incident.retry) =
+                retried::retried(files, retries, lost, frame, self.recognisable);
+        }
     }
 
     /// The cause by its packets, and the one that the timers of its server may make of it ([`Pending::told`]).
@@ -123,6 +134,11 @@ impl Pending {
         incident.advice = story.advice;
         incident.would_log = diagnosis::would_log(incident.cause);
         incident
+    }
+
+    /// What it died of, and how sure that is.
+    pub fn verdict(&self) -> (Cause, Confidence) {
+        (self.incident.cause, self.incident.confidence)
     }
 
     /// A request that its server's host refused to connect for.

@@ -20,6 +20,7 @@ mod notes;
 mod observer;
 mod pass;
 mod quality;
+mod retried;
 mod servers;
 mod streams;
 mod timeline;

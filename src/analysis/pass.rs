@@ -281,6 +281,7 @@ impl<'p, 'o> Pass<'p, 'o> {
             self.builder.connection(&trace.files, &connection);
             trace.quality.connection(&connection);
         });
+        self.builder.retries(&trace.files, trace.table.retries());
         if trace.names.len() > 1 {
             let names: Vec<&str> = trace.names.iter().map(String::as_str).collect();
             self.builder.note(format!("{} are one trace, in the order of their times", notes::names(&names)));
@@ -306,13 +307,15 @@ impl Back<'_, '_, '_> {
             && let Some(first_ns) = decoded.first_ns
         {
             // Before the segment: it may come so late that the table lets closed connections go.
-            self.table.settle(first_ns, &mut |connection| builder.settled(self.files, connection));
+            self.table.settle(first_ns, &mut |connection, retries| {
+                builder.settled(self.files, connection, retries);
+            });
         }
         decoded.each(self.table, self.before, |table, located| {
             table.ingest_located(located, &mut |connection| ended.push(connection));
             for connection in ended.drain(..) {
                 if options.live {
-                    builder.ended(self.files, &connection);
+                    builder.ended(self.files, &connection, table.retries());
                 }
                 builder.connection(self.files, &connection);
                 self.quality.connection(&connection);
@@ -328,7 +331,7 @@ impl Back<'_, '_, '_> {
 
     fn settle(&mut self, now_ns: i64) {
         let (builder, files) = (&mut self.pass.builder, self.files);
-        self.table.settle(now_ns, &mut |connection| builder.settled(files, connection));
+        self.table.settle(now_ns, &mut |connection, retries| builder.settled(files, connection, retries));
     }
 }
 

@@ -13,7 +13,7 @@ use crate::lab::traffic::Attempt as LabAttempt;
 use crate::lab::{Outcome, traffic};
 use crate::render::ladder::{self, Outcome as Seen};
 use crate::render::{self, TextOptions};
-use crate::report::{Attempt, Expectation, Incident, Party, ProductLog, Report, Run, Side, Trace};
+use crate::report::{Attempt, Expectation, Incident, Party, ProductLog, Report, Retried, Run, Side, Trace};
 
 /// A run with everything that is said about it.
 pub struct RunReport {
@@ -210,7 +210,8 @@ fn judge(attempt: &LabAttempt, report: &Report, server_report: Option<&Report>) 
         outcome: seen(&attempt.outcome),
         status: attempt.outcome.status(),
         cause: incident.map(|incident| incident.cause),
-        retried: attempt.retried || incident.is_some_and(|incident| incident.retried),
+        retried: attempt.retried
+            || incident.is_some_and(|it| matches!(it.retried, Retried::Yes | Retried::Failed)),
         reused: attempt.sent_on.map(|sent_on| Some(sent_on) == attempt.connection),
         idle_ns: nanoseconds(attempt.idle),
         request_after_fin_ns: meeting.map(|(request_after_fin, _)| request_after_fin),

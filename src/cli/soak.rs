@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::duration::{format_duration, parse_duration};
 use crate::lab::scenario::{Backend, Overrides, Proxy, Reuse, Scenario, SendWhen, library};
+use crate::lab::soak::Crowd;
 use crate::odds::{Arrivals, arrival_times};
 use crate::render::{odds_text::amount, soak_text};
 use crate::report::Soak;
@@ -90,6 +91,9 @@ pub struct Args {
     /// Seed of the arrivals: the same one makes requests due at the same moments
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// All users ask for the same page with the same bytes, so that a retry looks like anybody's request
+    #[arg(long)]
+    alike: bool,
     /// Do not ask the model
     #[arg(long)]
     no_odds: bool,
@@ -152,6 +156,7 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
         })
         .collect();
     let total: usize = due.iter().map(Vec::len).sum();
+    let crowd = Crowd { due, alike: args.alike };
 
     let ground = Ground::enter(Lab::Wire)?;
     let folder = run_directory(args.out.as_deref(), "soak")?;
@@ -160,7 +165,7 @@ pub fn run(args: &Args, color: Color) -> anyhow::Result<Exit> {
     let sent = Arc::new(AtomicU64::new(0));
     let soaked = runtime.block_on(async {
         let progress = tokio::spawn(show_progress(sent.clone(), total as u64));
-        let soaked = soak(&ground, &scenario, due, (&folder, &servers_folder()), sent).await;
+        let soaked = soak(&ground, &scenario, crowd, (&folder, &servers_folder()), sent).await;
         progress.abort();
         soaked
     })?;
@@ -205,12 +210,14 @@ fn agrees(soak: &Soak) -> bool {
 async fn soak(
     ground: &Ground,
     scenario: &Scenario,
-    due: Vec<Vec<Duration>>,
+    crowd: Crowd,
     folders: (&Path, &Path),
     sent: Arc<AtomicU64>,
 ) -> anyhow::Result<crate::lab::soak::Soaked> {
     match ground {
-        Ground::Wire(entered) => Ok(crate::lab::soak::run(scenario, due, folders, entered.stop, sent).await?),
+        Ground::Wire(entered) => {
+            Ok(crate::lab::soak::run(scenario, crowd, folders, entered.stop, sent).await?)
+        }
         Ground::Loopback => bail!("a soak needs the wire: `finrace doctor` says what it lacks here"),
     }
 }

@@ -70,7 +70,7 @@ pub fn judge(given: &Given<'_>, soaked: &Soaked) -> anyhow::Result<Soak> {
     let lost = share(of_timers.map(|found| found.share.count).sum(), requests);
     let history = traffic.history();
     let measured = measured(&history, requests, soaked.elapsed.as_secs_f64(), *pools);
-    let retried = report.incidents.iter().filter(|incident| incident.retried).count();
+    let followed = report.incidents.iter().filter(|incident| incident.retry.is_some()).count();
     let mut notes = Vec::new();
     if differing > 0 {
         notes.push(format!(
@@ -104,7 +104,7 @@ pub fn judge(given: &Given<'_>, soaked: &Soaked) -> anyhow::Result<Soak> {
                     predictions.push(prediction("formula", (closed.lost, 0.0), (&lost, error)));
                     notes.extend(closed.leaves_out.map(|what| format!("The formula is a guess: {what}.")));
                 }
-                if retried == 0 {
+                if followed == 0 {
                     predictions.push(by_packets(&settings, (&traffic, &history), (&lost, error), *seed));
                     let agree = |from: &str| predictions.iter().any(|it| it.from == from && it.agree);
                     if agree("packets") && !agree("settings") {
@@ -116,7 +116,7 @@ pub fn judge(given: &Given<'_>, soaked: &Soaked) -> anyhow::Result<Soak> {
                     }
                 } else {
                     notes.push(
-                        "The proxy sent lost requests again, so that the packets do not tell which arrivals were users': the model \
+                        "Lost requests were sent again, or equal ones followed, so that the packets do not tell which arrivals were users': the model \
                          was asked by the settings only."
                             .to_owned(),
                     );

@@ -42,7 +42,7 @@ pub struct Exchange {
     pub response_complete: bool,
     /// HTTP status.
     pub status: Option<u16>,
-    /// Fingerprint of the first bytes, to recognise a retry on another connection.
+    /// Fingerprint of the first bytes, to recognise equal requests on other connections.
     pub fingerprint: u64,
     again: Option<Box<Again>>,
     /// It is under way; otherwise its memory waits for the next request.
@@ -73,16 +73,7 @@ pub(super) struct Answer {
 struct Again {
     retransmissions: u32,
     last_retransmission: MaybeNs,
-    retried: Option<Retry>,
-}
-
-/// Where a lost request was seen again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retry {
-    /// Stream of the other connection.
-    pub stream: u32,
-    /// Frame of the repeated request.
-    pub frame: u64,
+    follows_loss: bool,
 }
 
 impl Exchange {
@@ -153,9 +144,9 @@ impl Exchange {
         self.again.as_ref().map_or(0, |again| again.retransmissions)
     }
 
-    /// The same bytes were sent again on another connection of the same client.
-    pub fn retried(&self) -> Option<Retry> {
-        self.again.as_ref()?.retried
+    /// An equal one was lost on another connection shortly before: what becomes of this one is to be told.
+    pub(super) fn follows_loss(&self) -> bool {
+        self.again.as_ref().is_some_and(|again| again.follows_loss)
     }
 
     /// The first segment of the response.
@@ -243,9 +234,9 @@ impl Exchange {
         again.last_retransmission = time_ns.into();
     }
 
-    /// It was seen on another connection.
-    pub(super) fn set_retried(&mut self, retry: Retry) {
-        self.again.get_or_insert_default().retried = Some(retry);
+    /// An equal one was lost on another connection.
+    pub(super) fn follow(&mut self) {
+        self.again.get_or_insert_default().follows_loss = true;
     }
 
     /// Bytes of the request seen so far.

@@ -29,13 +29,15 @@ use std::num::NonZeroU64;
 use crate::packet::{Endpoint, Flags, Segment};
 use crate::report::Side;
 
-pub use exchange::{Exchange, Retry};
+pub use exchange::Exchange;
 pub use half::{Fresh, Half, REORDERED_NS, Reset, is_passive_reset};
 pub use message::{Meaning, Message};
 pub use outstanding::Exchanges;
 pub use roles::RoleHints;
 pub use seq::Seq;
-pub use table::{Digest, Digester, Located, SETTLE_NS, Slot, Table, TableCounts};
+pub use table::{
+    Digest, Digester, Located, Retries, Retry, RetryAnswer, SETTLE_NS, Slot, Table, TableCounts,
+};
 
 use framing::Framing;
 use maybe::{MaybeNs, SurvivedAndTrip};
@@ -238,6 +240,7 @@ struct Rare {
     /// Server data captured before the client's that it acknowledges.
     early: Option<Mark>,
     alert: bool,
+    retry_answer: Option<RetryAnswer>,
 }
 
 impl Connection {
@@ -421,6 +424,26 @@ impl Connection {
         self.survived_and_trip.survived_ns()
     }
 
+    /// Whether the bytes of a request tell equal ones from others. What is encrypted is never twice the same, and what an HTTP/2
+    /// header block means depends on those before it (RFC 7541 section 2.3.2).
+    pub fn is_comparable(&self, exchange: &Exchange) -> bool {
+        match self.protocol {
+            Protocol::Http => exchange.method.is_some(),
+            Protocol::Data => exchange.fingerprint != http::fingerprint(&[]),
+            Protocol::Http2 | Protocol::Tls | Protocol::Unknown => false,
+        }
+    }
+
+    /// Its index in the newest file that holds packets of it.
+    fn newest_stream(&self) -> u32 {
+        self.appearances.newest(self.stream).1
+    }
+
+    /// How a request that [followed](Exchange::follows_loss) a lost one was answered, once.
+    fn take_retry_answer(&mut self) -> Option<RetryAnswer> {
+        self.rare.as_mut()?.retry_answer.take()
+    }
+
     fn rare(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
     }
@@ -492,6 +515,9 @@ impl Connection {
                 }
             }
         };
+        if side == Side::Server && segment.flags.fin() {
+            self.server_closes();
+        }
         if exchanged {
             self.last_data = mark.time_ns.into();
         } else if ends_idle {

@@ -259,6 +259,8 @@ impl Connection {
                     self.request_named(method, framing.requests.path().as_bytes());
                 }
                 Some(Event::End) => self.request_ends(&framing, first.plus(used as u32)),
+                // It belongs to the request before.
+                None if between && framing.requests.is_lost() && self.awaits_answer() => used = payload.len(),
                 None if between && framing.requests.is_lost() => {
                     self.framing = Some(framing);
                     let (payload, first, len) = (&payload[at..], first.plus(at as u32), len - at as u32);
@@ -289,6 +291,12 @@ impl Connection {
         if let Some(exchange) = self.exchanges.back_mut().filter(|exchange| exchange.start == bytes.first) {
             exchange.is_request = bytes.payload.is_empty() || bytes.missing > 0;
         }
+    }
+
+    /// Whether the last request waits for its answer. What follows it and begins no request is more of that one (a body of
+    /// which its head says nothing), or a client's test whether the connection lives.
+    fn awaits_answer(&self) -> bool {
+        self.exchanges.back().is_some_and(|last| last.method.is_some() && !last.answered())
     }
 
     /// A request begins with `payload`, of which the fingerprint may be known.

@@ -4,7 +4,9 @@ use crate::packet::Segment;
 use crate::report::Side;
 
 use super::http::{self, Event, Head};
-use super::{Bytes, Connection, Exchange, Exchanges, Framing, Mark, Protocol, http2, message, tls};
+use super::{
+    Bytes, Connection, Exchange, Exchanges, Framing, Mark, Protocol, RetryAnswer, http2, message, tls,
+};
 
 impl Connection {
     /// Takes in what a segment of the server says of the client's.
@@ -202,7 +204,23 @@ impl Connection {
             self.announced = Some(self.announced.unwrap_or_default().of_client_that_closes());
         }
         self.previous_response = front.response_end();
+        self.tell_retry();
         self.exchanges.pop_front();
+    }
+
+    /// The oldest request has its answer.
+    fn tell_retry(&mut self) {
+        if let Some(front) = self.exchanges.front().filter(|front| front.follows_loss()) {
+            let answer = RetryAnswer { frame: front.request.frame, status: front.status };
+            self.rare().retry_answer = Some(answer);
+        }
+    }
+
+    /// The server closes: a response without a length is complete (RFC 9112 section 6.3).
+    pub(super) fn server_closes(&mut self) {
+        if self.response_ends_with_connection() && self.exchanges.front().is_some_and(Exchange::answered) {
+            self.tell_retry();
+        }
     }
 
     /// What follows is another protocol, which its first bytes will tell: WebSocket, HTTP/2, or what a tunnel carries.

@@ -194,9 +194,9 @@ impl ServerTimers {
         let races = findings.iter().filter(|finding| finding.is_race() && !as_announced(finding));
         self.raced_ns.extend(races.map(|finding| (ended_ns, root::closed_after_answer(finding))));
         let served = connection.served > 0 || connection.exchanges.iter().any(|exchange| exchange.answered());
-        let announced = connection.ends_as_announced().is_some();
-        // A close that HTTP had announced is no timer, neither is one before the first answer, and how long HTTP/2 inside TLS
-        // was idle cannot be told.
+        let announced = connection.ends_as_announced().is_some() || connection.is_upgraded();
+        // A close that HTTP had announced is no timer, neither is one before the first answer or after HTTP was left, and how
+        // long HTTP/2 inside TLS was idle cannot be told.
         let idle_ns = closed_first
             .filter(|_| served && !announced && !connection.offers_http2)
             .and_then(|side| idle_before_close(connection, side, findings))

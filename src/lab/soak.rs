@@ -51,8 +51,21 @@ pub struct Soaked {
     pub versions: (Option<String>, Option<String>),
 }
 
-/// Runs requests through the scenario's proxy to its backend. `due` says for each pool, side by side, when each request is
-/// due, from the beginning; a real proxy has one pool. Of the scenario's traffic only method, path and body count. Must be
+/// The requests of a soak.
+#[derive(Debug, Clone, Default)]
+pub struct Crowd {
+    /// For each pool, side by side, when each request is due, from the beginning; a real proxy has one pool.
+    pub due: Vec<Vec<Duration>>,
+    /// All begin with the same bytes, as requests for one page do: what tells one from another stands behind
+    /// [`ALIKE_BYTES`] of them.
+    pub alike: bool,
+}
+
+/// Bytes that requests have in common at least, where they are [alike](Crowd::alike): more than are compared to find out that
+/// one was sent again.
+pub const ALIKE_BYTES: usize = 400;
+
+/// Runs requests through the scenario's proxy to its backend. Of the scenario's traffic only method, path and body count. Must be
 /// called inside [`super::isolation::enter`], in a tokio runtime of the calling thread.
 ///
 /// `sent` counts the requests that were sent, for whoever looks on.
@@ -61,7 +74,7 @@ pub struct Soaked {
 /// See [`LabError`]. Files already written stay.
 pub async fn run(
     scenario: &Scenario,
-    due: Vec<Vec<Duration>>,
+    crowd: Crowd,
     (folder, servers): (&Path, &Path),
     stop: StopRequest,
     sent: Arc<AtomicU64>,
@@ -79,7 +92,7 @@ pub async fn run(
     let (wire, wire_events) = Wire::start(edge_tun, origin_tun, wire_settings(scenario, edge_ip, origin_ip))?;
     drop(wire_events);
 
-    let pools = due.len() as u16;
+    let pools = crowd.due.len() as u16;
     let backends: Vec<SocketAddr> =
         (0..pools).map(|pool| SocketAddr::new(origin_ip, scenario.backend.port() + pool)).collect();
     let proxies: Vec<SocketAddr> = (0..pools)
@@ -92,7 +105,7 @@ pub async fn run(
     let began = Instant::now();
     let (told, mut answers) = unbounded_channel();
     let traffic = scenario.traffic.clone();
-    let driver = edge.spawn(move || drive(due, proxies, traffic, told, sent));
+    let driver = edge.spawn(move || drive(crowd, proxies, traffic, told, sent));
     let mut soaked = Soaked {
         answers: BTreeMap::new(),
         withheld: 0,
@@ -135,7 +148,7 @@ pub async fn run(
 /// Sends every request when it is due, each pool for itself, and tells what users see; none for a request that was
 /// withheld.
 async fn drive(
-    due: Vec<Vec<Duration>>,
+    Crowd { due, alike }: Crowd,
     proxies: Vec<SocketAddr>,
     traffic: Traffic,
     told: UnboundedSender<Option<String>>,
@@ -145,7 +158,7 @@ async fn drive(
     let began = tokio::time::Instant::now();
     let mut pools = JoinSet::new();
     for (due, proxy) in due.into_iter().zip(proxies) {
-        let users = Users { proxy, traffic: traffic.clone(), told: told.clone(), sent: sent.clone() };
+        let users = Users { proxy, traffic: traffic.clone(), alike, told: told.clone(), sent: sent.clone() };
         pools.spawn_local(users.come(began, due));
     }
     drop(told);
@@ -157,6 +170,7 @@ async fn drive(
 struct Users {
     proxy: SocketAddr,
     traffic: Arc<Traffic>,
+    alike: bool,
     told: UnboundedSender<Option<String>>,
     sent: Arc<AtomicU64>,
 }
@@ -206,11 +220,14 @@ impl Users {
             }
         };
         let Traffic { method, path, body_bytes, .. } = &*self.traffic;
+        let mut fields = Fields::default().with("Host", &self.proxy.to_string());
+        if self.alike {
+            fields = fields.with("Cookie", &format!("theme={}", "=".repeat(ALIKE_BYTES)));
+        }
         let request = Request {
             method: method.clone(),
             target: path.clone(),
-            fields: Fields::default()
-                .with("Host", &self.proxy.to_string())
+            fields: fields
                 // No two requests are the same, so that the same bytes on another connection are a retry.
                 .with("X-Request-Id", &number.to_string())
                 .with("User-Agent", concat!("finrace/", env!("CARGO_PKG_VERSION"))),

@@ -214,7 +214,7 @@ fn telling(hits: &BTreeMap<usize, (usize, u64, String)>) -> Vec<usize> {
     let mut kept: Vec<usize> = hits
         .keys()
         .copied()
-        .filter(|&message| !(specific && all()[message].generic) && !covered(message))
+        .filter(|&message| (!specific || !all()[message].generic) && !covered(message))
         .collect();
     kept.sort_by_key(|message| (std::cmp::Reverse(hits[message].0), *message));
     let mut moments: Vec<&str> = Vec::new();

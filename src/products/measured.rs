@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 use super::product::nanoseconds;
-use super::{Facing, Idle, Product, all};
+use super::{Facing, Product, all};
 
 const MEASURED: &str = include_str!("data/measured.toml");
 
@@ -170,6 +170,7 @@ pub fn measured_document() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::products::Idle;
 
     /// Event loops turn late, a measurement takes a round trip, and a client closes some time after it would have used the
     /// connection no more.

@@ -2,6 +2,7 @@
 
 use super::columns::shortened;
 use super::report_text::{closed_first, frames, idle, show};
+use super::retry::remark;
 use super::units::{counted, date, duration, time_of_day};
 use super::visible::visible;
 use super::wrap::{columns, wrap};
@@ -159,7 +160,7 @@ fn line(report: &Report, incident: &Incident) -> String {
         (_, known) => Some(format!("after {known} idle")),
     });
     facts.push(format!("frames: {}", frames(report, incident)));
-    facts.extend(incident.retried.then(|| "sent again elsewhere".to_owned()));
+    facts.extend(remark(incident));
     facts.join(", ")
 }
 

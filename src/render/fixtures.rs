@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::report::{
-    Capture, Cause, Clocks, Confidence, IdleBucket, IdleClose, Incident, Lane, Report, Request, RetrySafe,
-    Risk, Role, Root, Segment, SegmentKind, Server, Side, Summary, Trace, Vantage, Verdict,
+    Capture, Cause, Clocks, Confidence, IdleBucket, IdleClose, Incident, Lane, Report, Request, Retried,
+    Retry, RetrySafe, Risk, Role, Root, Segment, SegmentKind, Server, Side, Summary, Trace, Vantage, Verdict,
 };
 
 use SegmentKind::{Ack, Fin, Handshake, Request as Ask, Reset, Response};
@@ -288,7 +288,8 @@ pub fn stale_reuse() -> (Trace, Incident) {
 /// Raced, and sent again.
 pub fn retried() -> (Trace, Incident) {
     let (trace, incident) = crossed_fin();
-    (trace, Incident { id: 3, retried: true, ..incident })
+    let retry = Retry { capture: 0, stream: 9, frame: 1_240, after_ns: 400_000_000, status: Some(200) };
+    (trace, Incident { id: 3, retried: Retried::Yes, retry: Some(retry), ..incident })
 }
 
 /// A short healthy connection.
@@ -352,7 +353,8 @@ pub fn incident(cause: Cause) -> Incident {
         evidence: vec!["the request acknowledges 229, the FIN is number 229: the proxy had not received it.".to_owned()],
         counter_evidence: vec!["no byte of a response after the request.".to_owned()],
         retry_safe: RetrySafe::Yes,
-        retried: false,
+        retried: Retried::No,
+        retry: None,
         vantage: Vantage::Server,
         race: matches!(cause, Cause::CrossedFin | Cause::UnreadRequest | Cause::DiscardedRequest),
         root: match cause {

@@ -6,6 +6,7 @@
 use super::columns::shortened;
 use super::mermaid;
 use super::report_text::{closed_first, frames, idle, reused};
+use super::retry;
 use super::units::{count, counted, iso_time, relative};
 use super::visible::visible;
 use crate::report::{Clocks, Incident, Report, RetrySafe, Segment, Server, Side, Trace, Vantage, Verdict};
@@ -56,7 +57,7 @@ fn row(report: &Report, incident: &Incident) -> String {
         incident.cause,
         idle(incident),
         escape(&frames(report, incident)),
-        if incident.retried { "yes" } else { "no" }
+        retry::word(incident.retried)
     )
 }
 
@@ -149,14 +150,13 @@ fn facts(trace: &Trace, incident: &Incident) -> String {
         (_, Vantage::Between) => ", captured between the two",
         (_, Vantage::Unknown) => "",
     };
-    let retried = if incident.retried { "yes, on another connection" } else { "not seen in this capture" };
     let rows = [
         ("verdict", format!("`{}`, {}", incident.cause, incident.confidence)),
         ("when (UTC)", iso_time(incident.time_ns)),
         ("request", format!("{}, {} B", code(&incident.request.label()), count(incident.request.bytes))),
         ("from → to", format!("{} → {}", code(&incident.client), code(&incident.server))),
         ("idle before it", idle(incident)),
-        ("sent again", retried.to_owned()),
+        ("sent again", retry::fact(incident)),
         ("processed by the application", processed(incident.retry_safe).to_owned()),
         ("in Wireshark", format!("`tcp.stream eq {}`{vantage}", trace.stream)),
     ];

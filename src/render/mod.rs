@@ -28,6 +28,7 @@ pub mod probe_upstream_text;
 pub mod product_data;
 pub mod product_text;
 pub mod report_text;
+mod retry;
 pub mod run_text;
 pub mod sequence;
 pub mod soak_text;

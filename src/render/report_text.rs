@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::columns::{Cell, Columns, Edge, shortened};
 use super::idle_chart;
 use super::page::Page;
+use super::retry::remark;
 use super::style::{TextOptions, Tone};
 use super::units::{count, counted, duration, time_of_day};
 use super::visible::quoted;
@@ -239,13 +240,14 @@ impl Page {
             ("frames", Edge::Left),
         ];
         let rows = incidents.iter().map(|incident| {
+            let retried = remark(incident).unwrap_or_default();
             let remarks = [
                 match incident.confidence {
                     Confidence::Certain => "",
                     Confidence::Likely => "likely",
                     Confidence::Inconclusive => "not certain",
                 },
-                if incident.retried { "retried: the user saw nothing" } else { "" },
+                retried.as_str(),
             ];
             let frames = frames(report, incident);
             let last: Vec<&str> =

@@ -33,7 +33,7 @@ pub use soak::{SOAK_SCHEMA, Soak, SoakCause, SoakMeasured, SoakPrediction, SoakS
 pub use timeline::{Timeline, TimelineClose, TimelineIncident, TimelineLane, TimelineSpan};
 pub use trace::{Clocks, Lane, Segment, SegmentKind, Trace};
 pub use words::{
-    Cause, Confidence, Ending, Fit, PathLoss, RetrySafe, Risk, Role, Root, Side, Vantage, Verdict,
+    Cause, Confidence, Ending, Fit, PathLoss, Retried, RetrySafe, Risk, Role, Root, Side, Vantage, Verdict,
 };
 
 /// Everything one analysis found, in the order of first packets.
@@ -186,8 +186,10 @@ pub struct Incident {
     pub counter_evidence: Vec<String>,
     /// Can the server's application have processed the request?
     pub retry_safe: RetrySafe,
-    /// The same request was seen again on another connection.
-    pub retried: bool,
+    /// Whether the request was sent again, and its user saw nothing of the loss.
+    pub retried: Retried,
+    /// The equal request that followed on another connection; of several tries, the last.
+    pub retry: Option<Retry>,
     /// Where the capture was taken, as far as the packets tell.
     pub vantage: Vantage,
     /// Whether this is the keep-alive race: both sides acted within one trip of a packet, and a timer or a limit made the
@@ -201,6 +203,21 @@ pub struct Incident {
     pub what_happened: String,
     /// One plain sentence: what to change.
     pub advice: String,
+}
+
+/// An equal request on another connection, which followed a lost one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Retry {
+    /// Index into [`Report::captures`] of the capture that holds it.
+    pub capture: u32,
+    /// Wireshark's `tcp.stream` in that capture.
+    pub stream: u32,
+    /// Its first frame.
+    pub frame: u64,
+    /// How long after its client could know of the loss it began; the wait for a handshake is left out.
+    pub after_ns: i64,
+    /// HTTP status of its answer; none where it had none, or none that could be read.
+    pub status: Option<u16>,
 }
 
 /// A frame of another capture than the incident's own.

@@ -211,6 +211,76 @@ tokens! {
     }
 }
 
+/// Was a lost request sent again, and did its user see anything of the loss? Only [`Retried::Yes`] is harmless.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Retried {
+    /// It was sent again on another connection and answered there: the user saw nothing.
+    Yes,
+    /// No equal request followed in the capture.
+    No,
+    /// An equal request followed: a retry, or somebody else's.
+    Maybe,
+    /// It was sent again, and that failed, too.
+    Failed,
+    /// The capture cannot tell: the bytes of requests cannot be compared, or what became of the second try was not captured.
+    Unknown,
+}
+
+impl Retried {
+    /// Every value, in the order of the documentation.
+    pub const ALL: &'static [Retried] =
+        &[Retried::Yes, Retried::No, Retried::Maybe, Retried::Failed, Retried::Unknown];
+
+    /// The stable machine token, as it is in JSON: the first two are a boolean there.
+    pub const fn token(self) -> &'static str {
+        match self {
+            Retried::Yes => "true",
+            Retried::No => "false",
+            Retried::Maybe => "maybe",
+            Retried::Failed => "failed",
+            Retried::Unknown => "unknown",
+        }
+    }
+}
+
+impl std::fmt::Display for Retried {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.token())
+    }
+}
+
+impl Serialize for Retried {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Retried::Yes => serializer.serialize_bool(true),
+            Retried::No => serializer.serialize_bool(false),
+            word => serializer.serialize_str(word.token()),
+        }
+    }
+}
+
+impl JsonSchema for Retried {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Retried".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "Was a lost request sent again, and did its user see anything of the loss? Only `true` is harmless.",
+            "oneOf": [
+                { "const": true, "description": "It was sent again on another connection and answered there: the user saw nothing." },
+                { "const": false, "description": "No equal request followed in the capture." },
+                { "const": "maybe", "description": "An equal request followed: a retry, or somebody else's." },
+                { "const": "failed", "description": "It was sent again, and that failed, too." },
+                {
+                    "const": "unknown",
+                    "description": "The capture cannot tell: the bytes of requests cannot be compared, or what became of the second try was not captured."
+                },
+            ],
+        })
+    }
+}
+
 tokens! {
     /// What something on the path, or a server's host that lost its memory, did to a request.
     PathLoss {

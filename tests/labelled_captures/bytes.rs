@@ -84,15 +84,10 @@ pub fn from_pcap(file: &[u8]) -> Vec<Record> {
 /// Ethernet, IP and TCP around the payload.
 fn frame(packet: &Packet, at: Side, ipv6: bool) -> Vec<u8> {
     let (own, peer) = (packet.from as usize, packet.from.peer() as usize);
-    let hosts: [&[u8]; 2] = if ipv6 {
-        const PREFIX: [u8; 16] = [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        const CLIENT: [u8; 16] = with_last(PREFIX, 1);
-        const SERVER: [u8; 16] = with_last(PREFIX, 2);
-        [&CLIENT, &SERVER]
-    } else {
-        [&[192, 0, 2, 1], &[192, 0, 2, 2]]
-    };
-    let (src, dst) = (hosts[own], hosts[peer]);
+    let prefix: &[u8] =
+        if ipv6 { &[0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] } else { &[192, 0, 2] };
+    let hosts = packet.hosts.map(|last| [prefix, &[last]].concat());
+    let (src, dst) = (&hosts[own][..], &hosts[peer][..]);
     let mut tcp = Vec::new();
     tcp.extend(packet.ports[own].to_be_bytes());
     tcp.extend(packet.ports[peer].to_be_bytes());
@@ -119,11 +114,6 @@ fn frame(packet: &Packet, at: Side, ipv6: bool) -> Vec<u8> {
     }
     frame.extend(tcp);
     frame
-}
-
-const fn with_last(mut address: [u8; 16], last: u8) -> [u8; 16] {
-    address[15] = last;
-    address
 }
 
 /// The IPv4 header up to the addresses, its checksum still zero.

@@ -49,7 +49,8 @@ pub struct ExpectedIncident {
     pub request: String,
     pub race: bool,
     pub retry_safe: String,
-    pub retried: bool,
+    /// `true`, `false`, or one of the other words of the report.
+    pub retried: toml::Value,
     pub requests_before: u32,
     /// Whether it is told to be the first of its connection, where that is the point; only the whole capture can tell.
     pub first_request: Option<bool>,
@@ -205,7 +206,8 @@ impl ExpectedIncident {
         field("confidence", self.confidence.clone(), found.confidence.to_string());
         field("race", self.race.to_string(), found.race.to_string());
         field("retry_safe", self.retry_safe.clone(), found.retry_safe.to_string());
-        field("retried", self.retried.to_string(), found.retried.to_string());
+        let retried = self.retried.as_str().map_or_else(|| self.retried.to_string(), str::to_owned);
+        field("retried", retried, found.retried.to_string());
         field("ack_covers_fin", format!("{:?}", self.ack_covers_fin), format!("{:?}", found.ack_covers_fin));
         if strictness == Strictness::Verdicts {
             return;
@@ -279,7 +281,8 @@ pub fn notation(report: &Report, side: Side) -> String {
         ] {
             lines.push(format!("{key} = \"{word}\""));
         }
-        lines.push(format!("stream = {}\nrace = {}\nretried = {}", found.stream, found.race, found.retried));
+        let retried = serde_json::to_string(&found.retried).expect("a word");
+        lines.push(format!("stream = {}\nrace = {}\nretried = {retried}", found.stream, found.race));
         lines.push(format!("requests_before = {}\nresets = {}", found.requests_before, found.resets));
         lines.extend(found.ack_covers_fin.map(|covers| format!("ack_covers_fin = {covers}")));
         let idle = [

@@ -25,10 +25,10 @@ impl Layout {
     }
 }
 
-/// Whether the client sent the frame: the host whose address ends with 1.
+/// Whether a client sent the frame: any host but the one whose address ends with 2.
 pub fn from_client(frame: &[u8]) -> bool {
     let (first, len) = Layout::of(frame).addresses;
-    frame[first + len - 1] == 1
+    frame[first + len - 1] != 2
 }
 
 fn flags(frame: &[u8]) -> u8 {

@@ -25,6 +25,8 @@ pub struct Connection {
     /// Client port of the first; the next ones count up.
     pub port: u16,
     pub server_port: u16,
+    /// Last byte of the client's address.
+    pub host: u8,
     /// Whether the server port counts up, too.
     pub walk: bool,
     pub start_us: i64,
@@ -128,6 +130,7 @@ impl Connection {
         let mut connection = Connection {
             port: 40_000 + 100 * index as u16,
             server_port: 8080,
+            host: 1,
             walk: false,
             start_us: 0,
             repeat: 1,
@@ -140,6 +143,7 @@ impl Connection {
             match text.split_once('=') {
                 Some(("port", port)) => connection.port = number(port)?,
                 Some(("to", port)) => connection.server_port = number(port)?,
+                Some(("host", host)) => connection.host = number(host)?,
                 Some(("start", at)) => connection.start_us = time(at)?,
                 Some(("repeat", times)) => connection.repeat = number(times)?,
                 Some(("every", gap)) => connection.every_us = time(gap)?,

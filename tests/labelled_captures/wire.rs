@@ -13,6 +13,8 @@ pub struct Packet {
     pub arrives_us: Option<i64>,
     pub from: Side,
     pub ports: [u16; 2],
+    /// Last bytes of the addresses.
+    pub hosts: [u8; 2],
     /// Absolute numbers, as on the wire.
     pub seq: u32,
     pub ack: u32,
@@ -87,7 +89,8 @@ fn play(connection: &Connection, index: u32, copy: u16, story: &Story) -> Vec<Pa
         let now_us = time(step);
         for (seq, payload, last) in pieces(step, &ends[step.from as usize]) {
             let flags = if last { step.flags } else { Flags(step.flags.0 & !(Flags::FIN | Flags::PSH)) };
-            packets.push(send(&mut ends, step, now_us, story, isn, ports, (seq, payload, flags)));
+            let packet = send(&mut ends, step, now_us, story, isn, ports, (seq, payload, flags));
+            packets.push(Packet { hosts: [connection.host, 2], ..packet });
         }
     }
     packets
@@ -152,6 +155,7 @@ fn send(
         arrives_us,
         from: step.from,
         ports,
+        hosts: [1, 2],
         // A host that refuses a SYN has no numbers of its own (RFC 9293 section 3.10.7.1).
         seq: if never_spoke { 0 } else { isn[own].wrapping_add(seq) },
         ack: ack.map_or(0, |ack| isn[peer].wrapping_add(ack)),

@@ -7,4 +7,5 @@ mod common {
     pub mod ordinary_user;
 }
 mod numbers;
+mod retries;
 mod soak;

@@ -36,15 +36,11 @@ fn goes_on(stream: &mut TcpStream, begin: &str, again: &[u8]) -> std::io::Result
 }
 
 fn trickles(stream: &mut TcpStream) -> std::io::Result<()> {
+    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")?;
     loop {
-        stream.write_all(b"H")?;
         // Paces the server; nothing waits for it.
         thread::sleep(Duration::from_millis(100));
-        stream.write_all(b"TTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")?;
-        loop {
-            thread::sleep(Duration::from_millis(100));
-            stream.write_all(b"x")?;
-        }
+        stream.write_all(b"x")?;
     }
 }
 

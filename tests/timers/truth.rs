@@ -50,12 +50,13 @@ fn party(kind: &str, name: &str, folder: &Path) -> String {
     };
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(kind).join(format!("{name}.toml"));
-    let program: toml::Table = toml::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let program: toml::Table =
+        toml::from_str(&fs::read_to_string(path).expect("a file of the library")).expect("TOML");
     let directive = program.get("idle_directive").and_then(toml::Value::as_str).unwrap_or_default();
     // Proxies keep their own timers, servers are told theirs.
     let directive = if kind == "proxies" { "" } else { directive };
     let directive = directive.replace("{ms}", &format!("{TOLD_S}000")).replace("{s}", TOLD_S);
-    let contents = program["files"][file].as_str().unwrap();
+    let contents = program["files"][file].as_str().expect("the text of that file");
     let contents = contents.replace("{idle_directive}", &directive).replace("{settings}", "");
     let places = [
         ("{listen}", "127.0.0.1:8000"),
@@ -68,8 +69,9 @@ fn party(kind: &str, name: &str, folder: &Path) -> String {
     let contents = places.iter().fold(contents, |text, (place, value)| text.replace(place, value));
     let folder = folder.join(kind);
     let target = folder.join(file);
-    fs::create_dir_all(target.parent().unwrap()).unwrap();
-    fs::write(&target, contents.replace("{dir}", &folder.to_string_lossy())).unwrap();
+    fs::create_dir_all(target.parent().expect("a folder")).expect("as the lab and the truth table have it");
+    fs::write(&target, contents.replace("{dir}", &folder.to_string_lossy()))
+        .expect("as the lab and the truth table have it");
     target.to_string_lossy().into_owned()
 }
 
@@ -83,8 +85,9 @@ fn lost(page: &str, proxy: &str, backend: &str) -> bool {
             .filter(|line| line.starts_with('|'))
             .map(|line| line.split('|').map(str::trim).collect())
             .collect();
-        let column = rows[0].iter().position(|cell| *cell == proxy).unwrap();
-        let row = rows.iter().find(|row| row[1] == backend).unwrap();
+        let column =
+            rows[0].iter().position(|cell| *cell == proxy).expect("as the lab and the truth table have it");
+        let row = rows.iter().find(|row| row[1] == backend).expect("as the lab and the truth table have it");
         lost |= row[column].contains("**") || row[column].contains("sent twice");
     }
     lost
@@ -92,7 +95,10 @@ fn lost(page: &str, proxy: &str, backend: &str) -> bool {
 
 /// HAProxy as it comes loses no client's first request, and may lose a later one: the table has that by proxy.
 fn lost_later(page: &str, proxy: &str) -> bool {
-    let row = page.lines().find(|line| line.starts_with(&format!("| `{proxy}` |"))).unwrap();
+    let row = page
+        .lines()
+        .find(|line| line.starts_with(&format!("| `{proxy}` |")))
+        .expect("as the lab and the truth table have it");
     let cells: Vec<&str> = row.split('|').collect();
     cells[4..6].iter().any(|cell| cell.contains("**") || cell.contains("sent twice"))
 }

@@ -33,7 +33,7 @@ impl Expected {
             retry_safe: incident.retry_safe,
             frames: BTreeMap::new(),
             sought: own.chain(elsewhere).collect(),
-            retried: incident.retried,
+            retried: incident.retry.is_some(),
         }
     }
 

@@ -157,6 +157,11 @@ pub(in crate::connection) fn fingerprint(payload: &[u8]) -> u64 {
     hasher.finish()
 }
 
+/// Whether all bytes that make the fingerprint of a payload of so many bytes were captured.
+pub(in crate::connection) fn holds_fingerprint(payload: &[u8], len: u32) -> bool {
+    payload.len() >= FINGERPRINT_BYTES.min(len as usize)
+}
+
 /// The value of a header line, if that is its name (in small letters here).
 #[inline]
 fn value_of<'l>(name: &[u8], line: &'l [u8]) -> Option<&'l [u8]> {

@@ -11,7 +11,7 @@ mod path;
 
 pub use announcement::Announcement;
 pub use head::Head;
-pub(super) use head::fingerprint;
+pub(super) use head::{fingerprint, holds_fingerprint};
 pub(crate) use method::METHODS;
 pub use method::Method;
 

@@ -6,8 +6,10 @@
 mod closing;
 mod digest;
 mod eviction;
+mod reaction;
 mod records;
 mod retries;
+mod rhythm;
 mod slots;
 #[cfg(test)]
 mod tests;
@@ -19,16 +21,16 @@ use super::embryo::Embryo;
 use super::http::Head;
 use super::roles::proves_server;
 use super::streams::{Appearances, Bases, Streams};
-use super::{Connection, Mark, Retry, RoleHints};
+use super::{Connection, Mark, RoleHints};
 
 use closing::Closing;
 use eviction::Eviction;
 use records::{Record, Records};
-use retries::Retries;
 use slots::{Flow, Key, Slots};
 
 pub use closing::SETTLE_NS;
 pub use digest::{Digest, Digester};
+pub use retries::{Retries, Retry, RetryAnswer};
 
 /// Records kept for each connection that may be kept.
 const RECORDS_PER_CONNECTION: usize = 4;
@@ -215,12 +217,15 @@ impl Table {
                 let serial = flow.serial();
                 self.closing.add(&self.slots, slot, serial, mark.time_ns);
             }
-            self.retries.watch_outstanding(&self.slots, slot, mark.time_ns);
+            let side = self.slots.side_of(slot, segment.src);
+            self.retries.side_ends(&self.slots, slot, side, mark);
         }
         if let Some(fingerprint) = begun {
-            let retry = Retry { stream, frame: mark.frame };
-            self.retries.match_retry(&mut self.slots, fingerprint, segment.src.ip(), retry, mark.time_ns);
-            self.retries.watch_if_late(&self.slots, slot, mark.time_ns);
+            self.retries.request_begins(&mut self.slots, slot, fingerprint, segment, mark);
+            self.retries.begins_late(&self.slots, slot);
+        }
+        if let Some(answer) = self.slots.take_retry_answer(slot) {
+            self.retries.answered(answer, &self.slots, slot, mark.time_ns);
         }
         stream
     }
@@ -230,13 +235,19 @@ impl Table {
         self.streams.begin_file();
     }
 
-    /// Reports each connection that has been closed for [`SETTLE_NS`] of trace time, once. It stays in the table, and is handed to
-    /// `finished` later like every other; one that leaves the table before it settled is not reported here.
-    pub fn settle(&mut self, now_ns: i64, settled: &mut impl FnMut(&Connection)) {
+    /// What followed lost requests on other connections.
+    pub fn retries(&self) -> &Retries {
+        &self.retries
+    }
+
+    /// Reports each connection that has been closed for [`SETTLE_NS`] of trace time, once, with what followed lost requests so
+    /// far. It stays in the table, and is handed to `finished` later like every other; one that leaves the table before it settled
+    /// is not reported here.
+    pub fn settle(&mut self, now_ns: i64, settled: &mut impl FnMut(&Connection, &Retries)) {
         while let Some(flow) = self.closing.settle(&self.slots, now_ns) {
             match flow {
-                Flow::Embryo(embryo) => settled(&embryo.grow(&self.hints)),
-                Flow::Full(connection) => settled(connection),
+                Flow::Embryo(embryo) => settled(&embryo.grow(&self.hints), &self.retries),
+                Flow::Full(connection) => settled(connection, &self.retries),
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::connection::{Connection, Half, Mark, RoleHints};
 use crate::packet::{Endpoint, Segment};
 use crate::report::Side;
 
+use super::RetryAnswer;
 use super::digest::Digester;
 
 /// Both endpoints in canonical order, so that either direction finds the same connection, and the virtual network: the same
@@ -345,6 +346,23 @@ impl Slots {
         let begun = connection.ingest(segment, head, mark, hints);
         connection.give_back(&mut self.spares);
         begun
+    }
+
+    /// The side that an endpoint plays.
+    pub fn side_of(&self, slot: u32, endpoint: Endpoint) -> Side {
+        match self.get(slot) {
+            Some(Flow::Full(connection)) => connection.side_of(endpoint),
+            _ => Side::Client,
+        }
+    }
+
+    /// How a request that followed a lost one was answered, if the last segment told.
+    #[inline]
+    pub fn take_retry_answer(&mut self, slot: u32) -> Option<RetryAnswer> {
+        match self.get_mut(slot) {
+            Some(Flow::Full(connection)) => connection.take_retry_answer(),
+            _ => None,
+        }
     }
 
     /// Counts a copy of a segment that was taken into account before.

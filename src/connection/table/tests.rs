@@ -40,7 +40,7 @@ impl Bench {
 
     fn settled(&mut self) -> Vec<u32> {
         let mut streams = Vec::new();
-        self.table.settle(self.now_ns, &mut |connection| streams.push(connection.stream));
+        self.table.settle(self.now_ns, &mut |connection, _| streams.push(connection.stream));
         streams
     }
 }

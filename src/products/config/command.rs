@@ -346,7 +346,7 @@ impl Command {
             let value = value.or_else(|| arguments.get(index + 1).map(String::as_str));
             value.filter(|_| known).map(|value| (value, self.line_of(text, name)))
         };
-        arguments.iter().enumerate().filter_map(value).last()
+        arguments.iter().enumerate().rev().find_map(value)
     }
 
     fn line_of(&self, text: &str, word: &str) -> usize {

@@ -54,6 +54,9 @@ pub enum Kind {
     Commands,
 }
 
+/// A kind and what tells it.
+type Recogniser<T> = (Kind, fn(&T) -> bool);
+
 impl Kind {
     /// The kind of a product's files.
     pub fn of_product(product: &Product) -> Option<Kind> {
@@ -82,7 +85,7 @@ impl Kind {
             return Some(Kind::Tomcat);
         }
         // Kinds whose words cannot be YAML go first: much can be read as YAML that is none.
-        let lines: [(Kind, fn(&str) -> bool); 10] = [
+        let lines: [Recogniser<str>; 10] = [
             (Kind::Uwsgi, uwsgi::looks_like),
             (Kind::Haproxy, haproxy::looks_like),
             (Kind::Nginx, nginx::looks_like),
@@ -97,7 +100,7 @@ impl Kind {
         if let Some((kind, _)) = lines.iter().find(|(_, looks_like)| looks_like(text)) {
             return Some(*kind);
         }
-        let trees: [(Kind, fn(&Tree) -> bool); 5] = [
+        let trees: [Recogniser<Tree>; 5] = [
             (Kind::Kubernetes, kubernetes::looks_like),
             (Kind::Commands, command::is_compose),
             (Kind::Envoy, envoy::looks_like),

@@ -8,6 +8,7 @@ use super::escape::text;
 use super::filters::{self, copied};
 use super::{Drawings, overview};
 use crate::render::report_text::at_least;
+use crate::render::retry;
 use crate::render::table;
 use crate::render::units::{count, counted, duration, iso_time, relative};
 use crate::report::{Confidence, Incident, Report, RetrySafe, Segment, Side, Trace};
@@ -118,9 +119,8 @@ fn facts(incident: &Incident) -> String {
         RetrySafe::No => "only if the request is idempotent: the application may have processed it",
         RetrySafe::Unknown => "the packets do not tell whether the application processed the request",
     };
-    let retried =
-        if incident.retried { "seen, on another connection: the user saw nothing. It is " } else { "" };
-    facts.push(("a retry", format!("{retried}{safe}")));
+    facts.push(("sent again", retry::fact(incident)));
+    facts.push(("a retry is", safe.to_owned()));
     if incident.resets > 1 {
         facts.push(("resets", format!("{} RSTs for this one request", count(incident.resets.into()))));
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::escape::{self, text};
 use super::{Drawings, overview};
 use crate::render::report_text::{frames, idle};
+use crate::render::retry::remark;
 use crate::render::units::{count, time_of_day};
 use crate::report::{Confidence, Incident, Report};
 
@@ -69,9 +70,9 @@ fn proof(report: &Report, incident: &Incident) -> String {
         Confidence::Likely => "likely",
         Confidence::Inconclusive => "not certain",
     };
-    let retried = if incident.retried { "retried: the user saw nothing" } else { "" };
+    let retried = remark(incident).unwrap_or_default();
     let frames = frames(report, incident);
-    let parts = [frames.as_str(), sure, retried];
+    let parts = [frames.as_str(), sure, &retried];
     let said: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     said.join("; ")
 }

@@ -5,10 +5,11 @@
 use super::Outcome;
 use super::instants::End;
 use super::model::Face;
+use crate::render::retry::remark;
 use crate::render::style::Tone;
 use crate::render::units::{counted, duration};
 use crate::report::{
-    Cause, Clocks, Confidence, Incident, RetrySafe, Role, Segment, SegmentKind, Side, Trace, Vantage,
+    Cause, Clocks, Confidence, Incident, Retried, RetrySafe, Role, Segment, SegmentKind, Side, Trace, Vantage,
 };
 
 /// One line beside an instant: size and weight, colour, words.
@@ -90,7 +91,8 @@ impl<'a> Story<'a> {
         let Some(incident) = self.incident else {
             return format!("One connection: {client} and {server}");
         };
-        let lost = if incident.retried { "One request sent twice: " } else { "One request lost: " };
+        let lost =
+            if incident.retried == Retried::Yes { "One request sent twice: " } else { "One request lost: " };
         let what = match incident.cause {
             Cause::CrossedFin => format!("it crossed the {server}’s FIN in flight"),
             Cause::UnreadRequest => format!("the {server} closed without reading it"),
@@ -158,10 +160,11 @@ impl<'a> Story<'a> {
             if let Some(proof) = incident.evidence.first() {
                 foot.push(format!("{heading}: {proof}"));
             }
-            if incident.retried {
-                foot.push(
+            match incident.retried {
+                Retried::Yes => foot.push(
                     "The same request was sent again on another connection and answered there.".to_owned(),
-                );
+                ),
+                _ => foot.extend(remark(incident).map(|said| format!("Sent again: {said}."))),
             }
             if !incident.advice.is_empty() {
                 foot.push(format!("Cure: {}", incident.advice));
@@ -425,7 +428,7 @@ impl<'a> Story<'a> {
 
     /// What the client learns and the user sees.
     fn outcome_lines(&self, segment: &Segment) -> Vec<Line> {
-        let retried = self.incident.is_some_and(|incident| incident.retried);
+        let retried = self.incident.is_some_and(|incident| incident.retried == Retried::Yes);
         let mut lines = Vec::new();
         if segment.kind == SegmentKind::Reset {
             lines.extend(plain(match self.cause() {

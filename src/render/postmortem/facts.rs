@@ -6,7 +6,7 @@ use super::{Page, moment};
 use crate::render::markdown::{code, escape};
 use crate::render::report_text::vantage;
 use crate::render::units::{count, counted, duration};
-use crate::report::{Cause, Confidence, Vantage};
+use crate::report::{Cause, Confidence, Retried, Vantage};
 
 /// Below, a capture shows no rate and few closes.
 const SHORT_NS: i64 = 600_000_000_000;
@@ -29,7 +29,7 @@ impl Page<'_> {
     fn about_people(&self, questions: &mut Vec<String>) {
         let incidents = &self.report().incidents;
         if !incidents.is_empty() {
-            let unseen = incidents.iter().any(|incident| !incident.retried);
+            let unseen = incidents.iter().any(|incident| incident.retried != Retried::Yes);
             if unseen {
                 questions.push(
                     "What did users see? Only this hop was captured. A client may have answered `502` or `503`, or have \

@@ -7,8 +7,9 @@ use super::{Page, each_once, moment};
 use crate::render::columns::shortened;
 use crate::render::markdown::{code, escape, processed};
 use crate::render::report_text::{frames, idle};
+use crate::render::retry;
 use crate::render::units::{count, counted, duration};
-use crate::report::{Cause, Incident, RetrySafe, Role, Side};
+use crate::report::{Cause, Incident, Retried, RetrySafe, Role, Side};
 
 /// Incidents listed one by one.
 const LISTED: usize = 20;
@@ -43,29 +44,7 @@ impl Page<'_> {
         if let Some(rate) = self.rate() {
             self.fact("that is", &rate);
         }
-        let retried = incidents.iter().filter(|incident| incident.retried).count() as u64;
-        self.fact(
-            "seen again on another connection",
-            &match (retried, lost) {
-                (0, _) if incidents.iter().all(|incident| incident.cause == Cause::ClientAbort) => {
-                    "no: whoever had asked went away".to_owned()
-                }
-                (0, _) if incidents.iter().all(|incident| incident.request.protocol == "tls") => {
-                    "cannot be told: what is encrypted cannot be recognised".to_owned()
-                }
-                (0, 1) => "no: as far as the packets tell, the failure reached whoever had asked".to_owned(),
-                (0, _) => "none: as far as the packets tell, the failures reached whoever had asked".to_owned(),
-                (retried, lost) if retried == lost => {
-                    format!("{}: sent again by the client, its user may have seen nothing", all(lost))
-                }
-                (retried, lost) => format!(
-                    "{} (its user may have seen nothing); {} not: as far as the packets tell, those failures reached \
-                     whoever had asked",
-                    count(retried),
-                    count(lost - retried)
-                ),
-            },
-        );
+        self.fact("seen again on another connection", &sent_again(incidents));
         let times: Vec<i64> = incidents.iter().map(|incident| incident.time_ns).collect();
         if let (Some(&first), Some(&last)) = (times.iter().min(), times.iter().max()) {
             if first == last {
@@ -139,7 +118,7 @@ impl Page<'_> {
                 count(incidents.len() as u64),
                 moment(times.clone().min().unwrap_or(0)),
                 moment(times.max().unwrap_or(0)),
-                count(incidents.iter().filter(|incident| incident.retried).count() as u64)
+                sent_again_in_short(incidents)
             );
         }
         self.text.push('\n');
@@ -275,7 +254,7 @@ impl Page<'_> {
                 code(incident.cause.token()),
                 idle(incident),
                 escape(&frames(report, incident)),
-                if incident.retried { "yes" } else { "no" }
+                retry::word(incident.retried)
             );
         }
         self.text.push('\n');
@@ -299,6 +278,60 @@ fn share(lost: u64, requests: u64) -> String {
         5
     };
     format!(" (1 in {}, {percent:.digits$} %)", count((requests + lost / 2) / lost))
+}
+
+fn number_of(incidents: &[Incident], retried: Retried) -> u64 {
+    incidents.iter().filter(|incident| incident.retried == retried).count() as u64
+}
+
+/// Which of the lost requests were sent again, and for whom that was the end of it.
+fn sent_again(incidents: &[Incident]) -> String {
+    let lost = incidents.len() as u64;
+    let every = |is_so: fn(&Incident) -> bool| incidents.iter().all(is_so);
+    if number_of(incidents, Retried::Yes) == lost {
+        return format!("{}: sent again by the client and answered, its user saw nothing", all(lost));
+    }
+    if every(|incident| incident.retry.is_none()) {
+        if every(|incident| incident.cause == Cause::ClientAbort) {
+            return "no: whoever had asked went away".to_owned();
+        }
+        if every(|incident| incident.request.protocol == "tls") {
+            return "cannot be told: what is encrypted cannot be recognised".to_owned();
+        }
+    }
+    if number_of(incidents, Retried::No) == lost {
+        return match lost {
+            1 => "no: as far as the packets tell, the failure reached whoever had asked".to_owned(),
+            _ => "none: as far as the packets tell, the failures reached whoever had asked".to_owned(),
+        };
+    }
+    let parts = [
+        (Retried::Yes, "answered on another connection, the user saw nothing"),
+        (Retried::Failed, "sent again in vain: the failure reached whoever had asked"),
+        (
+            Retried::Maybe,
+            "followed by an equal request, a retry or somebody else’s: the failure may have reached whoever had asked",
+        ),
+        (Retried::No, "not seen again: as far as the packets tell, the failure reached whoever had asked"),
+        (Retried::Unknown, "where the packets do not tell"),
+    ];
+    let parts = parts.iter().filter_map(|(retried, words)| match number_of(incidents, *retried) {
+        0 => None,
+        number => Some(format!("{} {words}", count(number))),
+    });
+    parts.collect::<Vec<_>>().join("; ")
+}
+
+/// `2`, or `2, 3 perhaps`: how many were sent again.
+fn sent_again_in_short(incidents: &[&Incident]) -> String {
+    let number = |wanted: &[Retried]| {
+        count(incidents.iter().filter(|incident| wanted.contains(&incident.retried)).count() as u64)
+    };
+    let sure = number(&[Retried::Yes, Retried::Failed]);
+    match number(&[Retried::Maybe]).as_str() {
+        "0" => sure,
+        perhaps => format!("{sure}, {perhaps} perhaps"),
+    }
 }
 
 fn all(lost: u64) -> String {
