@@ -362,7 +362,7 @@ mod scenarios {
         let with_idle =
             |idle: &str| complaint_after("[backend]", &format!("[backend]\nidle_timeout = {idle}"));
         insta::assert_snapshot!(with_idle("5"), @r#"mine.toml:8: a duration needs a unit: 5 could mean "5s" or "5ms", write the one you mean; in `idle_timeout = 5`"#);
-        insta::assert_snapshot!(with_idle("\"5 fortnights\""), @r#"mine.toml:8: `fortnights` is not a unit of time: use ns, us, ms, s, min or h; in `idle_timeout = "5 fortnights"`"#);
+        insta::assert_snapshot!(with_idle("\"5 fortnights\""), @r#"mine.toml:8: `fortnights` is not a unit of time: use ns, us, ms, s, min, h or d; in `idle_timeout = "5 fortnights"`"#);
         insta::assert_snapshot!(with_idle("\"-5s\""), @r#"mine.toml:8: `-5s` is not a duration: write a number and a unit, for example "500ms"; in `idle_timeout = "-5s"`"#);
     }
 
@@ -418,7 +418,7 @@ mod scenarios {
         For more information, try '--help'.
         "#);
         insta::assert_snapshot!(said(&["--backend-idle", "1week"]), @"
-        error: invalid value '1week' for '--backend-idle <TIME>': `week` is not a unit of time: use ns, us, ms, s, min or h
+        error: invalid value '1week' for '--backend-idle <TIME>': `week` is not a unit of time: use ns, us, ms, s, min, h or d
         For more information, try '--help'.
         ");
     }

@@ -280,14 +280,16 @@ mod tests {
         let mut measured = node();
         assert!(text(&measured).contains("The default of"), "{}", text(&measured));
         measured.response.server = Some("gunicorn".to_owned());
-        let said = text(&measured).split_whitespace().collect::<Vec<_>>().join(" ");
+        let on_one_line =
+            |measured: &Measurement| text(measured).split_whitespace().collect::<Vec<_>>().join(" ");
+        let said = on_one_line(&measured);
         assert!(
             said.contains("as its Server field says, with another timer than its default of 2.000 s"),
             "{said}"
         );
         assert!(json(&measured).contains("\"gunicorn\""));
         measured.samples = [2_001, 2_003].map(|ms| sample(ms, Ending::Fin)).to_vec();
-        assert!(text(&measured).contains("with its default timer"), "{}", text(&measured));
+        assert!(on_one_line(&measured).contains("with its default timer"), "{}", text(&measured));
         measured.response.server = Some("something else".to_owned());
         assert!(text(&measured).contains("The default of"), "{}", text(&measured));
     }
