@@ -5,7 +5,7 @@
 //! - a regular file is written beside its place and renamed when it is whole, so that a full disk or an interrupt leaves
 //!   what was there before;
 //! - a capture that the same run reads is never replaced, whatever links lead to it;
-//! - an existing file is replaced only if it is empty, finrace wrote it ([`signature`]), or `--force` says so;
+//! - an existing file is replaced only if it is empty, finrace wrote it and it says so, or `--force` says so;
 //! - a link is followed to its file, a device, FIFO or socket is written into and never replaced;
 //! - two results of one run never go to one file.
 

@@ -3,9 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-#[cfg(feature = "live")]
-use anyhow::Context;
-use anyhow::{anyhow, bail};
+use anyhow::{Context, anyhow, bail};
 
 #[cfg(feature = "live")]
 use crate::duration::format_duration;

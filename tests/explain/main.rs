@@ -2,6 +2,10 @@
 
 #[path = "../common"]
 mod common {
+    #[cfg_attr(
+        not(all(feature = "live", target_os = "linux")),
+        expect(dead_code, reason = "shared with tests that ask more")
+    )]
     pub mod finrace;
 }
 mod command;
