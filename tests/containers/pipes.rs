@@ -154,7 +154,7 @@ fn an_interrupt_ends_the_opening_of_a_silent_pipe() {
     interrupt.raise();
     let error = Reader::from_pipe("-", Box::new(read), &interrupt).err().expect("an interruption");
     assert!(matches!(error, CaptureError::Interrupted { .. }));
-    assert_eq!(error.to_string(), "standard input was not read: interrupted before it had shown what it is");
+    assert_eq!(error.to_string(), "the reading of standard input was interrupted");
     drop(pipe);
 }
 
