@@ -226,6 +226,7 @@ fn a_picture_that_cannot_be_written_loses_nothing_of_what_was_found() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     // A folder in the picture's place, as a full disk would be: the run goes on, and the picture cannot be written.
     fs::create_dir_all(folder.path().join("run/ladder.png/kept")).expect("our own folder");
+    fs::write(folder.path().join("run/.finrace-run"), "").expect("our own folder");
     let output = reproduce(&["--out", "run"]).current_dir(folder.path()).output().expect("finrace runs");
     let complained = text(&output.stderr);
     assert_eq!(json(&output, 2)["run"]["expectation"]["held"], true);

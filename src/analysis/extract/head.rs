@@ -5,13 +5,14 @@
 
 use crate::connection::http::METHODS;
 
-/// Headers whose values matter (RFC 9112 sections 6.1, 6.2 and 9.1, RFC 9110 section 7.8).
-const HEADERS: [(&[u8], &[&[u8]]); 5] = [
+/// Headers whose values matter (RFC 9112 sections 6.1, 6.2 and 9.1, RFC 9110 section 7.8, RFC 2068 section 19.7.1).
+const HEADERS: [(&[u8], &[&[u8]]); 6] = [
     (b"content-length", &[]),
     (b"transfer-encoding", &[b"chunked", b"identity", b"gzip"]),
     (b"connection", &[b"close", b"keep-alive", b"upgrade"]),
     (b"upgrade", &[b"websocket", b"h2c"]),
     (b"expect", &[b"100-continue"]),
+    (b"keep-alive", &[b"timeout=", b"max="]),
 ];
 
 /// What stands for a byte of text that does not survive: line ends stay.
@@ -125,8 +126,14 @@ fn list(value: &[u8], tokens: &[&[u8]], out: &mut Vec<u8>) {
         let token = &item[start..];
         let kept = tokens.iter().map(|known| common_but_for_case(known, token)).max().unwrap_or(0);
         out.extend_from_slice(&token[..kept]);
+        // `timeout=5`: the number behind it.
+        let digits = match token[..kept].last() {
+            Some(b'=') => token[kept..].iter().take_while(|byte| byte.is_ascii_digit()).count(),
+            _ => 0,
+        };
+        out.extend_from_slice(&token[kept..kept + digits]);
         out.extend(
-            token[kept..]
+            token[kept + digits..]
                 .iter()
                 .map(|&byte| if matches!(byte, b',' | b' ' | b'\t') { byte } else { filler(byte) }),
         );
