@@ -1,6 +1,6 @@
 //! The other ways a request dies: look-alikes of the race, each with a name of its own.
 
-use crate::connection::{Connection, is_passive_reset};
+use crate::connection::{Connection, Protocol, is_passive_reset};
 use crate::report::{Cause, Confidence, RetrySafe, Role, Side};
 
 use super::race::UNREAD_WINDOW_NS;
@@ -193,11 +193,16 @@ pub(super) fn client_gave_up(case: &Case<'_>) -> Option<Finding> {
     if waited < SHORTEST_WAIT_NS {
         return None;
     }
-    let confidence = if case.exchange.acked.is_some() { Confidence::Certain } else { Confidence::Likely };
+    let encrypted = case.connection.protocol == Protocol::Tls;
+    let is_certain = case.exchange.acked.is_some() && !encrypted;
+    let confidence = if is_certain { Confidence::Certain } else { Confidence::Likely };
     let mut finding = case.finding(Cause::ProxyTimeout, confidence, RetrySafe::No);
     finding
         .evidence
         .push(format!("the client closed first, after waiting {} for a response", duration(waited)));
+    if encrypted {
+        finding.evidence.push("inside TLS: whether these bytes expect an answer cannot be told".into());
+    }
     if case.exchange.acked.is_none() {
         finding.evidence.push("the server never acknowledged the request: it may not have arrived".into());
     }
